@@ -1,0 +1,48 @@
+"""How long to wait before the next attempt. A frozen policy; the count of attempts is the caller's. Pure.
+
+Exponential with full jitter: a uniform choice between nothing and the ceiling spreads a crowd of clients best. The exponent
+is clamped, so that the thousandth attempt is as harmless as the tenth.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import msgspec
+
+from ..errors import FeedError, Severity
+
+_LARGEST_EXPONENT = 60
+
+
+class Backoff(msgspec.Struct, frozen=True, kw_only=True):
+    """Wait up to `base * 2**attempt` seconds, never more than `maximum`.
+
+    A line has proved itself once it carried data for `stable_after` seconds; only then the attempts count from zero again.
+    """
+
+    base: float = 1.0
+    maximum: float = 30.0
+    stable_after: float = 10.0
+
+    def __post_init__(self) -> None:
+        for field in ("base", "maximum", "stable_after"):
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+                raise FeedError(field, value, "a back-off needs a finite number of seconds, zero or more")
+        if self.maximum < self.base:
+            raise FeedError("maximum", self.maximum, f"is below base={self.base!r}")
+
+    def ceiling(self, attempt: int) -> float:
+        """The longest wait before attempt number `attempt` (0: the first retry)."""
+        return min(self.maximum, self.base * 2.0 ** min(attempt, _LARGEST_EXPONENT))
+
+    def delay(
+        self, attempt: int, chance: float, *, severity: Severity = Severity.RETRY, retry_after: Optional[float] = None
+    ) -> float:
+        """Seconds to wait; `chance` is uniform in [0, 1). What the venue asked for is the least, jitter comes on top."""
+        if severity is Severity.RETRY:
+            wait = chance * self.ceiling(attempt)
+        else:
+            wait = self.maximum * (0.5 + 0.5 * chance)
+        return wait if retry_after is None else retry_after + wait

@@ -1,0 +1,118 @@
+"""How a venue's numbers count: `Contiguous`, `Increasing`. Frozen rules that judge one message against one position. Pure.
+
+A rule reads two numbers from a message, `first` and `last` (equal where a message has one number), and says what the message
+is for a counter that stands at `position`:
+
+    NEXT        goes on exactly there (or may, where the rule cannot know better)
+    DUPLICATE   says nothing new
+    HOLE        something before it is missing
+
+`splice` asks the same of the first message after a snapshot, where overlapping it is always legal.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Optional, Union
+
+import msgspec
+
+from ..errors import FeedError
+from .paths import Path
+
+
+class Verdict(enum.Enum):
+    """What a message is for its counter."""
+
+    NEXT = "next"
+    DUPLICATE = "duplicate"
+    HOLE = "hole"
+
+
+NEXT, DUPLICATE, HOLE = Verdict.NEXT, Verdict.DUPLICATE, Verdict.HOLE
+
+
+class Contiguous(msgspec.Struct, frozen=True):
+    """Every number comes, one after the other. A message covers `first`..`last`, or one number if only `first` is given.
+
+    `first`, `last`: a field name, a dotted path or a callable, message → `int`. With `overlap` a message may begin before the
+    position as long as it ends after it (KuCoin). `start`: the number a new connection must begin with, if the venue says so.
+    """
+
+    first: Path
+    last: Optional[Path] = None
+    overlap: bool = False
+    start: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        _check_path("first", self.first)
+        if self.last is not None:
+            _check_path("last", self.last)
+        if self.start is not None and (isinstance(self.start, bool) or not isinstance(self.start, int)):
+            raise FeedError("start", self.start, "the first number of a counter is an int")
+
+    @property
+    def detects(self) -> bool:
+        """Whether a hole can be seen at all."""
+        return True
+
+    def judge(self, position: Any, first: Any, last: Any) -> Verdict:
+        if first == position + 1 and last >= first:
+            return NEXT
+        if last <= position:
+            return DUPLICATE
+        if first <= position and self.overlap:
+            return NEXT
+        return HOLE
+
+    def splice(self, position: Any, first: Any, last: Any) -> Verdict:
+        if last <= position:
+            return DUPLICATE
+        return NEXT if first <= position + 1 else HOLE
+
+    def missing(self, position: Any, first: Any) -> Optional[int]:
+        """How many positions the hole has; `None` where that cannot be said."""
+        count = first - position - 1
+        return int(count) if count > 0 else None
+
+
+class Increasing(msgspec.Struct, frozen=True):
+    """Numbers only grow; some are skipped by right, so loss cannot be seen. `position`: a name, a path or a callable."""
+
+    position: Path
+
+    def __post_init__(self) -> None:
+        _check_path("position", self.position)
+
+    @property
+    def first(self) -> Path:
+        return self.position
+
+    @property
+    def last(self) -> Optional[Path]:
+        return None
+
+    @property
+    def start(self) -> Optional[int]:
+        return None
+
+    @property
+    def detects(self) -> bool:
+        return False
+
+    def judge(self, position: Any, first: Any, last: Any) -> Verdict:
+        return NEXT if last > position else DUPLICATE
+
+    def splice(self, position: Any, first: Any, last: Any) -> Verdict:
+        return self.judge(position, first, last)
+
+    def missing(self, position: Any, first: Any) -> Optional[int]:
+        return None
+
+
+Rule = Union[Contiguous, Increasing]
+
+
+def _check_path(field: str, path: object) -> None:
+    if not callable(path) and not (isinstance(path, str) and all(path.split("."))):
+        raise FeedError(field, path, "expected a field name, a dotted path such as 'data.u', or a callable")

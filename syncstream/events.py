@@ -1,0 +1,150 @@
+"""What a stream yields besides messages, and the picture of its state.
+
+Every marker is an instance of `Event` and names its key (`None`: every key of the stream); a message never is one, so
+`isinstance(item, Event)` always tells them apart. `Event.in_default_view` says whether a plain `for` loop sees it: only what
+changes the consumer's local state. Times that end in `_ns` are wall clock, nanoseconds since 1970. Pure values, no thread.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Hashable, Mapping, Optional
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A marker in the order of the messages. `key` is what it is about; `None` means every key."""
+
+    key: Optional[Hashable] = None
+    at_ns: int = 0
+
+    @property
+    def in_default_view(self) -> bool:
+        return False
+
+
+class Connected(Event, frozen=True, kw_only=True):
+    """A line is open and has been subscribed. `attempt` counts from 1 since the last line that proved itself."""
+
+    line: int = 0
+    attempt: int = 1
+
+
+class Disconnected(Event, frozen=True, kw_only=True):
+    """A line was lost or an attempt failed. `code` is a WebSocket close code (1006: none came); `retry_in` seconds."""
+
+    line: int = 0
+    reason: str = ""
+    code: Optional[int] = None
+    retry_in: Optional[float] = None
+
+
+class Gap(Event, frozen=True, kw_only=True):
+    """Something is missing between the message before and the message after.
+
+    `after` is the last position applied, `before` the one that showed the hole (each `None` where unknown); `missing` how many
+    positions, where they can be counted. `reason`: `"hole"`, `"reconnect"`, `"restart"`, `"drop"` or `"unhealed"`. With
+    `healing` a snapshot will follow; otherwise nothing can heal it and the default view shows it.
+    """
+
+    reason: str = "hole"
+    after: Any = None
+    before: Any = None
+    missing: Optional[int] = None
+    healing: bool = False
+    since_ns: Optional[int] = None
+    until_ns: Optional[int] = None
+
+    @property
+    def in_default_view(self) -> bool:
+        return not self.healing
+
+
+class Snapshot(Event, frozen=True, kw_only=True):
+    """The authoritative state of a key: replace what you have by `state`. Messages that follow go on from `position`.
+
+    `position` is `None` where the snapshot carries none; it still replaces the state whole.
+    """
+
+    position: Any = None
+    state: Any = None
+
+    @property
+    def in_default_view(self) -> bool:
+        return True
+
+
+class Dropped(Event, frozen=True, kw_only=True):
+    """`count` messages of this key were thrown away because the consumer was too slow."""
+
+    count: int = 0
+
+    @property
+    def in_default_view(self) -> bool:
+        return True
+
+
+class Resynced(Event, frozen=True, kw_only=True):
+    """A key is live and complete again, after `seconds`. `replayed` held messages followed the snapshot, if one was needed."""
+
+    position: Any = None
+    replayed: int = 0
+    seconds: float = 0.0
+
+
+class Stale(Event, frozen=True, kw_only=True):
+    """Nothing but pongs for `silence` seconds, where no heartbeat was declared: perhaps a dead feed, perhaps a quiet market."""
+
+    silence: float = 0.0
+
+
+class Quarantined(Event, frozen=True, kw_only=True):
+    """A frame that could not be understood was kept aside. `raw` is its beginning, `reason` what went wrong."""
+
+    reason: str = ""
+    raw: bytes = b""
+
+
+class Closed(Event, frozen=True, kw_only=True):
+    """The last item of `events()`. `error` is the text of the failure that ended the stream, or empty after `close()`."""
+
+    error: str = ""
+
+
+class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One key as the reader last saw it. `state`: `"live"` or `"syncing"`; `held` messages wait for a snapshot."""
+
+    state: str = "syncing"
+    position: Any = None
+    gaps: int = 0
+    healed: int = 0
+    held: int = 0
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The stream at one moment. Replaced as a whole, never changed.
+
+    `state`: `"connecting"`, `"live"` (a line is open), `"syncing"` (open, some keys not yet complete), `"waiting"` (before the
+    next attempt), `"closed"` or `"failed"`.
+    """
+
+    state: str = "connecting"
+    lines: int = 0  # open lines
+    connects: int = 0  # lines opened since the start
+    reconnects: int = 0
+    messages: int = 0  # delivered towards the consumer
+    duplicates: int = 0
+    gaps: int = 0
+    healed: int = 0
+    unhealed: int = 0
+    snapshots: int = 0
+    dropped: int = 0
+    quarantined: int = 0
+    keyless: int = 0
+    late_answers: int = 0  # of an older epoch, counted and ignored
+    held: int = 0
+    queued: int = 0
+    syncing: int = 0  # keys that are not live
+    silence: Optional[float] = None  # seconds since the last message
+    error: str = ""
+    keys: Mapping[Hashable, KeyStatus] = {}

@@ -1,0 +1,278 @@
+"""What a user says about a venue: `Feed` and its values. Frozen, checked at construction, no I/O, any thread.
+
+Every field has a default; the plain case names five. What contradicts itself is refused here, with the field and the value in
+the message, so that a wrong feed never opens a connection.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Callable, Hashable, Mapping, Optional, Sequence, Union
+
+import msgspec
+
+from . import schema
+from .core.backoff import Backoff
+from .core.liveness import Liveness
+from .core.paths import Path
+from .core.sequence import Contiguous, Increasing, Rule
+from .errors import FeedError
+
+# reprs and errors must never show what is secret: userinfo, queries and header values
+from .urls import check_header, check_url, redact
+
+
+class Kind(enum.Enum):
+    """What `classify` may say a message is. `DATA` if it says nothing."""
+
+    DATA = "data"
+    SNAPSHOT = "snapshot"  # in-band: replaces the state of its key
+    HEARTBEAT = "heartbeat"  # proves the feed, not delivered
+    IGNORE = "ignore"  # as if it had not come; proves the feed all the same
+
+
+class _Connection:
+    def __repr__(self) -> str:
+        return "CONNECTION"
+
+
+CONNECTION = _Connection()
+"""`counter=CONNECTION`: the venue numbers each connection, across all keys, from a fresh start every time."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a line is dialled, and how.
+
+    `sslopt` goes to the TLS set-up as websocket-client knows it; verification is on unless it says otherwise. `proxy` is a URL,
+    `None` for a direct line, or `"environment"` for `https_proxy`/`http_proxy`/`no_proxy`.
+    """
+
+    url: str
+    headers: Mapping[str, str] = {}
+    subprotocols: Sequence[str] = ()
+    sslopt: Mapping[str, Any] = {}
+    proxy: Optional[str] = "environment"
+
+    def __post_init__(self) -> None:
+        check_url("endpoint", self.url, ("ws", "wss"))
+        for name, value in self.headers.items():
+            check_header(name, value)
+        for subprotocol in self.subprotocols:
+            check_header("Sec-WebSocket-Protocol", subprotocol)
+        if self.proxy not in (None, "environment"):
+            check_url("proxy", self.proxy, ("http", "socks4", "socks4a", "socks5", "socks5h"))
+
+    def __repr__(self) -> str:
+        return f"Endpoint(url={redact(self.url)!r}, headers={sorted(self.headers)!r})"
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """The authoritative snapshot of one key by REST.
+
+    `url`: a template with `{key}`, or a callable key → URL. `position`: where the body says at which position it was taken (a
+    name, a dotted path, or a callable body → position). `whole=True` declares that a snapshot carries no position in the key's
+    numbering and replaces the state whole. `decode`: the type of the body, any that msgspec knows. `headers` may be a callable,
+    asked before every request. Up to `concurrency` keys are fetched at once; one key is tried `attempts` times, with `backoff`
+    between, before its gap is given up. `timeout` is for one request, in seconds; `maximum_size` bounds a body, in bytes.
+    """
+
+    url: Union[str, Callable[[Any], str]]
+    position: Optional[Path] = None
+    whole: bool = False
+    headers: Union[Mapping[str, str], Callable[[], Mapping[str, str]]] = {}
+    decode: Any = dict
+    timeout: float = 10.0
+    concurrency: int = 4
+    attempts: int = 8
+    backoff: Backoff = Backoff(base=0.5)
+    maximum_size: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if not callable(self.url):
+            check_url("snapshot", self.url, ("http", "https"))
+            if "{key}" not in self.url:
+                raise FeedError("snapshot", redact(self.url), "the URL needs {key}, the place of the key; or give a callable")
+        if self.position is None and not self.whole:
+            raise FeedError("position", None, "say where the snapshot's position stands, or that it replaces the state (whole=True)")
+        if self.position is not None and not callable(self.position) and not isinstance(self.position, str):
+            raise FeedError("position", self.position, "expected a field name, a dotted path or a callable")
+        _positive("timeout", self.timeout)
+        _count("concurrency", self.concurrency)
+        _count("attempts", self.attempts)
+        _count("maximum_size", self.maximum_size)
+        if not callable(self.headers):
+            for name, value in self.headers.items():
+                check_header(name, value)
+
+    def __repr__(self) -> str:
+        url = self.url if callable(self.url) else redact(self.url)
+        return f"Rest({url!r}, position={self.position!r})"
+
+
+class _Where(msgspec.Struct, frozen=True):
+    endpoint: Union[str, Endpoint, Callable[[], Union[str, Endpoint]]]
+
+
+class Feed(_Where, frozen=True, kw_only=True):
+    """A venue's stream, as its user describes it.
+
+    Connection
+        `endpoint` (positional): a URL, an `Endpoint`, or a callable asked before every attempt (tokens that expire).
+        `headers`: added to the upgrade request of a URL. `subscribe`: what to send once the line is open: one payload (`str`,
+        `bytes`, or anything that becomes JSON), a tuple of several, or a callable topics → payload(s) for `topics`, which run-time
+        changes need; `unsubscribe` is the callable for the way out. `topic_key`: topic → key, if they differ.
+    Messages
+        `decode`: `dict` (any JSON, default), `str`, `bytes`, `None` (text and bytes as they come), any msgspec type, or a
+        callable. `key`: what belongs together (a path or a callable; `None` = one single key). `classify`: message → `Kind`.
+    Order
+        `sequence`: `Contiguous`, `Increasing` or `None`. `counter`: the scope the numbers count in, if it is not the key: a path,
+        a callable or `CONNECTION`. `snapshot`: where the truth is (`Rest`). `splice`: the rule that joins a message to a
+        snapshot, if it is not `sequence`. `reorder`: seconds to wait for a late message before a hole is a gap.
+        `restart_after`: so many backward positions within 2 s mean that the counter restarted. `verify_after`: after a reconnect,
+        a key silent that long is fetched. `resync_interval`: the least time between two healings of one key that a slow consumer
+        caused.
+    Life
+        `heartbeat`: the venue sends something at least that often, seconds. `liveness`, `backoff`: the policies. `dial_timeout`:
+        for one attempt. `first_live_limit`: so long may it take until a line is open for the first time. `first_data_limit`: so
+        long may a line carry no message that has the key.
+    Bounds
+        `max_message_size` bytes; `max_keys`; `hold_limit`: messages held while snapshots are on their way, over all keys.
+    """
+
+    subscribe: Any = None
+    unsubscribe: Optional[Callable[[Sequence[Any]], Any]] = None
+    topics: Sequence[Hashable] = ()
+    topic_key: Optional[Callable[[Any], Any]] = None
+    headers: Mapping[str, str] = {}
+    decode: Any = dict
+    key: Optional[Path] = None
+    classify: Optional[Callable[[Any], Optional[Kind]]] = None
+    sequence: Optional[Rule] = None
+    counter: Union[Path, _Connection, None] = None
+    snapshot: Optional[Rest] = None
+    splice: Optional[Rule] = None
+    reorder: float = 0.0
+    restart_after: int = 100
+    verify_after: float = 5.0
+    resync_interval: float = 1.0
+    heartbeat: Optional[float] = None
+    liveness: Liveness = Liveness()
+    backoff: Backoff = Backoff()
+    dial_timeout: float = 10.0
+    first_live_limit: float = 60.0
+    first_data_limit: float = 30.0
+    max_message_size: int = 16 * 1024 * 1024
+    max_keys: int = 100_000
+    hold_limit: int = 100_000
+
+    def __post_init__(self) -> None:
+        _check_connection(self)
+        _check_messages(self)
+        _check_order(self)
+        _check_limits(self)
+
+    def where(self) -> Endpoint:
+        """The endpoint of the next attempt. Runs user code if `endpoint` is a callable; so never on the reader."""
+        found = self.endpoint() if callable(self.endpoint) else self.endpoint
+        if isinstance(found, Endpoint):
+            return found
+        return Endpoint(url=found, headers=self.headers)
+
+    def __repr__(self) -> str:
+        shown = [_endpoint_text(self.endpoint)]
+        for field in ("key", "sequence", "counter", "snapshot", "heartbeat"):
+            value = getattr(self, field)
+            if value is not None:
+                shown.append(f"{field}={value!r}")
+        return f"Feed({', '.join(shown)})"
+
+
+def _endpoint_text(endpoint: Any) -> str:
+    return repr(redact(endpoint)) if isinstance(endpoint, str) else repr(endpoint)
+
+
+def _check_connection(feed: Feed) -> None:
+    endpoint = feed.endpoint
+    if isinstance(endpoint, str):
+        Endpoint(url=endpoint, headers=feed.headers)
+    elif feed.headers:
+        raise FeedError("headers", sorted(feed.headers), "put them into the Endpoint; a Feed's own headers go with a plain URL")
+    if not isinstance(endpoint, (str, Endpoint)) and not callable(endpoint):
+        raise FeedError("endpoint", endpoint, "expected a URL, an Endpoint, or a callable that returns one")
+    if isinstance(feed.topics, (str, bytes)):
+        raise FeedError("topics", feed.topics, "expected a list of topics, not one text")
+    if len(feed.topics) and not callable(feed.subscribe):
+        raise FeedError("topics", list(feed.topics), "topics need subscribe to be a callable: topics -> payload(s)")
+    for field in ("unsubscribe", "topic_key", "classify"):
+        value = getattr(feed, field)
+        if value is not None and not callable(value):
+            raise FeedError(field, value, "expected a callable")
+    if not callable(feed.subscribe) and feed.subscribe is not None:
+        schema.encode("subscribe", feed.subscribe)
+
+
+def _check_messages(feed: Feed) -> None:
+    schema.check_decode(feed.decode)
+    schema.check_path("key", feed.key, feed.decode)
+    if isinstance(feed.counter, str):
+        schema.check_path("counter", feed.counter, feed.decode)
+    elif feed.counter is not None and feed.counter is not CONNECTION and not callable(feed.counter):
+        raise FeedError("counter", feed.counter, "expected a field name, a dotted path, a callable or CONNECTION")
+    for field in ("sequence", "splice"):
+        rule = getattr(feed, field)
+        if rule is None:
+            continue
+        if not isinstance(rule, (Contiguous, Increasing)):
+            raise FeedError(field, rule, "expected Contiguous(...), Increasing(...) or None")
+        schema.check_path(field, rule.first, feed.decode)
+        schema.check_path(field, rule.last, feed.decode)
+
+
+def _check_order(feed: Feed) -> None:
+    source = feed.snapshot
+    if feed.counter is not None and feed.sequence is None:
+        raise FeedError("counter", feed.counter, "a counter counts a sequence, and the feed has none")
+    if source is None:
+        if feed.splice is not None:
+            raise FeedError("splice", feed.splice, "there is no snapshot to splice to")
+        return
+    if not isinstance(source, Rest):
+        raise FeedError("snapshot", source, "expected Rest(...) or None")
+    if feed.sequence is None and not source.whole:
+        raise FeedError("snapshot", source, "a snapshot without a sequence cannot be joined to the messages; give sequence=..., or whole=True")
+    if source.whole and feed.splice is not None:
+        raise FeedError("splice", feed.splice, "a snapshot that replaces the state whole is not spliced")
+    if feed.counter is not None and feed.splice is None and not source.whole:
+        raise FeedError(
+            "snapshot",
+            source,
+            "its position does not count in the key's numbering (counter= is not the key); give splice=..., or whole=True",
+        )
+
+
+def _check_limits(feed: Feed) -> None:
+    for field in ("dial_timeout", "first_live_limit", "first_data_limit", "verify_after"):
+        _positive(field, getattr(feed, field))
+    if feed.heartbeat is not None:
+        _positive("heartbeat", feed.heartbeat)
+    for field in ("reorder", "resync_interval"):
+        value = getattr(feed, field)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+            raise FeedError(field, value, "expected a number of seconds, zero or more")
+    if feed.reorder and not isinstance(feed.sequence, Contiguous):
+        raise FeedError("reorder", feed.reorder, "only a Contiguous sequence can tell that a message came too early")
+    for field in ("restart_after", "max_message_size", "max_keys", "hold_limit"):
+        _count(field, getattr(feed, field))
+    for field, kind in (("liveness", Liveness), ("backoff", Backoff)):
+        if not isinstance(getattr(feed, field), kind):
+            raise FeedError(field, getattr(feed, field), f"expected {kind.__name__}(...)")
+
+
+def _positive(field: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise FeedError(field, value, "expected a number of seconds above zero")
+
+
+def _count(field: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise FeedError(field, value, "expected a whole number above zero")
