@@ -20,7 +20,7 @@ FLOORS = (
     ("errors", "events"),
     ("core",),
     ("feed", "schema", "urls"),
-    ("clock", "tcp", "transport", "snapshots", "delivery", "book", "journal", "metrics"),
+    ("clock", "tcp", "tls", "transport", "snapshots", "delivery", "book", "journal", "metrics"),
     ("reader", "workers"),
     ("stream",),
     ("venues", "testing", "cli", "__main__", "__init__"),
