@@ -6,7 +6,6 @@ the message, so that a wrong feed never opens a connection.
 
 from __future__ import annotations
 
-import enum
 from typing import Any, Callable, Hashable, Mapping, Optional, Sequence, Union
 
 import msgspec
@@ -15,20 +14,10 @@ from . import schema
 from .core.backoff import Backoff
 from .core.liveness import Liveness
 from .core.paths import Path
+from .core.rules import Kind, Rules, Scope
 from .core.sequence import Contiguous, Increasing, Rule
 from .errors import FeedError
-
-# reprs and errors must never show what is secret: userinfo, queries and header values
 from .urls import check_header, check_url, redact
-
-
-class Kind(enum.Enum):
-    """What `classify` may say a message is. `DATA` if it says nothing."""
-
-    DATA = "data"
-    SNAPSHOT = "snapshot"  # in-band: replaces the state of its key
-    HEARTBEAT = "heartbeat"  # proves the feed, not delivered
-    IGNORE = "ignore"  # as if it had not come; proves the feed all the same
 
 
 class _Connection:
@@ -93,7 +82,9 @@ class Rest(msgspec.Struct, frozen=True):
             if "{key}" not in self.url:
                 raise FeedError("snapshot", redact(self.url), "the URL needs {key}, the place of the key; or give a callable")
         if self.position is None and not self.whole:
-            raise FeedError("position", None, "say where the snapshot's position stands, or that it replaces the state (whole=True)")
+            raise FeedError(
+                "position", None, "say where the snapshot's position stands, or that it replaces the state (whole=True)"
+            )
         if self.position is not None and not callable(self.position) and not isinstance(self.position, str):
             raise FeedError("position", self.position, "expected a field name, a dotted path or a callable")
         _positive("timeout", self.timeout)
@@ -119,8 +110,8 @@ class Feed(_Where, frozen=True, kw_only=True):
     Connection
         `endpoint` (positional): a URL, an `Endpoint`, or a callable asked before every attempt (tokens that expire).
         `headers`: added to the upgrade request of a URL. `subscribe`: what to send once the line is open: one payload (`str`,
-        `bytes`, or anything that becomes JSON), a tuple of several, or a callable topics → payload(s) for `topics`, which run-time
-        changes need; `unsubscribe` is the callable for the way out. `topic_key`: topic → key, if they differ.
+        `bytes`, or anything that becomes JSON), a tuple of several, or a callable topics → payload(s) for `topics`, which
+        run-time changes need; `unsubscribe` is the callable for the way out. `topic_key`: topic → key, if they differ.
     Messages
         `decode`: `dict` (any JSON, default), `str`, `bytes`, `None` (text and bytes as they come), any msgspec type, or a
         callable. `key`: what belongs together (a path or a callable; `None` = one single key). `classify`: message → `Kind`.
@@ -178,6 +169,59 @@ class Feed(_Where, frozen=True, kw_only=True):
             return found
         return Endpoint(url=found, headers=self.headers)
 
+    def rules(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Rules:
+        """This feed as the engine wants it. `watch(field, function)` may wrap the user's callables that run on the reader."""
+        source = self.snapshot
+
+        def place(field: str, path: Optional[Path]) -> Any:
+            if path is None:
+                return None
+            return watch(field, path) if callable(path) else schema.field_getter(path, self.decode)
+
+        def numbers(field: str, rule: Optional[Rule]) -> tuple[Any, Any]:
+            if rule is None:
+                return None, None
+            first = place(field, rule.first)
+            return first, first if rule.last is None else place(field, rule.last)
+
+        first, last = numbers("sequence", self.sequence)
+        splice_first, splice_last = numbers("splice", self.splice)
+        scope = Scope.KEY if self.counter is None else Scope.CONNECTION if self.counter is CONNECTION else Scope.SHARED
+        splice = self.splice or (self.sequence if scope is Scope.KEY else None)
+        return Rules(
+            decode=schema.decoder(self.decode, watch),
+            key=place("key", self.key),
+            key_text=_path_text(self.key),
+            key_may_miss=not callable(self.key),
+            classify=place("classify", self.classify),
+            fields=schema.fields_of,
+            rule=self.sequence,
+            rule_text=_path_text(self.sequence.first) if self.sequence is not None else "None",
+            first=first,
+            last=last,
+            scope=scope,
+            counter=None if isinstance(self.counter, _Connection) else place("counter", self.counter),
+            reorder=self.reorder,
+            restart_after=self.restart_after,
+            source=source is not None,
+            whole=source is not None and source.whole,
+            splice=splice if source is not None and not source.whole else None,
+            splice_first=splice_first,
+            splice_last=splice_last,
+            verify_after=self.verify_after,
+            resync_interval=self.resync_interval,
+            **_fetch_rules(source),
+            heartbeat=self.heartbeat,
+            liveness=self.liveness,
+            backoff=self.backoff,
+            dial_limit=self.dial_timeout + 5.0,
+            first_live_limit=self.first_live_limit,
+            first_data_limit=self.first_data_limit,
+            max_message_size=self.max_message_size,
+            max_keys=self.max_keys,
+            hold_limit=self.hold_limit,
+        )
+
     def __repr__(self) -> str:
         shown = [_endpoint_text(self.endpoint)]
         for field in ("key", "sequence", "counter", "snapshot", "heartbeat"):
@@ -185,6 +229,21 @@ class Feed(_Where, frozen=True, kw_only=True):
             if value is not None:
                 shown.append(f"{field}={value!r}")
         return f"Feed({', '.join(shown)})"
+
+
+def _fetch_rules(source: Optional[Rest]) -> dict[str, Any]:
+    if source is None:
+        return {}
+    return {
+        "fetch_backoff": source.backoff,
+        "fetch_attempts": source.attempts,
+        "fetch_concurrency": source.concurrency,
+        "fetch_limit": source.timeout + 5.0,  # the request keeps its own time; this is for a callable that hangs
+    }
+
+
+def _path_text(path: Optional[Path]) -> str:
+    return getattr(path, "__name__", repr(path)) if callable(path) else repr(path)
 
 
 def _endpoint_text(endpoint: Any) -> str:
@@ -239,7 +298,9 @@ def _check_order(feed: Feed) -> None:
     if not isinstance(source, Rest):
         raise FeedError("snapshot", source, "expected Rest(...) or None")
     if feed.sequence is None and not source.whole:
-        raise FeedError("snapshot", source, "a snapshot without a sequence cannot be joined to the messages; give sequence=..., or whole=True")
+        raise FeedError(
+            "snapshot", source, "a snapshot without a sequence cannot be joined to the messages; give sequence=..., or whole=True"
+        )
     if source.whole and feed.splice is not None:
         raise FeedError("splice", feed.splice, "a snapshot that replaces the state whole is not spliced")
     if feed.counter is not None and feed.splice is None and not source.whole:

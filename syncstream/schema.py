@@ -15,8 +15,8 @@ Decode = Callable[[bytes, bool], Any]
 """(payload, whether it was a text frame) → message. Raises whatever it likes on a payload it cannot read."""
 
 
-def decoder(decode: Any) -> Decode:
-    """The function for a feed's `decode`."""
+def decoder(decode: Any, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Decode:
+    """The function for a feed's `decode`. `watch` may wrap a user's own function."""
     if decode is None:
         return lambda payload, text: payload.decode() if text else payload
     if decode is bytes:
@@ -24,7 +24,8 @@ def decoder(decode: Any) -> Decode:
     if decode is str:
         return lambda payload, text: payload.decode()
     if _is_function(decode):
-        return lambda payload, text: decode(payload.decode() if text else payload)
+        own = watch("decode", decode)
+        return lambda payload, text: own(payload.decode() if text else payload)
     read = msgspec.json.Decoder(Any if decode is dict else decode).decode
     return lambda payload, text: read(payload)
 

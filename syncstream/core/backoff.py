@@ -41,8 +41,5 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True):
         self, attempt: int, chance: float, *, severity: Severity = Severity.RETRY, retry_after: Optional[float] = None
     ) -> float:
         """Seconds to wait; `chance` is uniform in [0, 1). What the venue asked for is the least, jitter comes on top."""
-        if severity is Severity.RETRY:
-            wait = chance * self.ceiling(attempt)
-        else:
-            wait = self.maximum * (0.5 + 0.5 * chance)
+        wait = chance * self.ceiling(attempt) if severity is Severity.RETRY else self.maximum * (0.5 + 0.5 * chance)
         return wait if retry_after is None else retry_after + wait

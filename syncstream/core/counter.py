@@ -1,0 +1,138 @@
+"""Follows one counter: next, duplicate, hole, restart, and the reorder window. Pure.
+
+Rules
+* A counter knows only what messages have shown; snapshots never move it. (They move a key: see `sync`.)
+* Duplicates are dropped, but numbers that *keep* going backwards mean that the venue started to count anew: more than
+  `restart_after` of them without an advance, or at least three that have gone on for two seconds (a slow market).
+* With a reorder window a message beyond a hole waits for the missing ones, at most that long; without a hole nothing waits.
+* With two lines the slower one is not a restart: backward is measured against what the same line showed before.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Hashable, NamedTuple, Optional
+
+from .sequence import Rule, Verdict
+
+RESTART_WINDOW = 2.0
+RESTART_LEAST = 3
+
+
+class Outcome(enum.Enum):
+    """What became of a message on its counter."""
+
+    NEXT = "next"
+    DUPLICATE = "duplicate"
+    HOLE = "hole"
+    RESTART = "restart"
+    EARLY = "early"  # put aside: the reorder window is open
+
+
+_OUTCOMES = {Verdict.NEXT: Outcome.NEXT, Verdict.DUPLICATE: Outcome.DUPLICATE, Verdict.HOLE: Outcome.HOLE}
+
+
+class Held(NamedTuple):
+    """A message that waits for a snapshot, with its numbers in the key's numbering (`None` where there are none)."""
+
+    message: Any
+    first: Any
+    last: Any
+
+
+class Numbered(NamedTuple):
+    """A message with its numbers on the counter. `held` is `None` for what is counted but not data."""
+
+    first: Any
+    last: Any
+    key: Hashable
+    held: Optional[Held]
+    line: int
+
+
+class Counter:
+    """Owned by: the engine. `position` is the last number shown, `keys` what has been seen on this counter."""
+
+    __slots__ = ("early", "early_until", "keys", "name", "position", "rule", "run", "run_at", "run_from", "shown", "unproven")
+
+    def __init__(self, name: Hashable, rule: Rule) -> None:
+        self.name = name
+        self.rule = rule
+        self.position: Any = None
+        self.keys: set[Hashable] = set()
+        self.shown: dict[int, Any] = {}
+        self.unproven = False  # the line was lost; the next message shows whether its keys are complete
+        self.run = 0
+        self.run_at = 0.0
+        self.run_from: Any = None
+        self.early: list[Numbered] = []
+        self.early_until: Optional[float] = None
+
+    def judge(self, item: Numbered, now: float, *, restart_after: int, reorder: float = 0.0, lines: int = 1) -> Outcome:
+        """Say what `item` is, and move on. Raises `TypeError` for a number that cannot be counted with; nothing moved then."""
+        first, last = item.first, item.last
+        if self.position is None:
+            return self._begin(first, last, item.line, lines)
+        verdict = self.rule.judge(self.position, first, last)
+        if verdict is Verdict.DUPLICATE:
+            return self._backward(last, now, restart_after, item.line, lines)
+        if verdict is Verdict.HOLE and reorder > 0:
+            if self.early_until is None:
+                self.early_until = now + reorder
+            self.early.append(item)
+            return Outcome.EARLY
+        self._move(last, item.line, lines)
+        return _OUTCOMES[verdict]
+
+    def ready(self) -> Optional[Numbered]:
+        """Take the one of the early messages that goes on now, if there is one."""
+        for index, item in enumerate(self.early):
+            verdict = self.rule.judge(self.position, item.first, item.last)
+            if verdict is not Verdict.HOLE:
+                del self.early[index]
+                self.early_until = self.early_until if self.early else None
+                return item
+        return None
+
+    def expire(self) -> list[Numbered]:
+        """The window is over: all early messages, by position, to be judged without one."""
+        late = sorted(self.early, key=lambda item: (item.first, item.last))
+        self.early = []
+        self.early_until = None
+        return late
+
+    def forget(self) -> None:
+        """Start anew: whatever number comes next is the first."""
+        self.position = None
+        self.shown.clear()
+        self.run = 0
+        self.early = []
+        self.early_until = None
+
+    def _begin(self, first: Any, last: Any, line: int, lines: int) -> Outcome:
+        if isinstance(last, bool) or not isinstance(last, (int, float)) or not isinstance(first, (int, float)):
+            raise TypeError(f"{last!r} is not a number to count with")
+        self._move(last, line, lines)
+        start = self.rule.start
+        return Outcome.HOLE if start is not None and first > start else Outcome.NEXT
+
+    def _move(self, last: Any, line: int, lines: int) -> None:
+        self.position = last
+        if lines > 1:
+            self.shown[line] = last
+
+    def _backward(self, last: Any, now: float, restart_after: int, line: int, lines: int) -> Outcome:
+        reference = self.shown.setdefault(line, last) if lines > 1 else self.position
+        if last >= reference:
+            if lines > 1:
+                self.shown[line] = last
+            return Outcome.DUPLICATE
+        if self.run == 0 or self.run_from != self.position:
+            self.run, self.run_at, self.run_from = 0, now, self.position
+        self.run += 1
+        lasting = self.run >= RESTART_LEAST and now - self.run_at >= RESTART_WINDOW
+        if self.run <= restart_after and not lasting:
+            return Outcome.DUPLICATE
+        self.forget()
+        self._move(last, line, lines)
+        return Outcome.RESTART

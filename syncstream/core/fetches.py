@@ -1,0 +1,94 @@
+"""Which snapshots are asked for, and when: a schedule, a limit on how many at once, an epoch for each request. Pure.
+
+A request that was withdrawn (its key was proved, dropped or unsubscribed meanwhile) still takes a place until its answer comes;
+the answer is then late and changes nothing. A request whose answer does not come within `limit` is given up, so that a hung
+callable cannot use up the places for good.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Optional
+
+from .sync import Sync
+
+
+class Fetches:
+    """Owned by: the engine."""
+
+    def __init__(self, concurrency: int, limit: float) -> None:
+        self.concurrency = concurrency
+        self.limit = limit
+        self.late = 0
+        self._epoch = 0
+        self._due: list[tuple[float, int, Sync]] = []
+        self._asked: dict[int, tuple[Sync, float]] = {}
+        self._order = 0
+
+    @property
+    def under_way(self) -> int:
+        return len(self._asked)
+
+    def want(self, sync: Sync, at: float) -> None:
+        """Ask for this key's snapshot at `at`, unless it is being asked for now. An earlier wish for it is replaced."""
+        if sync.fetching:
+            return
+        sync.fetch_at = at
+        self._order += 1
+        heapq.heappush(self._due, (at, self._order, sync))
+
+    def withdraw(self, sync: Sync) -> None:
+        """No answer for this key is wanted any more."""
+        sync.fetch_at = None
+        sync.fetching = False
+        sync.epoch = 0
+
+    def take(self, now: float) -> Optional[Sync]:
+        """The next key to ask for, with its new epoch set; `None` if none is due or no place is free."""
+        self._skim()
+        if not self._due or self._due[0][0] > now or len(self._asked) >= self.concurrency:
+            return None
+        sync = heapq.heappop(self._due)[2]
+        self._epoch += 1
+        sync.epoch = self._epoch
+        sync.fetch_at = None
+        sync.fetching = True
+        self._asked[sync.epoch] = (sync, now + self.limit)
+        return sync
+
+    def answered(self, epoch: int) -> Optional[Sync]:
+        """The key that waits for this answer; `None` (and counted) if none does any more."""
+        sync, _ = self._asked.pop(epoch, (None, 0.0))
+        if sync is None or sync.epoch != epoch:
+            self.late += 1
+            return None
+        sync.epoch = 0
+        sync.fetching = False
+        return sync
+
+    def overdue(self, now: float) -> Optional[int]:
+        """The epoch of a request whose answer no longer counts on coming."""
+        for epoch, (_, limit_at) in self._asked.items():
+            return epoch if limit_at <= now else None
+        return None
+
+    def deadline(self, *, asking: bool) -> Optional[float]:
+        """When `take` or `overdue` next have something; `asking` says whether new requests may go out at all."""
+        self._skim()
+        moments = [limit_at for _, limit_at in self._asked.values()][:1]
+        if asking and self._due and len(self._asked) < self.concurrency:
+            moments.append(self._due[0][0])
+        return min(moments, default=None)
+
+    def clear(self) -> None:
+        """Ask for nothing any more; what is under way will be late."""
+        for _, _, sync in self._due:
+            sync.fetch_at = None
+        for sync, _ in self._asked.values():
+            self.withdraw(sync)
+        self._due = []
+        self._asked = {}
+
+    def _skim(self) -> None:
+        while self._due and self._due[0][2].fetch_at != self._due[0][0]:
+            heapq.heappop(self._due)

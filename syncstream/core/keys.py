@@ -1,0 +1,427 @@
+"""All keys of a stream: what is delivered, held or dropped, what is in doubt, and how it is healed. Pure.
+
+Rules (the contract, per key)
+* Between two delivered messages that do not follow each other stands a `Snapshot`, a `Gap` or a `Dropped`.
+* A doubted key with a snapshot source is held and healed; without one the gap is told and the key goes on.
+* A key that was complete when the line was lost is proved by the first message that goes on from it; if it stays silent it is
+  fetched. Where a message cannot prove that, every key is fetched, or one gap for all is told.
+* A source that does not answer is given up after so many attempts: the gap is told, and what was held is delivered.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Hashable, Iterable, Iterator, NamedTuple, Optional
+
+from ..errors import DataFailed, FetchError, Severity, SnapshotFailed, StreamFailed
+from ..events import Gap, KeyStatus, Resynced, Snapshot
+from .counter import Counter, Held
+from .fetches import Fetches
+from .rules import Rules, Scope
+from .sequence import Verdict
+from .sync import Fit, State, Sync
+
+_BEHIND_COUNT = 3
+_BEHIND_AFTER = 2.0
+_BEHIND_ALONE_AFTER = 60.0
+
+
+class Fetch(NamedTuple):
+    """Action: ask for the snapshot of `key`; the answer names `epoch`."""
+
+    key: Hashable
+    epoch: int
+
+
+class Keys:
+    """Owned by: the engine."""
+
+    def __init__(self, rules: Rules, *, wall_ns: int) -> None:
+        self.rules = rules
+        self.out: list[Any] = []
+        self.failure: Optional[StreamFailed] = None
+        self.syncs: dict[Hashable, Sync] = {}
+        self.plain: dict[Hashable, Counter] = {}  # LIVE and joined, with their own counter: the hot path may deliver
+        self.latest: dict[Hashable, Any] = {}
+        self.muted: set[Hashable] = set()
+        self.dropped_keys: set[Hashable] = set()
+        self.fetches = Fetches(rules.fetch_concurrency, rules.fetch_limit)
+        self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = 0
+        self.open_lines = 0
+        self._wall_ns = wall_ns
+        self._lost_at: Optional[float] = None
+        self._anchors = rules.source and not rules.whole and rules.splice is not None
+
+    def wall(self, now: float) -> int:
+        """Wall clock, nanoseconds since 1970, of a moment of the monotonic clock."""
+        return self._wall_ns + int(now * 1e9)
+
+    # ---------------------------------------------------------------- messages
+
+    def find(self, key: Hashable, now: float) -> Optional[Sync]:
+        """The state of this key, made if it is new; `None` if it is not wanted, or one too many (then `failure` is set)."""
+        sync = self.syncs.get(key)
+        if sync is not None:
+            return sync
+        if key in self.muted:
+            return None
+        if len(self.syncs) >= self.rules.max_keys:
+            self.fail_keys(f"key={self.rules.key_text}")
+            return None
+        sync = self.syncs[key] = Sync(key, State.SYNCING if self.rules.source else State.LIVE, now)
+        if self.rules.source:
+            self.fetches.want(sync, now)
+        return sync
+
+    def fail_keys(self, field: str) -> None:
+        """One key more than the bound allows."""
+        limit = self.rules.max_keys
+        text = f"{field}: more than max_keys={limit} different values; is it really what belongs together?"
+        self.failure = self.failure or DataFailed(text)
+
+    def place(self, sync: Sync, item: Held, now: float) -> None:
+        """Deliver the message, hold it, or drop it as stale."""
+        if sync.state is State.DROPPED:
+            return
+        if sync.state is State.SYNCING:
+            self._hold(sync, item)
+            return
+        verdict = self._splices(sync, item)
+        if verdict is Verdict.DUPLICATE:
+            self.stale += 1
+            return
+        if verdict is Verdict.HOLE:
+            self.doubt(sync, "hole", sync.delivered if sync.anchor is None else sync.anchor, item.first, now)
+            self._hold(sync, item)
+            return
+        sync.anchor = None
+        if sync.state is State.UNPROVEN:
+            self._live(sync, 0, now, item.last)
+        self.latest[sync.key] = item.message
+        self.out.append(item.message)
+        self._plain(sync)
+
+    def _splices(self, sync: Sync, item: Held) -> Verdict:
+        """How a message meets the snapshot, or the position before a loss, that it must join."""
+        anchor = sync.anchor
+        if anchor is None and sync.state is State.UNPROVEN and self._anchors:
+            anchor = sync.delivered
+        if anchor is None or self.rules.splice is None:
+            return Verdict.NEXT
+        return self.rules.splice.splice(anchor, item.first, item.last)
+
+    def _hold(self, sync: Sync, item: Held) -> None:
+        sync.hold(item)
+        self.held += 1
+        if self.held > self.rules.hold_limit:  # this key starts over, with a later snapshot
+            self.held -= sync.held
+            sync.shed()
+
+    def _plain(self, sync: Sync) -> None:
+        counter = sync.counter
+        if counter is None or sync.key in self.plain:
+            return
+        if sync.state is State.LIVE and sync.anchor is None and not counter.early and counter.rule.detects:
+            self.plain[sync.key] = counter
+
+    # ---------------------------------------------------------------- doubts
+
+    def doubt(self, sync: Sync, reason: str, after: Any, before: Any, now: float, *, since: Optional[float] = None) -> None:
+        """Tell a gap of this key; with a source, start to heal it. `after` is the last position before it."""
+        if sync.state is State.DROPPED:
+            return
+        healing = self.rules.source
+        delivered = self._delivered(sync, after)
+        sync.gaps += 1
+        self.gaps += 1
+        self._tell_gap(sync.key, reason, after, before, now, healing=healing, since=since)
+        if not healing:
+            self.unhealed += 1
+            if sync.state is State.UNPROVEN:
+                sync.state = State.LIVE
+            return
+        sync.doubts += 1
+        self.plain.pop(sync.key, None)
+        if reason == "restart":
+            delivered = None
+            self._forget(sync)
+        sync.doubt(delivered, now)
+        if sync.fetch_at is None:
+            self.fetches.want(sync, now)
+
+    def _tell_gap(
+        self, key: Hashable, reason: str, after: Any, before: Any, now: float, *, healing: bool, since: Optional[float] = None
+    ) -> None:
+        rule = self.rules.rule
+        counted = rule is not None and reason == "hole" and after is not None and before is not None
+        self.out.append(
+            Gap(
+                key=key,
+                at_ns=self.wall(now),
+                reason=reason,
+                after=after,
+                before=before,
+                missing=rule.missing(after, before) if rule is not None and counted else None,
+                healing=healing,
+                since_ns=None if since is None else self.wall(since),
+                until_ns=self.wall(now),
+            )
+        )
+
+    def _forget(self, sync: Sync) -> None:
+        """The numbers start anew: what is held and what is on its way counts in the old ones."""
+        self.held -= sync.held
+        sync.clear()
+        sync.delivered = None
+        self.fetches.withdraw(sync)
+
+    def _delivered(self, sync: Sync, after: Any) -> Any:
+        """The position of this key delivered last; `after` is where its own counter stood."""
+        if sync.anchor is not None:
+            return sync.anchor
+        if sync.state is not State.LIVE:
+            return sync.delivered
+        if sync.counter is not None:
+            return after
+        message = self.latest.get(sync.key)
+        if self.rules.splice_last is None or message is None or isinstance(message, Snapshot):
+            return sync.delivered
+        return self.rules.splice_last(message)
+
+    def prove(self, sync: Sync, now: float) -> None:
+        """The counter of this key has gone on without a hole."""
+        if sync.state is State.UNPROVEN:
+            self._live(sync, 0, now, sync.delivered)
+
+    def _live(self, sync: Sync, replayed: int, now: float, position: Any) -> None:
+        """The key is complete again."""
+        sync.live()
+        self.fetches.withdraw(sync)
+        sync.attempts = sync.behind = 0
+        sync.healed += sync.doubts
+        self.healed += sync.doubts
+        sync.doubts = 0
+        sync.resynced_at = now
+        self.out.append(
+            Resynced(key=sync.key, at_ns=self.wall(now), position=position, replayed=replayed, seconds=now - sync.since)
+        )
+
+    # ---------------------------------------------------------------- snapshots
+
+    def due(self, now: float) -> Iterator[Fetch]:
+        """The requests to send now. None goes out while no line is open: deltas to join would be missing."""
+        while self.open_lines:
+            sync = self.fetches.take(now)
+            if sync is None:
+                return
+            sync.asked(whole=self.rules.whole)
+            yield Fetch(sync.key, sync.epoch)
+
+    def fetched(self, epoch: int, position: Any, state: Any, now: float, chance: float) -> None:
+        """A snapshot came. `chance` is uniform in [0, 1), for the back-off if it is of no use."""
+        sync = self.fetches.answered(epoch)
+        if sync is None:
+            return
+        position = None if self.rules.whole else position
+        if not self.rules.whole and (isinstance(position, bool) or not isinstance(position, (int, float))):
+            text = f"snapshot of {sync.key!r}: position={position!r} is not a number, the messages' positions are"
+            self._unfetched(sync, FetchError(text, severity=Severity.FATAL), now, chance)
+            return
+        self.snapshots += 1
+        before = sync.held
+        fit = sync.fit(position, self.rules.splice)
+        self.held += sync.held - before
+        if fit is Fit.SAME:
+            self._live(sync, 0, now, position)
+        elif fit is Fit.JOINS or self._restarted(sync, position, now):
+            self.apply(sync, position, state, now)
+        else:
+            error = FetchError(f"the snapshot of {sync.key!r} at {position!r} is older than what came over the line")
+            self._unfetched(sync, error, now, chance)
+
+    def unfetched(self, epoch: int, error: FetchError, now: float, chance: float) -> None:
+        """A request failed."""
+        sync = self.fetches.answered(epoch)
+        if sync is not None:
+            self._unfetched(sync, error, now, chance)
+
+    def apply(self, sync: Sync, position: Any, state: Any, now: float) -> None:
+        """Deliver a snapshot that fits, and what was held, up to the next hole."""
+        marker = Snapshot(key=sync.key, at_ns=self.wall(now), position=position, state=state)
+        self.out.append(marker)
+        self.latest[sync.key] = marker
+        replayed = sync.replay(position)
+        self._replay(sync, replayed)
+        if sync.state is State.SYNCING:
+            sync.attempts = 0
+            self.fetches.want(sync, now)
+            return
+        self._live(sync, len(replayed), now, sync.delivered)
+        self._settle(sync, now)
+
+    def _replay(self, sync: Sync, items: list[Held]) -> None:
+        self.held -= len(items)
+        self.out.extend(item.message for item in items)
+        if items:
+            self.latest[sync.key] = items[-1].message
+
+    def _settle(self, sync: Sync, now: float) -> None:
+        """After it became LIVE: is it still, with no line open?"""
+        self._plain(sync)
+        if not self.open_lines:
+            self._lose(sync, now)
+
+    def _restarted(self, sync: Sync, position: Any, now: float) -> bool:
+        """Whether snapshots that stay behind what was delivered, with nothing held against them, show a restarted counter.
+
+        Soon if messages go backwards too; alone they may as well be a stale cache, and get a minute.
+        """
+        if sync.held or sync.delivered is None or position >= sync.delivered:
+            return False
+        if sync.behind == 0:
+            sync.behind_at = now
+        sync.behind += 1
+        backwards = sync.counter is not None and sync.counter.run > 0
+        patience = _BEHIND_AFTER if backwards else _BEHIND_ALONE_AFTER
+        if sync.behind < _BEHIND_COUNT or now - sync.behind_at < patience:
+            return False
+        if sync.counter is not None:
+            sync.counter.forget()
+        self.doubt(sync, "restart", sync.delivered, position, now)
+        self.fetches.withdraw(sync)
+        return True
+
+    def _unfetched(self, sync: Sync, error: FetchError, now: float, chance: float) -> None:
+        fatal = error.severity is Severity.FATAL
+        if fatal and not self.snapshots:
+            failure = SnapshotFailed(str(error))
+            failure.__cause__ = error
+            self.failure = self.failure or failure
+            return
+        severity = Severity.SLOW if fatal else error.severity
+        delay = self.rules.fetch_backoff.delay(sync.attempts, chance, severity=severity, retry_after=error.retry_after)
+        sync.attempts += 1
+        if sync.state is not State.UNPROVEN and (fatal or sync.attempts >= self.rules.fetch_attempts):
+            self._give_up(sync, now)
+        else:
+            self.fetches.want(sync, now + delay)
+
+    def _give_up(self, sync: Sync, now: float) -> None:
+        segments = [segment for segment in sync.segments if segment] or [[]]
+        for segment in segments:
+            self.unhealed += 1
+            first = segment[0].first if segment else None
+            self._tell_gap(sync.key, "unhealed", sync.delivered, first, now, healing=False)
+            self._replay(sync, segment)
+            if segment:
+                sync.delivered = segment[-1].last
+        sync.doubts = 0
+        sync.attempts = sync.behind = 0
+        sync.live()
+        self._settle(sync, now)
+
+    def in_band(self, sync: Sync, position: Any, state: Any, now: float) -> None:
+        """A snapshot in the stream's own order: it replaces the state whenever it comes.
+
+        What is held and follows it is replayed; what was held before it is covered by it.
+        """
+        before = sync.held
+        if position is None or sync.state is not State.SYNCING or sync.fit(position, self.rules.splice) is not Fit.JOINS:
+            sync.clear()
+        self.held += sync.held - before
+        self.snapshots += 1
+        self.plain.pop(sync.key, None)
+        self.dropped_keys.discard(sync.key)
+        if sync.counter is not None and position is not None and not sync.segments:
+            sync.counter.forget()
+            sync.counter.position = position
+        self.apply(sync, position, state, now)
+
+    # ---------------------------------------------------------------- the world
+
+    def opened(self, now: float) -> None:
+        """A line is open. What was lost must be proved, or fetched, or told."""
+        self.open_lines += 1
+        if self.open_lines > 1 or self._lost_at is None:
+            return
+        for sync in self.syncs.values():
+            if sync.state is State.UNPROVEN and self.rules.source:
+                self.fetches.want(sync, now + self.rules.verify_after)
+        if not self.rules.source and not self.rules.proves:
+            self.gaps += 1
+            self.unhealed += 1
+            self._tell_gap(None, "reconnect", None, None, now, healing=False, since=self._lost_at)
+
+    def lost(self, now: float, data_at: float) -> None:
+        """A line is gone; `data_at` is when its last message came."""
+        self.open_lines -= 1
+        if self.open_lines:
+            return
+        self._lost_at = data_at
+        for sync in self.syncs.values():
+            self._lose(sync, now)
+
+    def _lose(self, sync: Sync, now: float) -> None:
+        """No line is open: a complete key has to be proved; one that no message can prove is in doubt."""
+        self.plain.pop(sync.key, None)
+        delivered = self._delivered(sync, sync.counter.position if sync.counter is not None else None)
+        provable = self.rules.proves and (sync.counter is not None or delivered is not None or self.rules.scope is Scope.SHARED)
+        if provable and sync.state is not State.SYNCING:
+            sync.lost(delivered, now)
+        elif provable and self.rules.scope is not Scope.CONNECTION:
+            return  # its counter goes on and will show a hole if there is one
+        elif self.rules.source:
+            self.doubt(sync, "reconnect", delivered, None, now, since=self._lost_at)
+
+    def dropped(self, keys: Iterable[Hashable], now: float) -> None:
+        """Queued messages of these keys were thrown away; each is healed when the consumer has caught up."""
+        if not self.rules.source:
+            return
+        for key in keys:
+            sync = self.syncs.get(key)
+            if sync is None or sync.state is State.DROPPED:
+                continue
+            after = sync.counter.position if sync.counter is not None else None
+            delivered = self._delivered(sync, after)
+            self.held -= sync.held
+            self.doubt(sync, "drop", delivered, None, now)
+            self.fetches.withdraw(sync)
+            sync.dropped(delivered, now)
+            self.dropped_keys.add(key)
+
+    def relieved(self, now: float) -> None:
+        """The consumer has caught up: heal what it missed, each key at most once per `resync_interval`."""
+        for key in self.dropped_keys:
+            sync = self.syncs.get(key)
+            if sync is not None and sync.state is State.DROPPED:
+                sync.relieved()
+                self.fetches.want(sync, max(now, sync.resynced_at + self.rules.resync_interval))
+        self.dropped_keys.clear()
+
+    def unsubscribed(self, key: Hashable) -> None:
+        """Nothing more of this key is wanted, not even what is on its way; its counter goes on."""
+        self.muted.add(key)
+        sync = self.syncs.pop(key, None)
+        self.plain.pop(key, None)
+        self.latest.pop(key, None)
+        self.dropped_keys.discard(key)
+        if sync is not None:
+            self.held -= sync.held
+            self.fetches.withdraw(sync)
+
+    def close(self) -> None:
+        """Nothing is due from here on."""
+        self.fetches.clear()
+        self.plain.clear()
+        self.dropped_keys.clear()
+        for sync in self.syncs.values():
+            sync.clear()
+        self.held = 0
+
+    def status(self) -> dict[Hashable, KeyStatus]:
+        """A picture of every key."""
+        return {key: self._one_status(sync) for key, sync in list(self.syncs.items())}
+
+    def _one_status(self, sync: Sync) -> KeyStatus:
+        position = self._delivered(sync, sync.counter.position if sync.counter is not None else None)
+        state = "live" if sync.state is State.LIVE else "syncing"
+        return KeyStatus(state=state, position=position, gaps=sync.gaps, healed=sync.healed, held=sync.held)

@@ -1,0 +1,307 @@
+"""From frames to an ordered, gap-free list of deliveries: decode, classify, number, judge. Pure.
+
+Rules
+* A hole on a counter puts every key on it in doubt (`keys` heals them).
+* Two readings of one message are never mixed: `scan` delivers only what is plain (next in its counter, key live and joined)
+  and leaves everything else, untouched, to `take`.
+* What cannot be read is quarantined: counted, told, and never fatal. What has no key is counted. If by the first-data deadline
+  ten messages came and none could be used, the feed does not fit the venue, and that is said.
+* A counter of a whole connection counts everything that has a number, data or not, and starts anew with each connection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Hashable, Optional
+
+from ..errors import DataFailed
+from ..events import Quarantined
+from .counter import Counter, Held, Numbered, Outcome
+from .keys import Keys
+from .paths import MISSING
+from .rules import Kind, Rules, Scope
+
+_RAW_KEPT = 256
+_UNUSABLE_LEAST = 10
+
+
+class Order:
+    """Owned by: the engine."""
+
+    def __init__(self, rules: Rules, *, wall_ns: int, lines: int = 1) -> None:
+        self.rules = rules
+        self.keys = Keys(rules, wall_ns=wall_ns)
+        self.lines = lines
+        self.counters: dict[Hashable, Counter] = {}
+        self.used = 0  # messages that had what the feed says they have
+        self.unusable = 0
+        self.unusable_why = ""
+        self.duplicates = self.quarantined = self.keyless = 0
+        self._waiting: dict[Hashable, Counter] = {}  # counters with a reorder window open
+        self._scans = rules.rule is not None and rules.scope is Scope.KEY and rules.classify is None and lines == 1
+
+    # ---------------------------------------------------------------- messages
+
+    def scan(self, frames: list[tuple[int, bytes]], start: int) -> int:
+        """Deliver the plain messages that lead `frames[start:]`; returns the index of the first frame that is not plain.
+
+        The hot path: one decode, one look-up and one comparison a message, and nothing changed for the one it stops at.
+        """
+        rules, keys = self.rules, self.keys
+        decode, key_of, first_of, last_of = rules.decode, rules.key or _only_key, rules.first, rules.last
+        plain = keys.plain
+        if not self._scans or not plain or first_of is None or last_of is None:
+            return start
+        one_number = first_of is last_of
+        latest, deliver = keys.latest, keys.out.append
+        index = start
+        try:
+            for index in range(start, len(frames)):
+                opcode, payload = frames[index]
+                if opcode > 2:
+                    return index
+                message = decode(payload, opcode == 1)
+                key = key_of(message)
+                counter = plain[key]
+                first = first_of(message)
+                if first != counter.position + 1:
+                    return index
+                last = first if one_number else last_of(message)
+                if last < first:
+                    return index
+                counter.position = last
+                latest[key] = message
+                deliver(message)
+        except Exception:  # whatever it was, `take` meets it again and names it
+            return index
+        return len(frames)
+
+    def take(self, payload: bytes, text: bool, line: int, now: float) -> bool:
+        """One message, the long way. True if it was a key's data."""
+        rules = self.rules
+        try:
+            message = rules.decode(payload, text)
+            kind = (rules.classify(message) if rules.classify is not None else None) or Kind.DATA
+            if not isinstance(kind, Kind):
+                raise TypeError(f"classify returned {kind!r}, which is not a Kind")
+            key, has_key = self._key(message)
+        except Exception as error:  # user code and strangers' bytes: whatever it is, it is this message's trouble only
+            self._quarantine(payload, f"{type(error).__name__}: {error}", now)
+            return False
+        data = has_key and kind in (Kind.DATA, Kind.SNAPSHOT)
+        if not has_key and kind is Kind.DATA:
+            self.keyless += 1
+            self._unusable(f"key={rules.key_text}", message)
+        if not data and rules.scope is not Scope.CONNECTION:
+            return False
+        try:
+            if rules.rule is None:
+                self._unnumbered(key, kind, message, now)
+            elif kind is Kind.SNAPSHOT and rules.scope is Scope.KEY:
+                self._numbered_snapshot(key, message, now)
+            else:
+                self._numbered(key, kind, message, data, line, now)
+        except Exception as error:
+            if data:
+                self._unusable(f"sequence={rules.rule_text}", message)
+                self._quarantine(payload, f"sequence={rules.rule_text}: {type(error).__name__}: {error}", now)
+            return False
+        self.used += data
+        return data
+
+    def _key(self, message: Any) -> tuple[Hashable, bool]:
+        """The key, and whether there is one. Where the feed names none, everything belongs to one."""
+        if self.rules.key is None:
+            return None, True
+        try:
+            key = self.rules.key(message)
+        except MISSING:
+            if not self.rules.key_may_miss:
+                raise
+            return None, False
+        hash(key)
+        return key, key is not None
+
+    def _unnumbered(self, key: Hashable, kind: Kind, message: Any, now: float) -> None:
+        sync = self.keys.find(key, now)
+        if sync is None:
+            return
+        if kind is Kind.SNAPSHOT:
+            self.keys.in_band(sync, None, message, now)
+        else:
+            self.keys.place(sync, Held(message, None, None), now)
+
+    def _numbered_snapshot(self, key: Hashable, message: Any, now: float) -> None:
+        try:
+            position = self._numbers(message)[1]
+        except MISSING:
+            position = None
+        sync = self.keys.find(key, now)
+        if sync is not None:
+            sync.counter = sync.counter or self._counter(key, message, 0)
+            self.keys.in_band(sync, position, message, now)
+
+    def _numbered(self, key: Hashable, kind: Kind, message: Any, data: bool, line: int, now: float) -> None:
+        first, last = self._numbers(message)
+        held = self._held(message, first, last) if data and kind is Kind.DATA else None
+        self._judge(self._counter(key, message, line), Numbered(first, last, key, held, line), now)
+        if kind is Kind.SNAPSHOT and data:
+            sync = self.keys.find(key, now)
+            if sync is not None:
+                self.keys.in_band(sync, None, message, now)
+
+    def _numbers(self, message: Any) -> tuple[Any, Any]:
+        first_of, last_of = self.rules.first, self.rules.last
+        assert first_of is not None  # a rule has both
+        assert last_of is not None
+        first = first_of(message)
+        return first, (first if first_of is last_of else last_of(message))
+
+    def _held(self, message: Any, first: Any, last: Any) -> Held:
+        """The message with its numbers in the key's numbering, which a snapshot's position counts in."""
+        rules = self.rules
+        if rules.splice_first is None or rules.splice_last is None:
+            return Held(message, first, last)
+        return Held(message, rules.splice_first(message), rules.splice_last(message))
+
+    def _unusable(self, field: str, message: Any) -> None:
+        self.unusable += 1
+        if self.unusable <= _UNUSABLE_LEAST:
+            fields = ", ".join(self.rules.fields(message))
+            self.unusable_why = f"{field}: no message has it; the fields seen are: {fields}"
+
+    def _quarantine(self, payload: bytes, reason: str, now: float) -> None:
+        self.quarantined += 1
+        self.keys.out.append(Quarantined(reason=reason[:_RAW_KEPT], raw=payload[:_RAW_KEPT], at_ns=self.keys.wall(now)))
+
+    def never_usable(self) -> Optional[DataFailed]:
+        """The failure to raise if, by the first-data deadline, messages came and not one could be used."""
+        if self.used or self.unusable < _UNUSABLE_LEAST:
+            return None
+        return DataFailed(f"{self.unusable_why} ({self.unusable} messages)")
+
+    # ---------------------------------------------------------------- counters
+
+    def _counter(self, key: Hashable, message: Any, line: int) -> Counter:
+        scope = self.rules.scope
+        name: Hashable = key
+        if scope is Scope.CONNECTION:
+            name = line
+        elif scope is Scope.SHARED:
+            assert self.rules.counter is not None
+            name = self.rules.counter(message)
+        counter = self.counters.get(name)
+        if counter is None:
+            assert self.rules.rule is not None
+            counter = Counter(name, self.rules.rule)
+            if len(self.counters) < self.rules.max_keys:
+                self.counters[name] = counter
+            else:
+                self.keys.fail_keys("counter=")
+        return counter
+
+    def _judge(self, counter: Counter, item: Numbered, now: float) -> None:
+        rules = self.rules
+        after = counter.position
+        outcome = counter.judge(item, now, restart_after=rules.restart_after, reorder=rules.reorder, lines=self.lines)
+        if outcome is Outcome.EARLY:
+            self.keys.plain.pop(counter.name, None)
+            self._waiting[counter.name] = counter
+            if len(counter.early) + self.keys.held > rules.hold_limit:
+                self._expire(counter, now)
+            return
+        self._settle(counter, outcome, after, item, now)
+        self._follow(counter, now)
+
+    def _follow(self, counter: Counter, now: float) -> None:
+        """What waited for this message goes on now."""
+        while counter.early:
+            ready = counter.ready()
+            if ready is None:
+                return
+            self._again(counter, ready, now)
+        self._waiting.pop(counter.name, None)
+
+    def _again(self, counter: Counter, item: Numbered, now: float) -> None:
+        after = counter.position
+        outcome = counter.judge(item, now, restart_after=self.rules.restart_after, lines=self.lines)
+        self._settle(counter, outcome, after, item, now)
+
+    def _expire(self, counter: Counter, now: float) -> None:
+        self._waiting.pop(counter.name, None)
+        for item in counter.expire():
+            self._again(counter, item, now)
+
+    def _settle(self, counter: Counter, outcome: Outcome, after: Any, item: Numbered, now: float) -> None:
+        """The counter has judged: tell the keys, and place the message."""
+        if outcome is Outcome.DUPLICATE:
+            self.duplicates += 1
+            return
+        keys = self.keys
+        if self.rules.scope is not Scope.KEY:
+            self._tell_all(counter, outcome, after, item, now)
+        sync = keys.find(item.key, now) if item.held is not None else None
+        if sync is None or item.held is None:
+            return
+        if self.rules.scope is Scope.KEY:
+            sync.counter = counter
+            covered = outcome is Outcome.HOLE and sync.anchor is not None  # the snapshot it stands on says what is missing
+            if outcome is not Outcome.NEXT and not covered:
+                keys.doubt(sync, outcome.value, after, item.first, now)
+        else:
+            counter.keys.add(item.key)
+        keys.place(sync, item.held, now)
+
+    def _tell_all(self, counter: Counter, outcome: Outcome, after: Any, item: Numbered, now: float) -> None:
+        """A counter over many keys: what it shows holds for each of them."""
+        proves = self.rules.scope is Scope.SHARED and self.rules.proves
+        for key in counter.keys if outcome is not Outcome.NEXT or (proves and counter.unproven) else ():
+            sync = self.keys.syncs.get(key)
+            if sync is None:
+                continue
+            if outcome is Outcome.NEXT:
+                self.keys.prove(sync, now)
+            else:
+                self.keys.doubt(sync, outcome.value, after, item.first, now)
+        counter.unproven = False
+
+    # ---------------------------------------------------------------- the world
+
+    def opened(self, line: int, now: float) -> None:
+        """A line is open."""
+        if self.rules.scope is Scope.CONNECTION:
+            self.counters.pop(line, None)
+            self._waiting.pop(line, None)
+        self.keys.opened(now)
+
+    def lost(self) -> None:
+        """A line is gone. With the last one, every counter has to show that it goes on."""
+        if not self.keys.open_lines:
+            for counter in self.counters.values():
+                counter.unproven = True
+
+    def subscribed(self, key: Hashable) -> None:
+        """Wanted (again): its own counter starts anew, for what came between was not asked for."""
+        if key not in self.keys.muted:
+            return
+        self.keys.muted.discard(key)
+        counter = self.counters.get(key) if self.rules.scope is Scope.KEY else None
+        if counter is not None:
+            counter.forget()
+
+    def tick(self, now: float) -> None:
+        """Reorder windows that are over."""
+        for counter in [c for c in self._waiting.values() if c.early_until is not None and c.early_until <= now]:
+            self._expire(counter, now)
+
+    def deadline(self) -> Optional[float]:
+        """When a reorder window ends."""
+        return min((c.early_until for c in self._waiting.values() if c.early_until is not None), default=None)
+
+    def close(self) -> None:
+        """Nothing is delivered and nothing is due from here on."""
+        self._waiting.clear()
+        self.keys.close()
+
+
+def _only_key(_message: Any) -> Hashable:
+    return None

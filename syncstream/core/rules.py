@@ -1,0 +1,87 @@
+"""What the engine is told about a venue: a `Feed` boiled down to callables and numbers. Pure, frozen.
+
+The core does not know `Feed`; `feed.Feed.rules()` makes this from one. Getters raise one of `paths.MISSING` where a message has
+no such place.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Callable, Optional
+
+import msgspec
+
+from .backoff import Backoff
+from .liveness import Liveness
+from .paths import Getter
+from .sequence import Rule
+
+
+class Kind(enum.Enum):
+    """What `classify` may say a message is. `DATA` if it says nothing."""
+
+    DATA = "data"
+    SNAPSHOT = "snapshot"  # in-band: replaces the state of its key
+    HEARTBEAT = "heartbeat"  # proves the feed, not delivered
+    IGNORE = "ignore"  # as if it had not come; proves the feed all the same
+
+
+class Scope(enum.Enum):
+    """What a counter counts."""
+
+    KEY = "key"
+    CONNECTION = "connection"
+    SHARED = "shared"  # something else: a channel, a subscription; `Rules.counter` tells which
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """Owned by nobody: frozen. The getters for `first` and `last` are the same object where a message has one number."""
+
+    decode: Callable[[bytes, bool], Any]
+    key: Optional[Getter] = None
+    key_text: str = "None"  # as the user wrote it, for errors
+    key_may_miss: bool = True  # a path that is not there means "no key"; a callable that raises means trouble
+    classify: Optional[Callable[[Any], Optional[Kind]]] = None
+    fields: Callable[[Any], list[str]] = lambda message: [type(message).__name__]
+
+    rule: Optional[Rule] = None
+    rule_text: str = "None"
+    first: Optional[Getter] = None
+    last: Optional[Getter] = None
+    scope: Scope = Scope.KEY
+    counter: Optional[Getter] = None
+    reorder: float = 0.0
+    restart_after: int = 100
+
+    source: bool = False
+    whole: bool = False
+    splice: Optional[Rule] = None
+    splice_first: Optional[Getter] = None
+    splice_last: Optional[Getter] = None
+    verify_after: float = 5.0
+    resync_interval: float = 1.0
+    fetch_backoff: Backoff = Backoff(base=0.5)
+    fetch_attempts: int = 8
+    fetch_concurrency: int = 4
+    fetch_limit: float = 15.0
+
+    heartbeat: Optional[float] = None
+    liveness: Liveness = Liveness()
+    backoff: Backoff = Backoff()
+    dial_limit: float = 15.0
+    close_limit: float = 1.0
+    first_live_limit: float = 60.0
+    first_data_limit: float = 30.0
+
+    max_message_size: int = 16 * 1024 * 1024
+    max_keys: int = 100_000
+    hold_limit: int = 100_000
+
+    @property
+    def proves(self) -> bool:
+        """Whether a message after a reconnect can prove that nothing was missed in between."""
+        if self.rule is None:
+            return False
+        if self.scope is Scope.CONNECTION:
+            return self.splice is not None and self.splice.detects
+        return self.rule.detects

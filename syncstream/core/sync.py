@@ -1,0 +1,189 @@
+"""One key's state: what has been delivered, what is held, and how a snapshot is joined to what is held. Pure.
+
+Rules
+* A key is LIVE only while it is known to be complete. Everything that casts doubt moves it away, one thing brings it back.
+* A snapshot that joins the held messages is applied *up to the next hole*; then the key syncs again. Throwing it away instead
+  would livelock where holes come faster than the venue's REST.
+* A snapshot older than what is held, or than what was delivered, is not applied; it is asked for again, with back-off.
+* A snapshot newer than all that is held is applied at once. The key is then *anchored*: messages at or below are stale.
+* A snapshot without a position replaces the state whole; messages held since it was asked for follow it.
+
+Table of moves
+    state      doubt()     lost()      proved()   snapshot           dropped()   relieved()
+    LIVE       SYNCING     UNPROVEN    LIVE       LIVE (in-band)     DROPPED     -
+    UNPROVEN   SYNCING     UNPROVEN    LIVE       LIVE               DROPPED     -
+    SYNCING    SYNCING     SYNCING     -          LIVE or SYNCING    DROPPED     -
+    DROPPED    DROPPED     DROPPED     -          LIVE (in-band)     DROPPED     SYNCING
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Hashable, Optional
+
+from .counter import Counter, Held
+from .sequence import Rule, Verdict
+
+
+class State(enum.Enum):
+    """Whether what was delivered of a key is complete."""
+
+    LIVE = "live"
+    UNPROVEN = "unproven"  # complete when the line was lost; nothing has shown yet that it still is
+    SYNCING = "syncing"  # not complete; needs a snapshot, holds what comes
+    DROPPED = "dropped"  # the consumer is too slow; waits until it has caught up, holds nothing
+
+
+class Fit(enum.Enum):
+    """How a snapshot meets what is held."""
+
+    JOINS = "joins"
+    SAME = "same"  # exactly where the key stands: nothing was missed
+    OLD = "old"  # cannot be joined: ask again
+
+
+class Sync:
+    """Owned by: the engine. One key."""
+
+    __slots__ = (
+        "again",
+        "anchor",
+        "attempts",
+        "behind",
+        "behind_at",
+        "counter",
+        "delivered",
+        "doubts",
+        "epoch",
+        "fetch_at",
+        "fetching",
+        "gaps",
+        "healed",
+        "key",
+        "resynced_at",
+        "sealed",
+        "segments",
+        "since",
+        "state",
+    )
+
+    def __init__(self, key: Hashable, state: State, now: float) -> None:
+        self.key = key
+        self.state = state
+        self.delivered: Any = None  # the position delivered last, known exactly only when not LIVE or when anchored
+        self.anchor: Any = None  # a snapshot's position that no message has joined yet
+        self.counter: Optional[Counter] = None  # its own, where the numbers count per key
+        self.segments: list[list[Held]] = []  # what is held; between two of them is a hole
+        self.sealed = False  # the first segment is covered by the snapshot that was asked for
+        self.again = False  # a doubt came after the snapshot was asked for
+        self.since = now
+        self.doubts = 0  # gaps told since the key was LIVE
+        self.gaps = 0
+        self.healed = 0
+        self.epoch = 0
+        self.fetching = False
+        self.fetch_at: Optional[float] = None
+        self.attempts = 0
+        self.behind = 0
+        self.behind_at = 0.0
+        self.resynced_at = float("-inf")
+
+    @property
+    def held(self) -> int:
+        return sum(map(len, self.segments))
+
+    def doubt(self, delivered: Any, now: float) -> None:
+        """Something is missing after `delivered`. What comes from here on is held apart from what is held already."""
+        if self.state is State.DROPPED:
+            return
+        if self.state is not State.SYNCING:
+            self.since = self.since if self.state is State.UNPROVEN else now
+            self.state = State.SYNCING
+            self.delivered = delivered
+            self.anchor = None
+            self.segments = self.segments if self.sealed else []
+        self.cut()
+
+    def lost(self, delivered: Any, now: float) -> None:
+        """Every line is gone. Only a key that was complete can be proved by the next message."""
+        if self.state is State.LIVE:
+            self.state = State.UNPROVEN
+            self.delivered = delivered
+            self.since = now
+
+    def dropped(self, delivered: Any, now: float) -> None:
+        """Messages of this key were thrown away behind the engine's back."""
+        if self.state in (State.LIVE, State.UNPROVEN):
+            self.since = now
+            self.delivered = delivered
+        self.state = State.DROPPED
+        self.anchor = None
+        self.clear()
+
+    def relieved(self) -> None:
+        """The consumer has caught up: hold again, and ask."""
+        self.state = State.SYNCING
+
+    def live(self) -> None:
+        """Complete."""
+        self.state = State.LIVE
+        self.clear()
+
+    def clear(self) -> None:
+        """Hold nothing."""
+        self.segments = []
+        self.sealed = False
+
+    def cut(self) -> None:
+        """The next message held does not follow the one before."""
+        self.again = True
+        if not self.segments or self.segments[-1] or (self.sealed and len(self.segments) == 1):
+            self.segments.append([])
+
+    def shed(self) -> None:
+        """Too much is held: go on with the next message, as after a hole."""
+        self.segments = [[]]
+        self.cut()
+
+    def hold(self, item: Held) -> None:
+        if not self.segments:
+            self.segments.append([])
+        self.segments[-1].append(item)
+
+    def asked(self, *, whole: bool) -> None:
+        """A snapshot is asked for now. One without a position covers every hole so far, and none that comes later."""
+        self.again = False
+        if whole:
+            self.segments = [[item for segment in self.segments for item in segment]]
+            self.sealed = True
+
+    def fit(self, position: Any, rule: Optional[Rule]) -> Fit:
+        """How a snapshot at `position` meets this key; drops the stale part of the hold if it joins."""
+        if position is None or rule is None:
+            return Fit.JOINS
+        if self.delivered is not None and position < self.delivered:
+            return Fit.OLD
+        if self.state is State.UNPROVEN and position == self.delivered:
+            return Fit.SAME
+        for index, segment in enumerate(self.segments):
+            for place, item in enumerate(segment):
+                verdict = rule.splice(position, item.first, item.last)
+                if verdict is Verdict.DUPLICATE:
+                    continue
+                if verdict is Verdict.HOLE:
+                    return Fit.OLD
+                self.segments = [segment[place:], *self.segments[index + 1 :]]
+                return Fit.JOINS
+        # With nothing held after a doubt that came later than the request, the snapshot may be older than what was missed.
+        self.segments = [[]] if self.again and self.segments and not self.segments[-1] else []
+        return Fit.JOINS
+
+    def replay(self, position: Any) -> list[Held]:
+        """After `fit` said JOINS: what follows the snapshot, up to the next hole. The key is LIVE if no hole is left."""
+        replayed = self.segments.pop(0) if self.segments and (self.sealed or self.segments[0]) else []
+        self.sealed = False
+        self.anchor = None if replayed else position
+        self.delivered = replayed[-1].last if replayed else position
+        self.behind = 0
+        self.state = State.SYNCING if self.segments else State.LIVE
+        return replayed
