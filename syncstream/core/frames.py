@@ -1,0 +1,259 @@
+"""RFC 6455, the receive side: bytes in, whole messages out.
+
+Pure: no socket, no thread, no clock. The reader thread drives it, through the engine. Chunks may be cut anywhere: what comes
+out depends on the bytes alone. The work is linear in the bytes received and in the number of frames, however they are cut, and
+memory is bounded by the message in hand: `max_message_size`, and once more while a message of several pieces is handed out.
+
+Two ways through: `_plain` cuts the usual case, complete unmasked data frames, in one pass over the chunk. It leaves everything
+else, all errors included, to `_header` and `_payload`, which take whatever is here and remember the rest.
+
+Deliberately not here: sending, the upgrade, what to answer to a ping, close or error (the engine), and extensions. For
+permessage-deflate, when it has been negotiated, RSV1 would be let through in `_wrong` and data inflated in `_data`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import struct
+from typing import Optional
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+
+_FINAL, _RESERVED, _OPCODE = 0x80, 0x70, 0x0F  # the parts of the first byte
+_MASKED = 0x80  # the top bit of the second byte; the others are the length, or one of:
+_LENGTH_16, _LENGTH_64 = 126, 127
+_LONGEST_CONTROL = 125
+_OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
+_WHOLE_TEXT, _WHOLE_BINARY = _FINAL | TEXT, _FINAL | BINARY
+
+_PROTOCOL_ERROR, _INVALID_DATA, _TOO_BIG = 1002, 1007, 1009
+# What may stand in a close frame below 3000: the RFC's own and the registered ones. 1004, 1005, 1006 and 1015 never travel.
+_CLOSE_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
+
+_unpack_short = struct.Struct(">BBH").unpack_from
+
+
+class FrameError(Exception):
+    """The peer broke the protocol or a limit. `code` is the close code to answer with, `reason` fits into a close frame."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class Frames:
+    """Owned by: the engine, one per line.
+
+    `max_message_size` is in bytes of payload, all fragments together; `max_fragments` is the number of frames of one message.
+    Both are checked as soon as a header tells, before any of that payload is kept.
+
+    `error` is set once, `closed` when a close frame came; after either of them every byte is ignored.
+    """
+
+    def __init__(self, *, max_message_size: int = 16 * 1024 * 1024, max_fragments: int = 65536) -> None:
+        self.error: Optional[FrameError] = None
+        self.closed = False
+        self._max_message_size = max_message_size
+        self._max_fragments = max_fragments
+        self._head = b""  # the beginning of a header that is not yet whole, at most 9 bytes
+        # The frame in hand: its header has been read, `_missing` bytes of its payload have not. No opcode: between two frames.
+        self._opcode: Optional[int] = None
+        self._final = True
+        self._missing = 0
+        self._control = bytearray()  # the payload, if it is a control frame
+        # The data message in hand, TEXT or BINARY. No kind: between two messages.
+        self._kind: Optional[int] = None
+        self._message = bytearray()
+        self._fragments = 0
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()  # for TEXT; the end of a valid one leaves it as new
+
+    def receive(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Whole messages and control frames completed by `data`, in order, as (opcode, payload). Never raises.
+
+        The opcode is TEXT, BINARY, CLOSE, PING or PONG. Fragments are joined; TEXT payloads are valid UTF-8 and stay bytes.
+        What came before an error is returned, the error itself is then in `error`.
+        """
+        messages: list[tuple[int, bytes]] = []
+        if self.error is not None or self.closed:
+            return messages
+        if self._head:
+            data = self._head + data
+            self._head = b""
+        try:
+            self._cut(data, messages)
+        except FrameError as error:
+            self.error = error.with_traceback(None)  # its frames would keep the chunk alive
+        if self.error is not None or self.closed:
+            self._message = bytearray()  # what is not whole now never will be
+        return messages
+
+    def _cut(self, data: bytes, messages: list[tuple[int, bytes]]) -> None:
+        at, end = 0, len(data)
+        while at < end and not self.closed:
+            if self._opcode is None:
+                if self._kind is None:
+                    at = self._plain(data, at, messages)
+                at = self._header(data, at)
+            if self._opcode is not None:
+                at = self._payload(data, at, messages)
+
+    def _plain(self, data: bytes, at: int, messages: list[tuple[int, bytes]]) -> int:
+        """Cuts data messages of one frame while they are complete and good. Returns where that ends.
+
+        The hot path of the library: no call and no slice but the one of the payload. Only between two messages.
+        """
+        last_header = len(data) - 4  # a shorter rest is left to the other way: a header of four bytes can always be unpacked
+        end, largest, append = len(data), self._max_message_size, messages.append
+        while at <= last_header:
+            first, length, long_length = _unpack_short(data, at)
+            if length < _LENGTH_16:
+                start = at + 2
+            elif length != _LENGTH_16 or long_length < _LENGTH_16:
+                break
+            else:
+                length = long_length
+                start = at + 4
+            stop = start + length
+            if stop > end or length > largest:
+                break
+            if first == _WHOLE_TEXT:
+                payload = data[start:stop]
+                if not payload.isascii() and not _is_utf8(payload):
+                    break
+                append((TEXT, payload))
+            elif first != _WHOLE_BINARY:
+                break
+            else:
+                append((BINARY, data[start:stop]))
+            at = stop
+        return at
+
+    def _header(self, data: bytes, at: int) -> int:
+        """Reads the header at `at` and enters its frame; one that is not whole is kept. Returns where the payload begins."""
+        here = len(data) - at
+        if here >= 2:
+            first, length = data[at], data[at + 1]
+            reason = _wrong(first, length, self._kind is not None)
+            if reason:
+                raise FrameError(_PROTOCOL_ERROR, reason)
+            size = 2 if length < _LENGTH_16 else 4 if length == _LENGTH_16 else 10
+            if here >= size:
+                if size > 2:
+                    length = _long_length(data[at + 2 : at + size])
+                self._enter(first & _OPCODE, bool(first & _FINAL), length)
+                return at + size
+        self._head = data[at:]
+        return len(data)
+
+    def _enter(self, opcode: int, final: bool, length: int) -> None:
+        """Begins a frame, and with it perhaps a message. The limits are checked here, before a byte of it is kept."""
+        if opcode < CLOSE:
+            if opcode != CONTINUATION:
+                self._kind = opcode
+                self._fragments = 0
+            self._fragments += 1
+            if len(self._message) + length > self._max_message_size:
+                raise FrameError(_TOO_BIG, f"message of more than {self._max_message_size} bytes")
+            if self._fragments > self._max_fragments:
+                raise FrameError(_TOO_BIG, f"message of more than {self._max_fragments} fragments")
+        self._opcode, self._final, self._missing = opcode, final, length
+
+    def _payload(self, data: bytes, at: int, messages: list[tuple[int, bytes]]) -> int:
+        """Takes what is here of the payload of the frame in hand, and leaves the frame if that is all. Returns where it ends."""
+        piece = data[at : at + self._missing]
+        self._missing -= len(piece)
+        opcode, whole = self._opcode, not self._missing
+        if whole:
+            self._opcode = None
+        if opcode in (CLOSE, PING, PONG):
+            self._control += piece
+            if whole:
+                self._leave_control(opcode, messages)
+        else:
+            self._data(piece, whole and self._final, messages)
+        return at + len(piece)
+
+    def _data(self, piece: bytes, whole: bool, messages: list[tuple[int, bytes]]) -> None:
+        """Adds a piece to the message in hand, and hands it out if that makes it whole. Bad text fails as early as it shows."""
+        if self._kind == TEXT and not self._continues_utf8(piece, whole):
+            raise FrameError(_INVALID_DATA, "text is not valid UTF-8")
+        self._message += piece
+        if whole:
+            assert self._kind is not None  # set by `_enter`: a continuation of nothing is refused
+            messages.append((self._kind, bytes(self._message)))
+            self._kind = None
+            self._message = bytearray()
+
+    def _leave_control(self, opcode: int, messages: list[tuple[int, bytes]]) -> None:
+        payload = bytes(self._control)
+        self._control.clear()
+        if opcode == CLOSE:
+            parse_close(payload)
+            self.closed = True
+        messages.append((opcode, payload))
+
+    def _continues_utf8(self, piece: bytes, last: bool) -> bool:
+        try:
+            self._utf8.decode(piece, last)
+        except UnicodeDecodeError:
+            return False
+        # Python's decoder waits for the third byte of a surrogate (it serves `surrogatepass` too), which no byte can make good.
+        begun = self._utf8.getstate()[0]
+        return not (begun[:1] == b"\xed" and begun[1:] >= b"\xa0")
+
+
+def parse_close(payload: bytes) -> tuple[Optional[int], str]:
+    """The (code, reason) of a close frame; (None, "") for an empty payload.
+
+    Every CLOSE that `Frames` hands out can be parsed. Raises FrameError for a payload that no peer may send.
+    """
+    if not payload:
+        return None, ""
+    if len(payload) == 1:
+        raise FrameError(_PROTOCOL_ERROR, "close frame of one byte")
+    code = int.from_bytes(payload[:2], "big")
+    if code not in _CLOSE_CODES and not 3000 <= code <= 4999:
+        raise FrameError(_PROTOCOL_ERROR, f"close code {code} is not allowed")
+    if not _is_utf8(payload[2:]):
+        raise FrameError(_INVALID_DATA, "close reason is not valid UTF-8")
+    return code, payload[2:].decode()
+
+
+def _wrong(first: int, second: int, inside: bool) -> str:
+    """What is wrong with the first two bytes of a frame, or "". `inside`: a fragmented message has begun and not ended."""
+    opcode = first & _OPCODE
+    if first & _RESERVED:
+        return "reserved bit set, no extension was negotiated"
+    if opcode not in _OPCODES:
+        return f"unknown opcode {opcode}"
+    if second & _MASKED:
+        return "masked frame from a server"
+    if opcode >= CLOSE:
+        if not first & _FINAL:
+            return "fragmented control frame"
+        if second > _LONGEST_CONTROL:
+            return f"control frame of more than {_LONGEST_CONTROL} bytes"
+    elif inside and opcode != CONTINUATION:
+        return "new message inside a fragmented one"
+    elif opcode == CONTINUATION and not inside:
+        return "continuation of no message"
+    return ""
+
+
+def _long_length(field: bytes) -> int:
+    """The length in an extended length field of 2 or 8 bytes. It must not fit into a shorter field."""
+    length = int.from_bytes(field, "big")
+    if length >> 63:
+        raise FrameError(_PROTOCOL_ERROR, "length with the top bit set")
+    if length < (_LENGTH_16 if len(field) == 2 else 1 << 16):
+        raise FrameError(_PROTOCOL_ERROR, f"length {length} in {len(field)} bytes is not the shortest form")
+    return length
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

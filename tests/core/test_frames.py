@@ -1,0 +1,527 @@
+"""`core/frames.py`: the rules of RFC 6455 one by one, then any stream in any chunks against the reference, then the cost."""
+
+from __future__ import annotations
+
+import codecs
+import tracemalloc
+from typing import Any, NamedTuple, Optional
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncstream.core import frames
+from syncstream.core.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, FrameError, Frames, parse_close
+
+from .reference_frames import decode, utf8
+
+Messages = list[tuple[int, bytes]]
+LONG = b"x" * 65536
+EURO = "€".encode()  # three bytes
+MAX_SIZE, MAX_FRAGMENTS = 400, 4  # for the property tests: small, so that random streams reach them
+
+
+def frame(
+    opcode: int, payload: bytes = b"", *, final: bool = True, rsv: int = 0, masked: bool = False, form: Optional[int] = None
+) -> bytes:
+    """One frame. `form` is the size of the extended length: 0, 2 or 8 bytes; by default the shortest."""
+    length = len(payload)
+    if form is None:
+        form = 0 if length < 126 else 2 if length < 65536 else 8
+    second = length if form == 0 else 126 if form == 2 else 127
+    header = bytes((final << 7 | rsv << 4 | opcode, masked << 7 | second)) + (length.to_bytes(form, "big") if form else b"")
+    return header + (b"\0\0\0\0" if masked else b"") + payload
+
+
+def part(opcode: int, payload: bytes = b"") -> bytes:
+    """A frame of a message that goes on after it."""
+    return frame(opcode, payload, final=False)
+
+
+def close(code: int, reason: bytes = b"") -> bytes:
+    """A close frame."""
+    return frame(CLOSE, code.to_bytes(2, "big") + reason)
+
+
+class Rule(NamedTuple):
+    """What a stream of bytes gives: these messages, then this error or none."""
+
+    name: str
+    stream: bytes
+    messages: Messages
+    code: Optional[int] = None
+
+
+HELLO = (TEXT, b"hello")
+ONE = frame(TEXT, b"hello")  # goes before and after the broken ones: the first must come out, the second must not
+
+GOOD = [
+    Rule("nothing", b"", []),
+    Rule("text", ONE, [HELLO]),
+    Rule("empty text", frame(TEXT), [(TEXT, b"")]),
+    Rule("text beyond ASCII", frame(TEXT, EURO), [(TEXT, EURO)]),
+    Rule("binary is not UTF-8", frame(BINARY, b"\xff\x00"), [(BINARY, b"\xff\x00")]),
+    Rule("empty binary", frame(BINARY), [(BINARY, b"")]),
+    Rule("several", ONE * 3, [HELLO] * 3),
+    Rule("length 125, one byte", frame(BINARY, LONG[:125]), [(BINARY, LONG[:125])]),
+    Rule("length 126, two bytes", frame(BINARY, LONG[:126]), [(BINARY, LONG[:126])]),
+    Rule("length 65535, two bytes", frame(TEXT, LONG[:65535]), [(TEXT, LONG[:65535])]),
+    Rule("length 65536, eight bytes", frame(TEXT, LONG) + ONE, [(TEXT, LONG), HELLO]),
+    Rule("ping", frame(PING, b"p"), [(PING, b"p")]),
+    Rule("empty ping", frame(PING), [(PING, b"")]),
+    Rule("pong, not UTF-8", frame(PONG, b"\xff"), [(PONG, b"\xff")]),
+    Rule("ping of 125 bytes", frame(PING, LONG[:125]), [(PING, LONG[:125])]),
+    Rule("two fragments", part(TEXT, b"he") + frame(CONTINUATION, b"llo"), [HELLO]),
+    Rule("binary fragments", part(BINARY, b"\xff") + part(CONTINUATION, b"\xfe") + frame(CONTINUATION), [(BINARY, b"\xff\xfe")]),
+    Rule("empty fragments", part(TEXT) + part(CONTINUATION) + frame(CONTINUATION), [(TEXT, b"")]),
+    Rule("a long fragment", part(BINARY, LONG) + frame(CONTINUATION, LONG), [(BINARY, LONG + LONG)]),
+    Rule(
+        "control frames between fragments",
+        part(TEXT, b"he") + frame(PING, b"1") + part(CONTINUATION, b"l") + frame(PONG) + frame(CONTINUATION, b"lo") + ONE,
+        [(PING, b"1"), (PONG, b""), HELLO, HELLO],
+    ),
+    Rule(
+        "a character across fragments and a ping",
+        part(TEXT, EURO[:1]) + part(CONTINUATION, EURO[1:2]) + frame(PING) + frame(CONTINUATION, EURO[2:]),
+        [(PING, b""), (TEXT, EURO)],
+    ),
+    Rule(
+        "text after a binary that ends like half a character",
+        part(BINARY, b"") + frame(CONTINUATION, EURO[:1]) + part(TEXT, EURO) + frame(CONTINUATION),
+        [(BINARY, EURO[:1]), (TEXT, EURO)],
+    ),
+    Rule(
+        "the character below the surrogates, byte by byte",
+        part(TEXT, b"\xed") + part(CONTINUATION, b"\x9f") + frame(PING) + frame(CONTINUATION, b"\xbf"),
+        [(PING, b""), (TEXT, b"\xed\x9f\xbf")],
+    ),
+    Rule("close without a payload", ONE + frame(CLOSE) + ONE, [HELLO, (CLOSE, b"")]),
+    Rule("close with a code", close(1000) + ONE, [(CLOSE, b"\x03\xe8")]),
+    Rule("close with a reason", close(4999, EURO), [(CLOSE, b"\x13\x87" + EURO)]),
+    Rule("close of 125 bytes", close(1001, LONG[:123]), [(CLOSE, b"\x03\xe9" + LONG[:123])]),
+    Rule("close between fragments", part(TEXT, b"he") + close(1000) + frame(CONTINUATION, b"llo"), [(CLOSE, b"\x03\xe8")]),
+    Rule("nothing is wrong after a close", close(1000) + b"\xff" * 20, [(CLOSE, b"\x03\xe8")]),
+    Rule("half a header", ONE + b"\x81", [HELLO]),
+    Rule("half a length", ONE + b"\x81\x7f\x00", [HELLO]),
+    Rule("half a payload", ONE + ONE[:-1], [HELLO]),
+    Rule("half a character at the end so far", b"\x81\x05ab" + EURO[:2], []),
+]
+
+
+def bad(name: str, code: int, stream: bytes, messages: Optional[Messages] = None) -> Rule:
+    """The broken stream between two good messages."""
+    return Rule(name, ONE + stream + ONE, [HELLO, *(messages or [])], code)
+
+
+BAD = [
+    bad("RSV1 without an extension", 1002, frame(TEXT, b"x", rsv=4)),
+    bad("RSV2", 1002, frame(TEXT, b"x", rsv=2)),
+    bad("RSV3", 1002, frame(BINARY, rsv=1)),
+    bad("RSV1 in a continuation", 1002, part(TEXT) + frame(CONTINUATION, rsv=4)),
+    bad("RSV1 in a ping", 1002, frame(PING, rsv=4)),
+    *(bad(f"reserved opcode {opcode}", 1002, frame(opcode)) for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)),
+    bad("masked text", 1002, frame(TEXT, b"x", masked=True)),
+    bad("masked ping", 1002, frame(PING, masked=True)),
+    bad("masked, long", 1002, frame(BINARY, LONG[:126], masked=True)),
+    bad("length 125 in two bytes", 1002, frame(TEXT, LONG[:125], form=2)),
+    bad("length 0 in two bytes", 1002, frame(TEXT, form=2)),
+    bad("length 65535 in eight bytes", 1002, frame(BINARY, LONG[:65535], form=8)),
+    bad("length 1 in eight bytes", 1002, frame(BINARY, b"x", form=8)),
+    bad("length with the top bit set", 1002, b"\x82\x7f\x80" + bytes(7)),
+    bad("length of 2^64 - 1", 1002, b"\x82\x7f" + b"\xff" * 8),
+    *(bad(f"fragmented control frame {opcode}", 1002, part(opcode)) for opcode in (CLOSE, PING, PONG)),
+    *(bad(f"control frame {opcode} of 126 bytes", 1002, frame(opcode, LONG[:126])) for opcode in (CLOSE, PING, PONG)),
+    bad("control frame with an eight byte length", 1002, frame(PING, b"x", form=8)),
+    bad("continuation of nothing", 1002, frame(CONTINUATION, b"x")),
+    bad("unfinished continuation of nothing", 1002, part(CONTINUATION, b"x")),
+    bad("continuation after the last", 1002, part(TEXT) + frame(CONTINUATION) + frame(CONTINUATION), [(TEXT, b"")]),
+    bad("text inside a message", 1002, part(TEXT) + frame(TEXT)),
+    bad("binary inside a message", 1002, part(BINARY) + part(BINARY)),
+    bad("a good message inside a message", 1002, part(TEXT, b"he")),
+    bad("close of one byte", 1002, frame(CLOSE, b"\x03")),
+    *(
+        bad(f"close code {code}", 1002, close(code))
+        for code in (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
+    ),
+    bad("close reason is not UTF-8", 1007, close(1000, b"\xff")),
+    bad("close reason ends in mid-character", 1007, close(1000, EURO[:2])),
+    bad("text is not UTF-8", 1007, frame(TEXT, b"a\xff")),
+    bad("text ends in mid-character", 1007, frame(TEXT, EURO[:2])),
+    bad("a surrogate", 1007, frame(TEXT, b"\xed\xa0\x80")),
+    bad("an overlong slash", 1007, frame(TEXT, b"\xc0\xaf")),
+    bad("beyond U+10FFFF", 1007, frame(TEXT, b"\xf4\x90\x80\x80")),
+    bad("fragments end in mid-character", 1007, part(TEXT, EURO[:1]) + frame(CONTINUATION, EURO[1:2])),
+    bad("an empty last fragment in mid-character", 1007, part(TEXT, EURO[:1]) + frame(CONTINUATION)),
+    bad("bad text in a fragment, at once", 1007, part(TEXT, b"\xff") + frame(PING)),
+    bad("bad text across fragments, at once", 1007, part(TEXT, b"\xf4") + part(CONTINUATION, b"\x90") + frame(PING)),
+    bad("half a surrogate in a fragment, at once", 1007, part(TEXT, b"\xed\xa0") + frame(PING)),
+    bad("a whole surrogate across fragments", 1007, part(TEXT, b"\xed") + part(CONTINUATION, b"\xbf") + frame(PING)),
+    bad("an overlong form across fragments", 1007, part(TEXT, b"\xe0") + part(CONTINUATION, b"\x9f") + frame(PING)),
+    Rule("bad text in an unfinished frame, at once", ONE + b"\x81\x7e\x10\x00abc\xff", [HELLO], 1007),
+    Rule("reserved bit in an unfinished header", ONE + b"\xc1\x7e", [HELLO], 1002),
+]
+
+CLOSE_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
+
+
+def receive(decoder: Frames, chunks: list[bytes]) -> Messages:
+    """Everything the chunks complete."""
+    return [message for chunk in chunks for message in decoder.receive(chunk)]
+
+
+def code_of(decoder: Frames) -> Optional[int]:
+    """The code of the error, if there is one."""
+    return decoder.error.code if decoder.error else None
+
+
+def split(stream: bytes, sizes: list[int]) -> list[bytes]:
+    """Cuts a stream into chunks of these sizes, the rest last."""
+    chunks = []
+    for size in sizes:
+        chunks.append(stream[:size])
+        stream = stream[size:]
+    return [*chunks, stream]
+
+
+@pytest.mark.parametrize("rule", [*GOOD, *BAD], ids=lambda rule: rule.name)
+def test_rule(rule: Rule) -> None:
+    """Each rule of the RFC gives its messages and its code, whether the bytes come at once, singly, or cut in two anywhere."""
+    sizes = [[], [1] * len(rule.stream)]
+    sizes += [[at] for at in (*range(1, min(len(rule.stream), 300)), *range(300, len(rule.stream), 9973))]
+    for some in sizes if len(rule.stream) < 60000 else sizes[:1] + sizes[2:]:
+        decoder = Frames()
+        assert receive(decoder, split(rule.stream, some)) == rule.messages
+        assert code_of(decoder) == rule.code
+        assert decoder.closed == any(opcode == CLOSE for opcode, _ in rule.messages)
+
+
+@pytest.mark.parametrize("rule", [*GOOD, *BAD], ids=lambda rule: rule.name)
+def test_reference_agrees(rule: Rule) -> None:
+    """The reference the property tests rely on gives the same for every rule."""
+    outcome = decode(rule.stream, max_message_size=16 * 1024 * 1024, max_fragments=65536)
+    assert (outcome.messages, outcome.code) == (rule.messages, rule.code)
+
+
+def test_opcodes_are_plain_ints() -> None:
+    """Opcodes are the numbers of the RFC, of type int, and payloads come out as bytes."""
+    assert [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] == [0, 1, 2, 8, 9, 10]
+    stream = ONE + part(BINARY, b"a") + frame(PING, b"b") + frame(CONTINUATION, LONG) + close(1000)
+    received = receive(Frames(), split(stream, [3]))
+    assert [(type(opcode), type(payload)) for opcode, payload in received] == [(int, bytes)] * 4
+
+
+@pytest.mark.parametrize("rule", BAD, ids=lambda rule: rule.name)
+def test_reason_fits_into_a_close_frame(rule: Rule) -> None:
+    """Every error says in ASCII what is wrong, short enough for the close frame that answers it."""
+    decoder = Frames()
+    decoder.receive(rule.stream)
+    assert decoder.error is not None
+    assert decoder.error.reason.isascii()
+    assert 0 < len(decoder.error.reason) <= 123
+    assert str(decoder.error) == f"{rule.code}: {decoder.error.reason}"
+
+
+def test_error_is_set_once_and_keeps_nothing_alive() -> None:
+    """After an error every byte is ignored, the first error stays, and it holds no frame of the stack and no chunk."""
+    decoder = Frames()
+    assert decoder.receive(frame(TEXT, b"\xff")) == []
+    first = decoder.error
+    assert first is not None
+    assert decoder.receive(ONE + frame(3)) == []
+    assert decoder.error is first
+    assert (first.__traceback__, first.__context__, first.__cause__) == (None, None, None)
+    assert not decoder.closed
+
+
+def test_close_ends_it() -> None:
+    """After a close frame every byte is ignored, in the same chunk and in later ones, and none of them is an error."""
+    decoder = Frames()
+    assert decoder.receive(frame(CLOSE) + ONE) == [(CLOSE, b"")]
+    assert decoder.receive(ONE + frame(3)) == []
+    assert decoder.closed
+    assert decoder.error is None
+
+
+@pytest.mark.parametrize(
+    ("stream", "messages"),
+    [
+        (b"\x82\x7e\x03\xe9", []),
+        (b"\x82\x7f\x7f" + b"\xff" * 7, []),
+        (part(BINARY, LONG[:600]) + b"\x80\x7e\x01\x91", []),
+        (frame(BINARY, LONG[:1000]) + frame(BINARY, LONG[:1001]), [(BINARY, LONG[:1000])]),
+        (part(BINARY, LONG[:600]) + frame(PING) + part(CONTINUATION, LONG[:401]), [(PING, b"")]),
+    ],
+    ids=["one frame", "the longest possible", "the second fragment", "after one that just fits", "with a ping between"],
+)
+def test_message_too_big(stream: bytes, messages: Messages) -> None:
+    """A message above the limit is refused by its header, before its payload has come: 1009."""
+    decoder = Frames(max_message_size=1000)
+    assert decoder.receive(stream) == messages
+    assert code_of(decoder) == 1009
+
+
+def test_largest_message() -> None:
+    """A message of just the limit passes, whole or in fragments, one after the other; control frames do not count."""
+    decoder = Frames(max_message_size=1000)
+    halves = part(BINARY, LONG[:500]) + frame(PING, LONG[:125]) + frame(CONTINUATION, LONG[:500])
+    ping, whole = (PING, LONG[:125]), (BINARY, LONG[:1000])
+    assert decoder.receive(halves + frame(BINARY, LONG[:1000]) + halves) == [ping, whole, whole, ping, whole]
+    assert decoder.error is None
+
+
+def test_fragments_are_counted() -> None:
+    """A message of just the limit of frames passes; one frame more is refused by its header, empty or not: 1009."""
+    decoder = Frames(max_fragments=3)
+    three = part(TEXT) + part(CONTINUATION) + frame(CONTINUATION)
+    assert decoder.receive(three + three) == [(TEXT, b"")] * 2
+    assert decoder.error is None
+    assert decoder.receive(three[:-2] + part(CONTINUATION) + b"\x80\x05") == []
+    assert code_of(decoder) == 1009
+
+
+def test_endless_empty_fragments_end() -> None:
+    """With the limits as they are by default, a peer that sends empty fragments for ever is refused."""
+    decoder = Frames()
+    assert decoder.receive(part(BINARY) + part(CONTINUATION) * 65535) == []
+    assert decoder.error is None
+    assert decoder.receive(part(CONTINUATION)) == []
+    assert code_of(decoder) == 1009
+
+
+def test_header_alone_takes_no_memory() -> None:
+    """What a header announces is not reserved before it comes."""
+    decoder = Frames()
+    tracemalloc.start()
+    try:
+        decoder.receive(b"\x82\x7f" + (16 * 1024 * 1024).to_bytes(8, "big") + b"x" * 100)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert decoder.error is None
+    assert peak < 100_000
+
+
+@pytest.mark.parametrize("code", CLOSE_CODES)
+def test_parse_close(code: int) -> None:
+    """A code that may travel is given back with its reason, with the stream as with the parser alone."""
+    [(opcode, payload)] = Frames().receive(close(code, EURO))
+    assert (opcode, *parse_close(payload)) == (CLOSE, code, "€")
+    assert parse_close(payload[:2]) == (code, "")
+
+
+def test_parse_close_of_nothing() -> None:
+    """An empty close frame has no code, and none is invented."""
+    assert parse_close(b"") == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("payload", "code", "reason"),
+    [
+        (b"\x03", 1002, "close frame of one byte"),
+        (b"\x03\xed", 1002, "close code 1005 is not allowed"),
+        (b"\x03\xe8\xff", 1007, "close reason is not valid UTF-8"),
+    ],
+    ids=["short", "1005", "reason"],
+)
+def test_parse_close_refuses(payload: bytes, code: int, reason: str) -> None:
+    """What no peer may send is a FrameError with the code to answer with."""
+    with pytest.raises(FrameError, match=reason) as caught:
+        parse_close(payload)
+    assert caught.value.code == code
+
+
+# --- any stream, any chunks
+
+texts = st.text(max_size=60).map(str.encode)
+sizes_that_matter = st.sampled_from([124, 125, 126, 127, MAX_SIZE, MAX_SIZE + 1])
+payloads = st.one_of(texts, st.binary(max_size=60), sizes_that_matter.map(lambda size: LONG[:size]))
+spoilers = st.sampled_from([b"\xff", b"\xed\xa0", b"\xf4\x90", b"\xe0\x80", b"\xc0", b"\xe2\x82", b"\x80"])
+almost_text = st.tuples(texts, spoilers).map(b"".join)
+controls = st.one_of(
+    st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=125)),
+    st.builds(close, st.sampled_from([*CLOSE_CODES, 0, 999, 1004, 1005, 1006, 1015, 2999, 5000]), st.one_of(texts, almost_text)),
+)
+pings = st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=10))
+wholes = st.one_of(st.builds(frame, st.just(TEXT), texts), st.builds(frame, st.just(BINARY), payloads))
+anything = st.builds(
+    frame,
+    st.integers(0, 15),
+    st.one_of(payloads, almost_text),
+    final=st.booleans(),
+    rsv=st.sampled_from([0, 0, 0, 1, 2, 4, 7]),
+    masked=st.sampled_from([False, False, False, True]),
+    form=st.sampled_from([None, None, None, 2, 8]),
+)
+
+
+@st.composite
+def fragmented(draw: st.DrawFn) -> bytes:
+    """One message in fragments, good or bad, cut anywhere, with pings between; sometimes too many of them, or without an end."""
+    opcode = draw(st.sampled_from([TEXT, TEXT, BINARY]))
+    message = draw(st.one_of(texts, almost_text) if opcode == TEXT else payloads)
+    cuts = sorted(draw(st.lists(st.integers(0, len(message)), max_size=MAX_FRAGMENTS)))
+    stream = b""
+    for start, stop in zip([0, *cuts], cuts):
+        stream += part(CONTINUATION if stream else opcode, message[start:stop]) + draw(st.one_of(st.just(b""), pings))
+    last = cuts[-1] if cuts else 0
+    final = draw(st.sampled_from([True] * 7 + [False]))
+    return stream + frame(CONTINUATION if stream else opcode, message[last:], final=final)
+
+
+good_streams = st.lists(st.one_of(wholes, wholes, pings, fragmented()), max_size=12).map(b"".join)
+streams = st.tuples(
+    good_streams,
+    st.lists(st.one_of(wholes, fragmented(), controls, anything, st.binary(max_size=20)), max_size=6).map(b"".join),
+).map(b"".join)
+chunkings = st.lists(st.one_of(st.integers(0, 5), st.integers(0, 200)), max_size=40)
+
+
+def agree(stream: bytes, sizes: list[int]) -> None:
+    """After every chunk, all that has come out is what the reference makes of the bytes so far."""
+    decoder = Frames(max_message_size=MAX_SIZE, max_fragments=MAX_FRAGMENTS)
+    received: Messages = []
+    seen = b""
+    for chunk in split(stream, sizes):
+        received += decoder.receive(chunk)
+        seen += chunk
+        expected = decode(seen, max_message_size=MAX_SIZE, max_fragments=MAX_FRAGMENTS)
+        assert (received, code_of(decoder), decoder.closed) == expected
+
+
+@settings(max_examples=600)
+@given(streams, chunkings)
+def test_any_frames_in_any_chunks(stream: bytes, sizes: list[int]) -> None:
+    """Random frames, valid and broken, give what the reference gives, after each chunk, however they are cut."""
+    agree(stream, sizes)
+
+
+@settings(max_examples=100)
+@given(streams)
+def test_any_frames_byte_by_byte(stream: bytes) -> None:
+    """The same with chunks of one byte."""
+    agree(stream, [1] * len(stream))
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=200), chunkings)
+def test_any_bytes(stream: bytes, sizes: list[int]) -> None:
+    """Random bytes never raise and give what the reference gives."""
+    agree(stream, sizes)
+
+
+@settings(max_examples=300)
+@given(st.one_of(texts, almost_text, st.binary(max_size=20), st.tuples(texts, almost_text, texts).map(b"".join)))
+def test_reference_knows_utf8(text: bytes) -> None:
+    """The UTF-8 of the reference, written from the RFC, is that of Python."""
+    assert (utf8(text) == "whole") == (text.decode(errors="replace").encode() == text)
+
+
+# --- the cost
+
+
+class Work:
+    """Owned by: one test. The number of bytes that were copied or decoded."""
+
+    done = 0
+
+
+class CountedBytes(bytes):
+    """A chunk that counts the bytes of every slice and every sum made of it."""
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return counted(found) if isinstance(found, bytes) else found
+
+    def __add__(self, other: Any) -> bytes:
+        return counted(super().__add__(other))
+
+    def __radd__(self, other: bytes) -> bytes:
+        return counted(other + bytes(self))
+
+
+class CountedArray(bytearray):
+    """A buffer that counts every byte put into it, moved inside it, and taken out of it."""
+
+    def __iadd__(self, other: Any) -> Any:
+        Work.done += len(other)
+        return super().__iadd__(other)
+
+    def __add__(self, other: Any) -> bytearray:
+        return CountedArray(counted(bytes(self) + other))
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return counted(found) if isinstance(found, bytearray) else found
+
+    def __delitem__(self, index: Any) -> None:
+        Work.done += len(self)
+        super().__delitem__(index)
+
+    def __bytes__(self) -> bytes:
+        Work.done += len(self)
+        return bytes(memoryview(self))
+
+
+class CountedDecoder(codecs.getincrementaldecoder("utf-8")):  # type: ignore[misc]  # a base made by a call
+    """A decoder that counts what it is given."""
+
+    def decode(self, data: Any, final: bool = False) -> str:
+        Work.done += len(data)
+        decoded: str = super().decode(data, final)
+        return decoded
+
+
+def counted(data: Any) -> CountedBytes:
+    """Counts these bytes as copied, and goes on counting with the copy."""
+    Work.done += len(data)
+    return CountedBytes(data)
+
+
+@pytest.mark.parametrize(
+    ("stream", "size", "count"),
+    [
+        (frame(TEXT, LONG[:150]) * 20_000, 20_000 * 154, 20_000),
+        (frame(TEXT, LONG[:150]) * 20_000, 65_536, 20_000),
+        (frame(TEXT, LONG[:150]) * 500, 1, 500),
+        (frame(PING, LONG[:100]) * 20_000, 20_000 * 102, 20_000),
+        (frame(TEXT, LONG * 32), 65_536, 1),
+        (frame(TEXT, LONG[:60_000]), 1, 1),
+        (part(TEXT, b"0123456789") + part(CONTINUATION, b"0123456789") * 60_000 + frame(CONTINUATION), 65_536, 1),
+        (part(BINARY, b"0123456789") + part(CONTINUATION, b"0123456789") * 5_000 + frame(CONTINUATION), 1, 1),
+        (frame(BINARY, LONG[:40_000]) * 50, 65_536, 50),
+    ],
+    ids=[
+        "small frames in one chunk",
+        "small frames in 64 KiB chunks",
+        "small frames byte by byte",
+        "pings in one chunk",
+        "a large frame in 64 KiB chunks",
+        "a large frame byte by byte",
+        "fragments in 64 KiB chunks",
+        "fragments byte by byte",
+        "frames of half a chunk",
+    ],
+)
+def test_work_is_linear(monkeypatch: pytest.MonkeyPatch, stream: bytes, size: int, count: int) -> None:
+    """However bytes are framed and cut, each is copied or decoded a few times, not once per frame or per chunk."""
+    monkeypatch.setattr(frames, "bytearray", CountedArray, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(codecs, "getincrementaldecoder", lambda name: CountedDecoder)
+        decoder = Frames()
+    chunks = [CountedBytes(stream[at : at + size]) for at in range(0, len(stream), size)]
+    Work.done = 0
+    received = receive(decoder, list(chunks))
+    assert (len(received), decoder.error) == (count, None)
+    payload = sum(len(payload) for _, payload in received)
+    assert payload <= Work.done <= 6 * len(stream)
+
+
+def test_usual_case_copies_each_payload_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complete data messages are cut out of the chunk by one slice each, and nothing else is copied."""
+    monkeypatch.setattr(frames, "bytearray", CountedArray, raising=False)
+    chunk = CountedBytes(frame(TEXT, LONG[:150]) * 300 + frame(BINARY, LONG[:20]) * 300 + frame(TEXT, LONG[:126]) * 100)
+    decoder = Frames()
+    Work.done = 0
+    received = decoder.receive(chunk)
+    assert len(received) == 700
+    assert Work.done == sum(len(payload) for _, payload in received)
