@@ -87,8 +87,7 @@ def _is_function(decode: Any) -> bool:
 
 
 def _members(decode: Any) -> list[Any]:
-    origin = typing.get_origin(decode)
-    if origin is Union or getattr(origin, "__name__", "") == "UnionType" or type(decode).__name__ == "UnionType":
+    if str(typing.get_origin(decode)) in ("typing.Union", "<class 'types.UnionType'>"):  # `A | B` is the latter until 3.13
         return list(typing.get_args(decode))
     return [decode]
 

@@ -97,13 +97,12 @@ class Engine:
         for line in self.lines:
             self._dial(line, now)
 
-    def opened(self, line: int, epoch: int, payloads: Iterable[Payload], now: float) -> None:
-        """A dial succeeded; `payloads` subscribe to the topics it was given."""
+    def opened(self, line: int, epoch: int, payloads: Iterable[Payload], now: float) -> bool:
+        """A dial succeeded; `payloads` subscribe to the topics it was given. False: too late, close it."""
         place = self.lines[line]
         if place.epoch != epoch or place.phase is not Phase.DIALING:
             self.late += 1
-            self._actions.append(Hangup(line, epoch))
-            return
+            return False
         pending = place.pending
         place.opened(now)
         self.connects += 1
@@ -113,6 +112,8 @@ class Engine:
             self._send(place, payload.opcode, payload.data)
         self.keys.out.append(Connected(line=line, attempt=place.attempt + 1, at_ns=self.keys.wall(now)))
         self.order.opened(line, now)
+        self._ask(now)
+        return True
 
     def refused(self, line: int, epoch: int, error: DialError, now: float) -> None:
         """A dial failed."""
@@ -135,6 +136,7 @@ class Engine:
         if place.epoch != epoch or place.phase not in (Phase.LIVE, Phase.CLOSING):
             self.late += 1
             return
+        place.clocks.proved_transport(now)
         received = place.frames.receive(data)
         if place.phase is Phase.CLOSING:
             if place.frames.closed or place.frames.error is not None:
@@ -328,7 +330,6 @@ class Engine:
             text = f"closed by the venue: {code} {reason}".rstrip() if code is not None else "closed by the venue"
             self._lose(place, text, code, now)
             return False
-        place.clocks.proved_transport(now)
         if opcode == frames.PING:
             self._send(place, frames.PONG, payload, urgent=True)
         return True
@@ -421,10 +422,10 @@ class Engine:
 
     # ---------------------------------------------------------------- status
 
-    def status(self, now: float, *, queued: int = 0, dropped: int = 0, messages: int = 0, with_keys: bool = True) -> Status:
+    def status(self, now: float, *, queued: int = 0, dropped: int = 0) -> Status:
         """A picture of everything."""
         keys, order = self.keys, self.order
-        states = keys.status() if with_keys else {}
+        states = keys.status()
         syncing = sum(1 for state in states.values() if state.state != "live")
         data = [place.clocks.feed_at for place in self.lines if place.phase is Phase.LIVE]
         return Status(
@@ -432,7 +433,7 @@ class Engine:
             lines=keys.open_lines,
             connects=self.connects,
             reconnects=max(0, self.connects - len(self.lines)),
-            messages=messages,
+            messages=keys.messages,
             duplicates=order.duplicates + keys.stale,
             gaps=keys.gaps,
             healed=keys.healed,

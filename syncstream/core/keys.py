@@ -45,7 +45,7 @@ class Keys:
         self.muted: set[Hashable] = set()
         self.dropped_keys: set[Hashable] = set()
         self.fetches = Fetches(rules.fetch_concurrency, rules.fetch_limit)
-        self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = 0
+        self.messages = self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = 0
         self.open_lines = 0
         self._wall_ns = wall_ns
         self._lost_at: Optional[float] = None
@@ -98,6 +98,7 @@ class Keys:
             self._live(sync, 0, now, item.last)
         self.latest[sync.key] = item.message
         self.out.append(item.message)
+        self.messages += 1
         self._plain(sync)
 
     def _splices(self, sync: Sync, item: Held) -> Verdict:
@@ -260,6 +261,7 @@ class Keys:
 
     def _replay(self, sync: Sync, items: list[Held]) -> None:
         self.held -= len(items)
+        self.messages += len(items)
         self.out.extend(item.message for item in items)
         if items:
             self.latest[sync.key] = items[-1].message

@@ -1,7 +1,7 @@
 """Is the line alive? Three clocks per line: what came, what proves the transport, what proves the feed. Pure.
 
 Rules
-* Any byte resets nothing by itself. A ping, a pong or a message proves the *transport*; only a message proves the *feed*.
+* Any byte proves the *transport*, a pong as well as a piece of a long message; only a whole message proves the *feed*.
 * With a declared heartbeat, a feed silent for 1.5 x that is dead, pongs or not (a mute line is a dead line).
 * Without one, silence is no proof of death. After `ping_after` without proof of the transport we ping; no proof within
   `pong_within` means half-open, dead. A feed mute for the silence limit is told once (`STALE`) and gets one reconnect;
@@ -62,7 +62,7 @@ class Clocks:
         self.paused = False
 
     def proved_transport(self, now: float) -> None:
-        """A ping or a pong came."""
+        """Bytes came."""
         self.transport_at = now
         self.pinged_at = None
 

@@ -58,22 +58,25 @@ class Order:
             for index in range(start, len(frames)):
                 opcode, payload = frames[index]
                 if opcode > 2:
-                    return index
+                    break
                 message = decode(payload, opcode == 1)
                 key = key_of(message)
                 counter = plain[key]
                 first = first_of(message)
                 if first != counter.position + 1:
-                    return index
+                    break
                 last = first if one_number else last_of(message)
                 if last < first:
-                    return index
+                    break
                 counter.position = last
                 latest[key] = message
                 deliver(message)
+            else:
+                index = len(frames)
         except Exception:  # whatever it was, `take` meets it again and names it
-            return index
-        return len(frames)
+            pass
+        keys.messages += index - start
+        return index
 
     def take(self, payload: bytes, text: bool, line: int, now: float) -> bool:
         """One message, the long way. True if it was a key's data."""

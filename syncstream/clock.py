@@ -1,0 +1,48 @@
+"""Time: the monotonic clock that everything is reckoned by, and a wait that Ctrl-C can end. Any thread.
+
+Not here: time in `core`, where `now` is an argument; sleeping, because a sleep cannot be woken by `close()`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Optional
+
+# On Windows a wait on a lock cannot be interrupted, so Ctrl-C is seen between short waits. Elsewhere one wait is enough, and
+# the day only keeps an endless time-out (`float("inf")`) below what the platform can count.
+_LONGEST = 0.05 if sys.platform == "win32" else 86_400.0
+
+
+def now() -> float:
+    """Seconds that never go back. Only differences mean something."""
+    return time.monotonic()
+
+
+def wall_ns() -> int:
+    """Nanoseconds since 1970, for what users read."""
+    return time.time_ns()
+
+
+def wait(condition: threading.Condition, timeout: Optional[float] = None) -> bool:
+    """Wait on `condition`, which the caller holds, until it is notified or `timeout` seconds have passed (`None`: no limit).
+
+    False means that the time is over. True promises nothing: look at what you wait for again, and wait again with the time
+    that is left. (It can come early: a wait in slices that looked by itself would lose the notification between two slices.)
+    """
+    if timeout is not None and timeout <= _LONGEST:
+        return condition.wait(timeout)
+    condition.wait(_LONGEST)
+    return True
+
+
+def wait_event(event: threading.Event, timeout: Optional[float] = None) -> bool:
+    """Wait until `event` is set, or `timeout` seconds have passed (`None`: no limit). Whether it is set. Ctrl-C ends it."""
+    deadline = None if timeout is None else now() + timeout
+    while not event.is_set():
+        left = _LONGEST if deadline is None else min(_LONGEST, deadline - now())
+        if left <= 0:
+            return False
+        event.wait(left)
+    return True

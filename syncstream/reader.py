@@ -1,0 +1,372 @@
+"""The thread that drives the engine: one selector over the lines and the wake pipe.
+
+It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line, parses all of it before
+an end of the stream counts, then takes the inbox, the deadlines and the sends. Under load a line is read without asking the
+selector first; that is asked only when the socket would block.
+
+Not here: decisions (the engine), user code (the dialer, the workers), waiting for anything but the selector.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import selectors
+import threading
+import time
+from typing import Any, Callable, Hashable, NamedTuple, Optional
+
+from . import clock
+from .core.engine import Abandon, Dial, Engine, Hangup, Payload, Send
+from .core.keys import Fetch
+from .delivery import Delivery
+from .dialer import Attempt, Opened, Refused
+from .errors import NotConnected, StreamFailed
+from .events import Status
+from .feed import Feed
+from .link import Link, Ticket
+from .snapshots import Fetched, Snapshots
+from .wake import Waker
+
+_log = logging.getLogger("syncstream.reader")
+
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_READ_SIZE = 64 * 1024
+_SELECT_EVERY = 16  # turns without the selector, at most, while there is always more to read
+_SLOW_CALL = 0.05
+_STATUS_EVERY = 0.1
+_STATUS_SHARE = 50e-6  # seconds between two pictures for each key in them: at most a few per cent of the reader's time
+
+
+class Close(NamedTuple):
+    """Inbox: the user wants no more."""
+
+
+class Fail(NamedTuple):
+    """Inbox: the stream cannot go on."""
+
+    error: StreamFailed
+
+
+class Transmit(NamedTuple):
+    """Inbox: a user's message to the venue."""
+
+    payload: Payload
+    ticket: Ticket
+
+
+class Want(NamedTuple):
+    """Inbox: topics to subscribe to (`wanted`) or to leave, and what to tell the venue."""
+
+    wanted: bool
+    topics: tuple[Hashable, ...]
+    payloads: list[Payload]
+
+
+class Reader:
+    """Owned by: its own thread, `syncstream-reader`. Others may call: start(), post(), status, join()."""
+
+    def __init__(self, feed: Feed, delivery: Delivery, waker: Waker) -> None:
+        self.status = Status()
+        self.heard_at: Optional[float] = None  # when the last bytes came
+        self.ended = threading.Event()
+        self._feed = feed
+        self._delivery = delivery
+        self._waker = waker
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.engine = Engine(
+            feed.rules(_watched),
+            random=random.random,
+            wall_ns=clock.wall_ns() - int(clock.now() * 1e9),
+            topics=feed.topics,
+            topic_key=feed.topic_key or (lambda topic: topic),
+        )
+        self._selector = selectors.DefaultSelector()
+        self._links: dict[int, Link] = {}
+        self._attempts: dict[tuple[int, int], Attempt] = {}
+        self._snapshots = Snapshots(feed.snapshot, self.post) if feed.snapshot is not None else None
+        self._paused = False
+        self._blind_turns = 0
+        self._status_at = 0.0
+        self._changed = True  # since the picture that other threads see
+        self._thread = threading.Thread(target=self._run, name="syncstream-reader", daemon=True)
+
+    # ---------------------------------------------------------------- any thread
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def post(self, item: Any) -> None:
+        """Leave something in the inbox. Takes no lock that a finalizer could deadlock on."""
+        self._inbox.put(item)
+        self._waker.wake()
+
+    def join(self, timeout: float) -> list[str]:
+        """Wait until all threads have ended; the names of those that have not."""
+        deadline = clock.now() + timeout
+        names = []
+        if self._thread is not threading.current_thread():
+            self._thread.join(max(0.0, timeout))
+            if self._thread.is_alive():
+                names.append(self._thread.name)
+        names += ["syncstream-dialer" for a in list(self._attempts.values()) if not a.join(max(0.0, deadline - clock.now()))]
+        if self._snapshots is not None:
+            names += self._snapshots.join(max(0.0, deadline - clock.now()))
+        return names
+
+    # ---------------------------------------------------------------- the thread
+
+    def _run(self) -> None:
+        try:
+            self._selector.register(self._waker, _READ, None)
+            self.engine.start(clock.now())
+            self._act(clock.now())
+            while not (self.engine.finished and not self._links):
+                self._turn()
+        except BaseException as error:  # nothing that happens here may end the stream without a word
+            _log.exception("the reader broke")
+            failure = StreamFailed(f"the reader broke: {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            self.engine.fail(failure, clock.now())
+        finally:
+            self._end()
+
+    def _turn(self) -> None:
+        self._select(clock.now())
+        now = clock.now()
+        engine = self.engine
+        for link in list(self._links.values()):
+            if link.more and not self._paused:
+                self._read(link, now)
+        if not self._inbox.empty():
+            self._take_inbox(now)
+        deadline = engine.deadline()
+        if deadline is not None and now >= deadline:
+            engine.tick(now)
+            self._changed = True
+        self._deliver(now)
+        self._act(now)
+        self._flush(now)
+        if self._changed and now >= self._status_at:
+            self._show(now)
+
+    def _select(self, now: float) -> None:
+        """Wait until something happens or is due; note who may be read."""
+        busy = not self._paused and any(link.more for link in self._links.values())
+        if busy and self._blind_turns < _SELECT_EVERY and not any(link.wants_out for link in self._links.values()):
+            self._blind_turns += 1
+            return
+        self._blind_turns = 0
+        for link in self._links.values():
+            self._watch(link)
+        for key, _ in self._selector.select(0 if busy else self._timeout(now)):
+            if key.data is None:
+                self._waker.drain()
+            else:
+                key.data.more = True
+
+    def _watch(self, link: Link) -> None:
+        """Have the selector tell what this link waits for."""
+        mask = (0 if self._paused else _READ) | (_WRITE if link.wants_out else 0)
+        if mask == link.registered:
+            return
+        if not link.registered:
+            self._selector.register(link.connection, mask, link)
+        elif mask:
+            self._selector.modify(link.connection, mask, link)
+        else:
+            self._selector.unregister(link.connection)
+        link.registered = mask
+
+    def _timeout(self, now: float) -> Optional[float]:
+        if not self._inbox.empty():
+            return 0.0
+        moments = [self.engine.deadline(), self._delivery.deadline(), self._status_at if self._changed else None]
+        moments += [link.deadline() for link in self._links.values()]
+        first = min((moment for moment in moments if moment is not None), default=None)
+        return None if first is None else max(0.0, first - now)
+
+    def _read(self, link: Link, now: float) -> None:
+        try:
+            data = link.connection.receive(_READ_SIZE)
+        except OSError as error:
+            self.engine.lost(link.line, link.epoch, f"the connection broke: {error}", now)
+            return
+        if data is None:
+            link.more = False
+        elif data:
+            link.more = self._changed = True
+            self.heard_at = now
+            self.engine.batch(link.line, link.epoch, data, now)
+        else:
+            self.engine.lost(link.line, link.epoch, "the venue ended the connection without a close frame", now)
+
+    def _take_inbox(self, now: float) -> None:
+        engine = self.engine
+        self._changed = True
+        for _ in range(self._inbox.qsize()):
+            item = self._inbox.get_nowait()
+            if isinstance(item, Fetched):
+                self._take_fetched(item, now)
+            elif isinstance(item, Opened):
+                self._take_opened(item, now)
+            elif isinstance(item, Refused):
+                self._attempts.pop((item.line, item.epoch), None)
+                engine.refused(item.line, item.epoch, item.error, now)
+            elif isinstance(item, Transmit):
+                self._transmit(item)
+            elif isinstance(item, Want):
+                (engine.subscribe if item.wanted else engine.unsubscribe)(item.topics, item.payloads)
+            elif isinstance(item, Fail):
+                engine.fail(item.error, now)
+            else:
+                engine.close(now)
+
+    def _take_opened(self, item: Opened, now: float) -> None:
+        self._attempts.pop((item.line, item.epoch), None)
+        if not self.engine.opened(item.line, item.epoch, item.said, now):
+            item.connection.close()
+            return
+        self._links[item.line] = Link(item.line, item.epoch, item.connection)
+        _log.info("line %d is open", item.line)
+        self._act(now)
+
+    def _take_fetched(self, item: Fetched, now: float) -> None:
+        if item.error is None:
+            self.engine.fetched(item.epoch, item.position, item.state, now)
+        else:
+            _log.info("snapshot of %r: %s", item.key, item.error)
+            self.engine.unfetched(item.epoch, item.error, now)
+
+    def _transmit(self, item: Transmit) -> None:
+        route = self.engine.route()
+        link = self._links.get(route[0]) if route is not None else None
+        if link is None:
+            item.ticket.settle(NotConnected("no line is open"))
+        else:
+            link.put(item.payload.opcode, item.payload.data, ticket=item.ticket)
+
+    # ---------------------------------------------------------------- actions and deliveries
+
+    def _act(self, now: float) -> None:
+        """Do what the engine asks for, in order."""
+        for action in self.engine.take_actions():
+            if isinstance(action, Send):
+                link = self._link(action.line, action.epoch)
+                if link is not None:
+                    link.put(action.opcode, action.payload, urgent=action.urgent)
+            elif isinstance(action, Fetch):
+                assert self._snapshots is not None  # the engine asks only where there is a source
+                self._snapshots.fetch(action.key, action.epoch)
+            elif isinstance(action, Dial):
+                attempt = Attempt(self._feed, action.line, action.epoch, action.topics, self.post)
+                self._attempts[action.line, action.epoch] = attempt
+                attempt.start()
+            elif isinstance(action, Hangup):
+                self._hang_up(action, now)
+            elif isinstance(action, Abandon):
+                attempt_left = self._attempts.pop((action.line, action.epoch), None)
+                if attempt_left is not None:
+                    attempt_left.abandon()
+
+    def _link(self, line: int, epoch: int) -> Optional[Link]:
+        """The link of this epoch; `None` if it is closed already."""
+        link = self._links.get(line)
+        return link if link is not None and link.epoch == epoch else None
+
+    def _hang_up(self, action: Hangup, now: float) -> None:
+        link = self._link(action.line, action.epoch)
+        if link is None:
+            return
+        try:
+            link.flush(now)
+        except (OSError, BufferError) as error:
+            _log.debug("the goodbye did not go out: %s", error)
+        if link.registered:
+            self._selector.unregister(link.connection)
+        link.close()
+        del self._links[action.line]
+
+    def _deliver(self, now: float) -> None:
+        """Hand over what the engine has let through, and hear what became of the queue."""
+        engine, delivery = self.engine, self._delivery
+        items = engine.take_deliveries()
+        dropped = delivery.put_batch(items, now) if items else []
+        overdue = delivery.deadline()
+        if overdue is not None and now >= overdue:
+            dropped += delivery.tick(now)
+        if dropped:
+            engine.dropped(dropped, now)
+        elif engine.keys.dropped_keys and delivery.relieved:
+            engine.relieved(now)
+        if delivery.error is not None and not engine.closing:
+            engine.fail(delivery.error, now)
+        if delivery.paused is not self._paused:
+            self._paused = delivery.paused
+            if self._paused:
+                engine.paused()
+            else:
+                engine.resumed(now)
+
+    def _flush(self, now: float) -> None:
+        for link in list(self._links.values()):
+            if not link.waiting:
+                continue
+            try:
+                link.flush(now)
+            except (OSError, BufferError) as error:
+                self.engine.lost(link.line, link.epoch, f"sending failed: {error}", now)
+                self._act(now)
+
+    def _show(self, now: float) -> None:
+        """Replace the picture that other threads see."""
+        tally = self._delivery.tally()
+        self.status = self.engine.status(now, queued=tally.queued, dropped=tally.dropped)
+        self._changed = False
+        self._status_at = now + max(_STATUS_EVERY, len(self.status.keys) * _STATUS_SHARE)
+
+    def _end(self) -> None:
+        """Leave nothing open and nobody waiting."""
+        now = clock.now()
+        for attempt in self._attempts.values():
+            attempt.abandon()
+        if self._snapshots is not None:
+            self._snapshots.stop()
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
+        self._selector.close()
+        self._delivery.put_batch(self.engine.take_deliveries(), now)
+        if self.engine.failure is not None:
+            self._delivery.fail(self.engine.failure)
+        else:
+            self._delivery.close(drain=True)
+        self._show(now)
+        self.ended.set()
+        self._refuse_inbox()
+
+    def _refuse_inbox(self) -> None:
+        """What came too late: nobody may wait for it, and no connection may stay open in it."""
+        while not self._inbox.empty():
+            item = self._inbox.get_nowait()
+            if isinstance(item, Opened):
+                item.connection.close()
+            elif isinstance(item, Transmit):
+                item.ticket.settle(NotConnected("the stream is closed"))
+
+
+def _watched(field: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A user's callable that runs on the reader: whoever holds up the line for more than 50 ms is named in the log."""
+
+    def watched(message: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return function(message)
+        finally:
+            took = time.perf_counter() - began
+            if took > _SLOW_CALL:
+                _log.warning("%s= took %.0f ms on the reader thread; nothing was received meanwhile", field, took * 1e3)
+
+    watched.__name__ = getattr(function, "__name__", field)
+    return watched

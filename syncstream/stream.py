@@ -1,0 +1,358 @@
+"""`Stream`: the public, blocking face. Any thread may call anything; no call runs user code or I/O while it holds a lock.
+
+Not here: receiving (the reader thread), deciding (the engine), waiting for items (the delivery), threads for callbacks (the
+workers). The threads hold the inner parts and never the `Stream`, so a stream that nobody holds any more closes itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from types import TracebackType
+from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequence, TypeVar
+
+import msgspec
+
+from . import clock, dialer
+from .delivery import Delivery
+from .errors import FeedError, HandlerFailed, SendUnknown, StreamFailed, UsageError
+from .events import Status
+from .feed import Feed
+from .handlers import Handler, Handlers
+from .link import Ticket
+from .reader import Close, Fail, Reader, Transmit, Want
+from .urls import redact
+from .views import Items, Latest, Tap
+from .wake import Waker
+from .workers import Workers
+
+H = TypeVar("H", bound=Handler)
+
+_open: weakref.WeakSet[Stream] = weakref.WeakSet()
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What `close` found: items `delivered` and `discarded`, and the names of threads that did not end in time."""
+
+    delivered: int = 0
+    discarded: int = 0
+    threads: tuple[str, ...] = ()
+
+
+class Stream:
+    """Owned by: the user. Every method may be called from any thread, callbacks included.
+
+    `feed`: what to stream. `queue_size`: how many items may wait for the consumer. `overflow`: what happens beyond that:
+    `"raise"` (loud: `Overflow` once the queued items are taken), `"block"` (do not read for at most `block_limit` seconds, then
+    as `raise`) or `"drop_oldest"` (told by `Dropped`, healed like a gap). The stream starts when it is made.
+
+    Raises `FeedError` for an option that cannot work.
+    """
+
+    def __init__(
+        self, feed: Feed, *, queue_size: int = 10_000, overflow: str = "raise", block_limit: float = 5.0, name: str = ""
+    ) -> None:
+        if not isinstance(feed, Feed):
+            raise FeedError("feed", feed, "expected a Feed(...)")
+        self.feed = feed
+        self.name = name
+        waker = Waker()
+        key = feed.rules().key or _no_key
+        self._delivery = Delivery(
+            queue_size,
+            overflow=overflow,
+            key=key,
+            block_limit=block_limit,
+            heals=feed.snapshot is not None,
+            wake=waker.wake,
+        )
+        self._reader = Reader(feed, self._delivery, waker)
+        self._drops = overflow == "drop_oldest"
+        self._key = key
+        self._handlers = Handlers()
+        self._workers: Optional[Workers] = None
+        self._lock = threading.Lock()  # guards: _topics, _workers, _discarded
+        self._topics: dict[Hashable, None] = dict.fromkeys(feed.topics)
+        self._discarded = 0
+        self._raised = False
+        self._pid = os.getpid()
+        _open.add(self)
+        self._reader.start()
+
+    # ---------------------------------------------------------------- consuming
+
+    def __iter__(self) -> Iterator[Any]:
+        """Messages, and the markers that change your local state. Ends when the stream is closed; raises if it failed."""
+        return self._view("default")
+
+    def events(self) -> Iterator[Any]:
+        """Like a plain loop, and also the life of the stream: `Connected`, `Disconnected`, every `Gap`, `Resynced`, `Closed`."""
+        return self._view("events")
+
+    def messages(self) -> Iterator[Any]:
+        """Messages only: for a consumer that keeps no state."""
+        return self._view("messages")
+
+    def get(self, timeout: Optional[float] = None) -> Any:
+        """The next item; waits up to `timeout` seconds (`None`: as long as it takes).
+
+        Raises `Empty` (a `TimeoutError` and a `queue.Empty`) when the time is over, `StreamClosed` when the stream was closed,
+        and the `StreamFailed` that ended it.
+        """
+        self._may_consume()
+        try:
+            return self._delivery.get(timeout=timeout)
+        except StreamFailed:
+            self._raised = True
+            raise
+
+    def get_nowait(self) -> Any:
+        """The next item if there is one; raises like `get` otherwise."""
+        return self.get(timeout=0)
+
+    def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]:
+        """Up to `max_items`: waits up to `timeout` seconds for the first one, then returns what is there. `[]` on time-out."""
+        self._may_consume()
+        try:
+            return self._delivery.get_many(max_items, timeout)
+        except StreamFailed:
+            self._raised = True
+            raise
+
+    @property
+    def queue(self) -> Tap:
+        """The stream as a `queue.Queue`, for code that already drains one."""
+        return Tap(self, self._delivery)
+
+    @property
+    def latest(self) -> Latest:
+        """The last value of each key, whatever waits in the queue: `stream.latest["ABC"]`. Needs no consumer."""
+        return Latest(self)
+
+    # ---------------------------------------------------------------- callbacks
+
+    def on(self, *types: type) -> Callable[[H], H]:
+        """Register a callback: `@stream.on(Trade)`, `@stream.on(Snapshot, Gap)`, or `@stream.on()` for every message."""
+
+        def register(handler: H) -> H:
+            with self._lock:
+                if self._workers is not None:
+                    raise UsageError("callbacks are registered before run() or start()")
+                self._handlers.add(types, handler)
+            return handler
+
+        return register
+
+    def run(self, workers: int = 1, *, markers: str = "handle") -> None:
+        """Call the callbacks on `workers` threads until the stream ends. Same key, same worker, in order.
+
+        Raises `HandlerFailed` if a callback raised, and the `StreamFailed` that ended the stream. `UsageError` if no callback
+        takes the markers this feed can yield, unless `markers="ignore"`. Ctrl-C stops the workers and not the stream.
+        """
+        self.start(workers, markers=markers)
+        try:
+            self.join()
+        finally:
+            self._stop_workers(timeout=1.0)
+
+    def start(self, workers: int = 1, *, markers: str = "handle") -> None:
+        """Like `run`, but returns at once. `join` waits, `close` ends it."""
+        self._check_process()
+        if markers not in ("handle", "ignore"):
+            raise FeedError("markers", markers, "expected 'handle' or 'ignore'")
+        with self._lock:
+            if self._workers is not None:
+                raise UsageError("the callbacks are running already")
+            if markers == "handle":
+                self._handlers.check(snapshots=self.feed.snapshot is not None, drops=self._drops)
+            self._delivery.use(self._handlers.view)
+            failed = _Failure(self._reader)
+            self._workers = Workers(self._delivery, self._handlers, key=self._key, count=workers, failed=failed)
+            self._failed = failed
+            self._workers.start()
+
+    def join(self, timeout: Optional[float] = None) -> bool:
+        """Wait until the stream has ended and the callbacks have had everything. False when the time is over first."""
+        with self._lock:
+            workers = self._workers
+        ended = workers.join(timeout) if workers is not None else clock.wait_event(self._reader.ended, timeout)
+        failure = self._failed.error if workers is not None and self._failed.error is not None else self._delivery.error
+        if ended and failure is not None and not self._raised:
+            self._raised = True
+            raise failure
+        return ended
+
+    # ---------------------------------------------------------------- to the venue
+
+    def send(self, item: Any, timeout: float = 10.0) -> None:
+        """Send one message: text as text, bytes as bytes, anything else as JSON. Returns when the system has all of it.
+
+        Raises `NotConnected` if no line is open (nothing was sent), `SendUnknown` if the line was lost meanwhile or the time is
+        over (it is never sent again), `FeedError` if it cannot be encoded.
+        """
+        self._check_process()
+        ticket = Ticket()
+        self._reader.post(Transmit(dialer.payload("item", item), ticket))
+        deadline = clock.now() + timeout
+        while not clock.wait_event(ticket.done, 0.25):
+            if self._reader.ended.is_set() and not ticket.done.is_set():
+                raise SendUnknown("the stream ended while the message was going out")
+            if clock.now() >= deadline:
+                raise SendUnknown(f"the venue did not take the message within {timeout:g} s")
+        if ticket.error is not None:
+            raise ticket.error
+
+    def subscribe(self, *topics: Hashable) -> None:
+        """Ask the venue for these topics too, now and after every reconnect. Those asked for already change nothing."""
+        if not callable(self.feed.subscribe):
+            raise UsageError("changing topics needs a feed with subscribe=<callable: topics -> payload(s)>")
+        self._want(topics, self.feed.subscribe, wanted=True)
+
+    def unsubscribe(self, *topics: Hashable) -> None:
+        """Ask for these topics no more; what is still on its way is not delivered."""
+        if self.feed.unsubscribe is None:
+            raise UsageError("leaving topics needs a feed with unsubscribe=<callable: topics -> payload(s)>")
+        self._want(topics, self.feed.unsubscribe, wanted=False)
+
+    # ---------------------------------------------------------------- life
+
+    @property
+    def status(self) -> Status:
+        """How the stream is, as a frozen picture; at most a tenth of a second old."""
+        status = self._reader.status
+        heard_at = self._reader.heard_at
+        return msgspec.structs.replace(
+            status,
+            queued=self._delivery.qsize(),
+            silence=None if heard_at is None or not status.lines else max(0.0, clock.now() - heard_at),
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether the stream has ended, closed or failed. What it held may still be taken."""
+        return self._reader.ended.is_set()
+
+    def close(self, timeout: float = 5.0, *, drain: bool = False) -> Report:
+        """End the stream within `timeout` seconds; wakes every wait. Idempotent, from any thread, a callback included.
+
+        What waits is discarded and counted. With `drain` it is not: the line is hung up, running callbacks get what is left until
+        the time is over, and without callbacks it can still be taken by `get`; then `StreamClosed`.
+        """
+        self._check_process()
+        deadline = clock.now() + timeout
+        if not drain:
+            self._discard()
+        self._reader.post(Close())
+        if drain and self._workers is not None:
+            clock.wait_event(self._reader.ended, timeout)
+            self._delivery.wait_drained(max(0.0, deadline - clock.now()))
+            self._discard()
+        names = self._stop_workers(timeout=max(0.0, deadline - clock.now()))
+        names += self._reader.join(max(0.0, deadline - clock.now()))
+        return Report(delivered=self._delivery.tally().delivered, discarded=self._discarded, threads=tuple(names))
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        """Close. A failure that no call has raised yet is raised here, but never over the body's own exception."""
+        self.close()
+        failure = self._delivery.error
+        if failure is not None and error is None and not self._raised:
+            self._raised = True
+            raise failure
+
+    def __del__(self) -> None:
+        reader = getattr(self, "_reader", None)
+        if reader is not None and self._pid == os.getpid() and not reader.ended.is_set():
+            reader.post(Close())  # posts and wakes, takes no lock: a finalizer may run anywhere
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Stream holds threads and a connection and cannot be pickled; make one in each process from its Feed")
+
+    def __repr__(self) -> str:
+        status = self.status
+        where = self.feed.endpoint
+        shown = self.name or (redact(where) if isinstance(where, str) else repr(where))
+        gaps = f"{status.gaps} gaps, {status.healed} healed" if status.gaps else "no gaps"
+        return f"<Stream {shown} {status.state}: {len(status.keys)} keys, {gaps}, {status.queued} queued>"
+
+    # ---------------------------------------------------------------- within
+
+    def _view(self, view: str) -> Iterator[Any]:
+        self._may_consume()
+        self._delivery.use(view)
+        return Items(self)
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise UsageError("this Stream was made in another process; its threads are not here. Make a new one after the fork")
+
+    def _may_consume(self) -> None:
+        self._check_process()
+        if self._workers is not None:
+            raise UsageError("the callbacks are running; get() and loops take nothing beside run() or start()")
+
+    def _want(self, topics: Sequence[Hashable], speak: Callable[[Sequence[Any]], Any], *, wanted: bool) -> None:
+        self._check_process()
+        with self._lock:
+            changed = tuple(dict.fromkeys(topic for topic in topics if (topic in self._topics) is not wanted))
+        if not changed:
+            return
+        field = "subscribe" if wanted else "unsubscribe"
+        said = dialer.spoken(field, speak, changed)  # the user's code: not under the lock
+        with self._lock:
+            for topic in changed:
+                if wanted:
+                    self._topics[topic] = None
+                else:
+                    self._topics.pop(topic, None)
+        self._reader.post(Want(wanted, changed, said))
+
+    def _discard(self) -> None:
+        count = self._delivery.close(drain=False)
+        with self._lock:
+            self._discarded += count
+
+    def _stop_workers(self, timeout: float) -> list[str]:
+        with self._lock:
+            workers = self._workers
+        if workers is None:
+            return []
+        names = workers.stop(timeout)
+        with self._lock:
+            if self._workers is workers:
+                self._workers = None
+        return names
+
+
+class _Failure:
+    """Owned by: the worker that fails first. Turns what a callback raised into the failure of the stream."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.error: Optional[StreamFailed] = None
+        self._reader = reader
+
+    def __call__(self, error: BaseException) -> None:
+        failure = HandlerFailed(f"a callback raised {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        self.error = failure
+        self._reader.post(Fail(failure))
+
+
+def _no_key(_message: Any) -> None:
+    return None
+
+
+def _close_all() -> None:
+    """At interpreter exit: say goodbye properly. The threads are daemons; whatever hangs does not hold the exit."""
+    for stream in list(_open):
+        if stream._pid == os.getpid() and not stream.closed:
+            stream.close(timeout=1.0)
+
+
+atexit.register(_close_all)

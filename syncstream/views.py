@@ -1,0 +1,110 @@
+"""What `queue`, `latest` and the iterators of a stream hand out. They hold the `Stream`: it lives as long as they. Any thread."""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Any, Hashable, Iterator, Mapping, NoReturn, Optional
+
+from .core.sync import State
+from .delivery import Delivery
+from .errors import StreamClosed
+
+if TYPE_CHECKING:
+    from .stream import Stream
+
+
+class Items(Iterator[Any]):
+    """Owned by: one consumer. Takes one item at a time and looks nothing ahead, so `break` loses nothing."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __next__(self) -> Any:
+        try:
+            return self._stream.get()
+        except StreamClosed:
+            raise StopIteration from None
+
+
+class Tap(queue.Queue[Any]):
+    """Owned by: nobody, it hands every call on. A stream's queue for code that knows only `queue.Queue`."""
+
+    def __init__(self, stream: Stream, delivery: Delivery) -> None:
+        # No super().__init__: the locks and the deque are those of the delivery.
+        self._stream = stream
+        self._delivery = delivery
+        self.maxsize = delivery.maxsize
+        self.mutex = delivery.mutex
+        self.queue = delivery.queue
+        self.not_empty = delivery.not_empty
+        self.not_full = delivery.not_full
+        self.all_tasks_done = delivery.all_tasks_done
+
+    @property
+    def unfinished_tasks(self) -> int:  # type: ignore[override]
+        return self._delivery.unfinished_tasks
+
+    def get(self, block: bool = True, timeout: Optional[float] = None) -> Any:
+        return self._stream.get(timeout=timeout) if block else self._stream.get_nowait()
+
+    def get_nowait(self) -> Any:
+        return self._stream.get_nowait()
+
+    def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]:
+        return self._stream.get_many(max_items, timeout)
+
+    def put(self, item: Any, block: bool = True, timeout: Optional[float] = None) -> NoReturn:
+        self._delivery.put(item)
+
+    def put_nowait(self, item: Any) -> NoReturn:
+        self._delivery.put(item)
+
+    def qsize(self) -> int:
+        return self._delivery.qsize()
+
+    def empty(self) -> bool:
+        return self._delivery.empty()
+
+    def full(self) -> bool:
+        return self._delivery.full()
+
+    def task_done(self) -> None:
+        self._delivery.task_done()
+
+    def join(self) -> None:
+        self._delivery.join()
+
+    def shutdown(self, immediate: bool = False) -> None:
+        self._stream.close(drain=not immediate)
+
+    def __repr__(self) -> str:
+        return f"<queue of {self._stream!r}>"
+
+
+class Latest(Mapping[Hashable, Any]):
+    """Owned by: the reader thread, which replaces values. The last thing applied per key, whatever the queue holds.
+
+    A value is the last message of the key, or the `Snapshot` if nothing followed it. While a key is being healed its last value
+    stays; `live(key)` tells. A key never seen raises `KeyError`.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._keys = stream._reader.engine.keys
+
+    def __getitem__(self, key: Hashable) -> Any:
+        return self._keys.latest[key]
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(list(self._keys.latest))
+
+    def __len__(self) -> int:
+        return len(self._keys.latest)
+
+    def live(self, key: Hashable) -> bool:
+        """Whether this key is complete and current, as far as the line shows."""
+        sync = self._keys.syncs.get(key)
+        return sync is not None and sync.state is State.LIVE
+
+    def __repr__(self) -> str:
+        return f"<latest of {self._stream!r}: {len(self)} keys>"
