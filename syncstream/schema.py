@@ -45,7 +45,7 @@ def check_decode(decode: Any) -> None:
         raise FeedError("decode", decode, f"msgspec cannot decode to it: {error}") from error
 
 
-def check_path(field: str, path: Optional[Path], decode: Any) -> None:
+def check_path(field: str, path: object, decode: Any) -> None:
     """Raise `FeedError` if messages of this `decode` can never have `path`. Callables and plain JSON tell nothing yet."""
     if path is None or callable(path):
         return

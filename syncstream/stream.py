@@ -129,7 +129,7 @@ class Stream:
     @property
     def latest(self) -> Latest:
         """The last value of each key, whatever waits in the queue: `stream.latest["ABC"]`. Needs no consumer."""
-        return Latest(self)
+        return Latest(self, self._reader.engine.keys)
 
     # ---------------------------------------------------------------- callbacks
 

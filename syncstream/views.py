@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import queue
-from typing import TYPE_CHECKING, Any, Hashable, Iterator, Mapping, NoReturn, Optional
+from typing import Any, Hashable, Iterator, Mapping, NoReturn, Optional, Protocol
 
+from .core.keys import Keys
 from .core.sync import State
 from .delivery import Delivery
 from .errors import StreamClosed
 
-if TYPE_CHECKING:
-    from .stream import Stream
+
+class Owner(Protocol):
+    """What these need of the `Stream`, which is built on top of them."""
+
+    def get(self, timeout: Optional[float] = None) -> Any: ...
+
+    def get_nowait(self) -> Any: ...
+
+    def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]: ...
+
+    def close(self, timeout: float = 5.0, *, drain: bool = False) -> Any: ...
 
 
 class Items(Iterator[Any]):
     """Owned by: one consumer. Takes one item at a time and looks nothing ahead, so `break` loses nothing."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Owner) -> None:
         self._stream = stream
 
     def __next__(self) -> Any:
@@ -29,7 +39,7 @@ class Items(Iterator[Any]):
 class Tap(queue.Queue[Any]):
     """Owned by: nobody, it hands every call on. A stream's queue for code that knows only `queue.Queue`."""
 
-    def __init__(self, stream: Stream, delivery: Delivery) -> None:
+    def __init__(self, stream: Owner, delivery: Delivery) -> None:
         # No super().__init__: the locks and the deque are those of the delivery.
         self._stream = stream
         self._delivery = delivery
@@ -88,9 +98,9 @@ class Latest(Mapping[Hashable, Any]):
     stays; `live(key)` tells. A key never seen raises `KeyError`.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Owner, keys: Keys) -> None:
         self._stream = stream
-        self._keys = stream._reader.engine.keys
+        self._keys = keys
 
     def __getitem__(self, key: Hashable) -> Any:
         return self._keys.latest[key]

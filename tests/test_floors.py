@@ -20,8 +20,8 @@ FLOORS = (
     ("errors", "events"),
     ("core",),
     ("feed", "schema", "urls"),
-    ("clock", "tcp", "tls", "upgrade", "transport", "snapshots", "delivery", "book", "journal", "metrics"),
-    ("reader", "workers"),
+    ("clock", "wake", "tcp", "proxy", "tls", "upgrade", "transport", "snapshots", "delivery", "book", "journal", "metrics"),
+    ("dialer", "link", "reader", "workers", "handlers", "views"),
     ("stream",),
     ("venues", "testing", "cli", "__main__", "__init__"),
 )
