@@ -12,7 +12,7 @@ from typing import Any, Callable, Sequence, Union
 from . import schema, transport
 from .core import frames
 from .core.engine import Payload
-from .errors import DialError
+from .errors import DialError, FeedError, Severity
 from .feed import Feed
 
 
@@ -77,10 +77,10 @@ class Attempt:
             connection = transport.dial(endpoint, timeout=self._feed.dial_timeout, cancelled=lambda: self._abandoned)
         except DialError as error:
             outcome = Refused(self.line, self.epoch, error)
-        except Exception as error:  # the user's callables, evaluated here for every attempt
-            failure = DialError(f"{type(error).__name__}: {error}")
-            failure.__cause__ = error
-            outcome = Refused(self.line, self.epoch, failure)
+        except FeedError as error:  # what a callable returned cannot be dialled or sent, and will not be next time
+            outcome = Refused(self.line, self.epoch, _because(error, Severity.FATAL))
+        except Exception as error:  # the user's callables, evaluated here for every attempt; a token server may be away
+            outcome = Refused(self.line, self.epoch, _because(error, Severity.RETRY))
         else:
             outcome = Opened(self.line, self.epoch, connection, said)
         with self._lock:
@@ -108,3 +108,9 @@ class Refused:
         self.line = line
         self.epoch = epoch
         self.error = error
+
+
+def _because(error: Exception, severity: Severity) -> DialError:
+    failure = DialError(f"{type(error).__name__}: {error}", severity=severity)
+    failure.__cause__ = error
+    return failure
