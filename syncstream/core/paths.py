@@ -7,6 +7,7 @@ Turning that into "no key" or "cannot be read" is the caller's business, off the
 from __future__ import annotations
 
 import operator
+import re
 from typing import Any, Callable, Union
 
 Getter = Callable[[Any], Any]
@@ -14,14 +15,37 @@ Path = Union[str, Getter]
 
 MISSING = (KeyError, AttributeError, TypeError, IndexError)
 
+_INDEX = re.compile(r"-?[0-9]+\Z")
+
 
 def getter(path: Path, *, attributes: bool = False) -> Getter:
-    """A callable that finds `path` in a message. With `attributes` messages are objects, otherwise mappings and lists."""
+    """A callable that finds `path` in a message. With `attributes` messages are objects, otherwise mappings and lists.
+
+    Whatever the message is, what stands further down may be objects, mappings and lists.
+    """
     if callable(path):
         return path
-    if attributes:
-        return operator.attrgetter(path)
-    first, *rest = (_step(name) for name in path.split("."))
+    names = path.split(".")
+    if not attributes:
+        return _walk([_item(name) for name in names])
+    plain = operator.attrgetter(path)
+    if len(names) == 1:
+        return plain
+    mixed = _walk([operator.attrgetter(names[0]), *map(_either, names[1:])])
+    if any(_INDEX.match(name) or hasattr(dict, name) or hasattr(list, name) for name in names[1:]):
+        return mixed  # as an attribute it would never be there, or be a method
+
+    def find(message: Any) -> Any:
+        try:
+            return plain(message)  # objects in objects: one call, twice as fast
+        except AttributeError:
+            return mixed(message)
+
+    return find
+
+
+def _walk(steps: list[Getter]) -> Getter:
+    first, *rest = steps
     if not rest:
         return first
 
@@ -34,9 +58,9 @@ def getter(path: Path, *, attributes: bool = False) -> Getter:
     return walk
 
 
-def _step(name: str) -> Getter:
+def _item(name: str) -> Getter:
     """One name of a path. A number also indexes a list: `"bids.0.price"`."""
-    if not name.lstrip("-").isdigit():
+    if not _INDEX.match(name):
         return operator.itemgetter(name)
     index = int(name)
 
@@ -44,3 +68,14 @@ def _step(name: str) -> Getter:
         return value[index] if isinstance(value, (list, tuple)) else value[name]
 
     return item
+
+
+def _either(name: str) -> Getter:
+    """One name of a path, below an object."""
+    item, attribute = _item(name), operator.attrgetter(name)
+    kinds = (dict, list, tuple) if _INDEX.match(name) else (dict, list)
+
+    def either(value: Any) -> Any:
+        return item(value) if isinstance(value, kinds) else attribute(value)
+
+    return either
