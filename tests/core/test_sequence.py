@@ -1,0 +1,202 @@
+"""How a venue's numbers count: each verdict off by one on both sides, and the laws that hold for any numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Union
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncstream.core.sequence import Contiguous, Increasing, Verdict
+from syncstream.errors import FeedError
+
+NEXT, DUPLICATE, HOLE = Verdict.NEXT, Verdict.DUPLICATE, Verdict.HOLE
+SINGLE, OVERLAP = Contiguous("U", "u"), Contiguous("U", "u", overlap=True)
+GROWING = Increasing("ts")
+RULES: list[Union[Contiguous, Increasing]] = [SINGLE, OVERLAP, GROWING]
+NUMBER = st.integers(-(10**18), 10**18) | st.integers(0, 20)
+
+
+@st.composite
+def ranges(draw: st.DrawFn) -> tuple[int, int]:
+    first = draw(NUMBER)
+    return first, first + draw(st.integers(0, 5))
+
+
+# ---------------------------------------------------------------- Contiguous, message after message
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "plain", "overlap"),
+    [
+        (11, 11, NEXT, NEXT),
+        (11, 15, NEXT, NEXT),
+        (10, 10, DUPLICATE, DUPLICATE),
+        (9, 9, DUPLICATE, DUPLICATE),
+        (3, 10, DUPLICATE, DUPLICATE),
+        (12, 12, HOLE, HOLE),
+        (12, 15, HOLE, HOLE),
+        (10, 11, HOLE, NEXT),  # begins at the position, ends beyond it
+        (3, 11, HOLE, NEXT),
+        (11, 10, DUPLICATE, DUPLICATE),  # ends before it begins, and says nothing new
+        (12, 11, HOLE, HOLE),
+    ],
+)
+def test_a_message_at_position_10(first: int, last: int, plain: Verdict, overlap: Verdict) -> None:
+    """Goes on exactly at 11; ends at 10 or before: nothing new; begins at 12: a hole. Overlap only where it is legal."""
+    assert SINGLE.judge(10, first, last) is plain
+    assert OVERLAP.judge(10, first, last) is overlap
+
+
+@given(position=NUMBER, span=ranges())
+def test_a_verdict_is_what_it_says(position: int, span: tuple[int, int]) -> None:
+    """NEXT advances, DUPLICATE never does; a HOLE of the overlapping rule always leaves out a number."""
+    first, last = span
+    for rule in (SINGLE, OVERLAP):
+        verdict = rule.judge(position, first, last)
+        assert (verdict is DUPLICATE) == (last <= position)
+        if verdict is NEXT:
+            assert first <= position + 1 <= last
+    assert (OVERLAP.judge(position, first, last) is HOLE) == (first > position + 1)
+
+
+@given(position=NUMBER, span=ranges())
+def test_overlap_only_widens(position: int, span: tuple[int, int]) -> None:
+    """What the strict rule takes, the overlapping one takes too; they differ only where the message reaches back."""
+    strict, wide = SINGLE.judge(position, *span), OVERLAP.judge(position, *span)
+    assert strict is wide or (strict is HOLE and wide is NEXT and span[0] <= position < span[1])
+
+
+# ---------------------------------------------------------------- laws of every rule
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(position=NUMBER, span=ranges())
+def test_after_next_the_same_message_is_a_duplicate(
+    rule: Union[Contiguous, Increasing], position: int, span: tuple[int, int]
+) -> None:
+    """Applying a message and seeing it again says nothing new, before and after a snapshot."""
+    first, last = span
+    if rule.judge(position, first, last) is NEXT:
+        assert rule.judge(last, first, last) is DUPLICATE
+    if rule.splice(position, first, last) is NEXT:
+        assert rule.splice(last, first, last) is DUPLICATE
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(position=NUMBER, span=ranges())
+def test_what_goes_on_also_joins(rule: Union[Contiguous, Increasing], position: int, span: tuple[int, int]) -> None:
+    """A splice is never stricter than the rule, and agrees with it on what is stale."""
+    judged, spliced = rule.judge(position, *span), rule.splice(position, *span)
+    assert (judged is DUPLICATE) == (spliced is DUPLICATE)
+    if judged is NEXT:
+        assert spliced is NEXT
+
+
+# ---------------------------------------------------------------- after a snapshot
+
+
+@pytest.mark.parametrize("rule", [SINGLE, OVERLAP])
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (95, 99, DUPLICATE),
+        (95, 100, DUPLICATE),  # u == L: covered by the snapshot
+        (95, 101, NEXT),  # overlaps
+        (100, 101, NEXT),
+        (101, 101, NEXT),  # U == L+1: the common case of Binance spot, where L stands outside [U, u]
+        (101, 105, NEXT),
+        (102, 102, HOLE),  # U == L+2
+        (102, 105, HOLE),
+    ],
+)
+def test_the_splice_boundary(rule: Contiguous, first: int, last: int, expected: Verdict) -> None:
+    """Drop `u <= L`; the first one to apply has `U <= L+1 <= u`; beyond that the snapshot is too old. L is 100."""
+    assert rule.splice(100, first, last) is expected
+
+
+@given(position=NUMBER, span=ranges())
+def test_splice_accepts_any_overlap(position: int, span: tuple[int, int]) -> None:
+    """`U <= L+1 <= u`, exactly, with or without `overlap`."""
+    first, last = span
+    assert (SINGLE.splice(position, first, last) is NEXT) == (first <= position + 1 <= last)
+    assert OVERLAP.splice(position, first, last) is SINGLE.splice(position, first, last)
+
+
+# ---------------------------------------------------------------- holes
+
+
+@pytest.mark.parametrize(("position", "first", "missing"), [(10, 12, 1), (10, 110, 99), (10, 11, None), (10, 5, None)])
+def test_how_much_is_missing(position: int, first: int, missing: Optional[int]) -> None:
+    """The numbers between the position and the message; nothing can be said where they meet or overlap."""
+    assert SINGLE.missing(position, first) == missing
+    assert GROWING.missing(position, first) is None
+
+
+@given(position=NUMBER, span=ranges())
+def test_missing_counts_the_hole(position: int, span: tuple[int, int]) -> None:
+    """With overlap a HOLE always has a size, and it is what would have gone on up to there."""
+    first, last = span
+    if OVERLAP.judge(position, first, last) is HOLE:
+        missing = OVERLAP.missing(position, first)
+        assert missing is not None
+        assert missing >= 1
+        assert OVERLAP.judge(position + missing, first, last) is NEXT
+
+
+# ---------------------------------------------------------------- Increasing
+
+
+@pytest.mark.parametrize(("number", "expected"), [(9, DUPLICATE), (10, DUPLICATE), (11, NEXT), (5_000, NEXT)])
+def test_numbers_that_only_grow(number: int, expected: Verdict) -> None:
+    """Greater is next however far; equal and smaller are not. A hole cannot be seen."""
+    assert GROWING.judge(10, number, number) is expected
+    assert GROWING.splice(10, number, number) is expected
+    assert not GROWING.detects
+
+
+def test_increasing_has_one_number_and_no_start() -> None:
+    """It can be used wherever a rule can."""
+    assert (GROWING.first, GROWING.last, GROWING.start) == ("ts", None, None)
+
+
+# ---------------------------------------------------------------- making one
+
+
+def test_contiguous_defaults() -> None:
+    """One number, no overlap, any start; holes can be seen."""
+    rule = Contiguous("seq")
+    assert (rule.first, rule.last, rule.overlap, rule.start) == ("seq", None, False, None)
+    assert rule.detects
+    assert repr(rule) == "Contiguous(first='seq', last=None, overlap=False, start=None)"
+
+
+BAD_PATHS: list[Any] = ["", ".", "a.", ".a", "a..b", 5, None, b"seq", ["seq"]]
+
+
+@pytest.mark.parametrize("path", BAD_PATHS)
+def test_a_path_that_cannot_be(path: Any) -> None:
+    """The error names the field and the value."""
+    with pytest.raises(FeedError, match=r"^first=.*expected a field name, a dotted path such as 'data\.u', or a callable"):
+        Contiguous(path)
+    with pytest.raises(FeedError, match=r"^position="):
+        Increasing(path)
+    if path is not None:
+        with pytest.raises(FeedError, match=r"^last=") as caught:
+            Contiguous("U", path)
+        assert caught.value.value is path
+
+
+@pytest.mark.parametrize("start", [True, "1", 1.0])
+def test_a_start_that_cannot_be(start: Any) -> None:
+    """The first number of a counter is an int."""
+    with pytest.raises(FeedError, match=r"^start=.*: the first number of a counter is an int"):
+        Contiguous("seq", start=start)
+
+
+def test_callables_and_dotted_paths_are_places() -> None:
+    """Either can say where a number stands."""
+    rule = Contiguous(len, "data.u", overlap=True, start=0)
+    assert (rule.first, rule.last, rule.start) == (len, "data.u", 0)
+    assert Increasing(len).first is len
