@@ -1,0 +1,214 @@
+"""The HTTP side of opening a line: what is asked for, and whether the answer is the one that RFC 6455 demands.
+
+Pure, any thread. Stricter than websocket-client, which takes HTTP/1.0, an accept value in another letter case, and extensions
+or subprotocols that nobody offered. No error made from these texts shows a header value, a query or a password. Not here: the
+sockets, and the few lines of the request that the library writes itself (`transport.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from email.utils import parsedate_to_datetime
+from typing import Mapping, NamedTuple, Optional, Sequence
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
+
+from .errors import Severity
+from .feed import Endpoint
+from .urls import check_header, redact
+
+SAID_LIMIT = 512
+"""Bytes of the body of a refusal that are looked at."""
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_STATUS_LINE = re.compile(r"(HTTP/\d\.\d) (\d{3})(?: (.*))?\Z")
+_HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*\Z")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))  # what is left alone in a path: a user's own escapes are not escaped again
+_OF_THE_UPGRADE = {"connection", "upgrade", "content-length", "transfer-encoding"}
+_WORTH_WAITING = {408, 425, 429}
+
+
+class Wrong(Exception):
+    """An answer, or a wish, that cannot be a WebSocket upgrade. The text may be shown."""
+
+
+class Target(NamedTuple):
+    """An endpoint taken apart. `authority` is the Host header, `resource` the path with its query, `lines` our own headers."""
+
+    host: str
+    port: int
+    secure: bool
+    authority: str
+    resource: str
+    lines: tuple[str, ...]
+
+
+class Answer(NamedTuple):
+    """The head of an HTTP answer. Names of headers are in lower case; repeated ones are joined by a comma."""
+
+    version: str
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+
+
+def target(endpoint: Endpoint) -> Target:
+    """What to dial and what to ask for. Raises `Wrong` or `FeedError` for what cannot be sent."""
+    try:
+        return _target(endpoint)
+    except UnicodeError:  # its own text would show the value
+        raise Wrong("the URL or a header has a character that cannot be sent") from None
+
+
+def _target(endpoint: Endpoint) -> Target:
+    parts = urlsplit(endpoint.url)
+    secure = parts.scheme == "wss"
+    port = parts.port or (443 if secure else 80)
+    host = parts.hostname or ""
+    if not host.isascii():
+        host = host.encode("idna").decode("ascii")
+    named = f"[{host.partition('%')[0]}]" if ":" in host else host
+    authority = named if port == (443 if secure else 80) else f"{named}:{port}"
+    resource = quote(parts.path or "/", safe=_ASCII) + (f"?{quote(parts.query, safe=_ASCII)}" if parts.query else "")
+    lines = []
+    for name, value in endpoint.headers.items():
+        check_header(name, value)  # the mapping may have been changed since the endpoint was checked
+        if name.lower() == "host":
+            authority = value
+        elif name.lower() in _OF_THE_UPGRADE or name.lower().startswith("sec-websocket-"):
+            raise Wrong(f"the header {name!r} belongs to the upgrade itself and cannot be set")
+        else:
+            lines.append(f"{name}: {value}")
+    if parts.username and "authorization" not in map(str.lower, endpoint.headers):
+        lines.append(f"Authorization: {basic(unquote(parts.username), unquote(parts.password or ''))}")
+    if endpoint.subprotocols:
+        if not all(_TOKEN.match(one) for one in endpoint.subprotocols):
+            raise Wrong("a subprotocol has characters that a subprotocol cannot have")
+        lines.append(f"Sec-WebSocket-Protocol: {', '.join(endpoint.subprotocols)}")
+    "".join([authority, *lines]).encode()  # what cannot be encoded is found here
+    return Target(host, port, secure, authority, resource, tuple(lines))
+
+
+def basic(username: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+
+
+def parse(head: bytes) -> Answer:
+    """The head of an answer, without the empty line at its end. Raises `Wrong` if it is not HTTP/1."""
+    first, *lines = (line[:-1] if line.endswith("\r") else line for line in head.decode("latin-1").split("\n"))
+    status_line = _STATUS_LINE.match(first)
+    if status_line is None or _CONTROL.search(first):
+        raise Wrong("the answer is not HTTP")
+    version, status, reason = status_line.groups()
+    headers: dict[str, str] = {}
+    for line in lines:
+        header = _HEADER.match(line)
+        if header is None or _CONTROL.search(line):
+            raise Wrong("the answer has a malformed header")
+        name, value = header[1].lower(), header[2]
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return Answer(version, int(status), reason or "", headers)
+
+
+def check(answer: Answer, key: bytes, offered: Sequence[str]) -> Optional[str]:
+    """The subprotocol that was chosen, if any. Raises `Wrong` unless a 101 answer upgrades the line that `key` asked for."""
+    headers = answer.headers
+    if answer.version != "HTTP/1.1":
+        raise Wrong(f"the answer is {answer.version}, an upgrade needs HTTP/1.1")
+    if "websocket" not in _tokens(headers.get("upgrade", "")) or "upgrade" not in _tokens(headers.get("connection", "")):
+        raise Wrong("the answer is not an upgrade to WebSocket")
+    expected = base64.b64encode(hashlib.sha1(key + _GUID).digest())
+    if not hmac.compare_digest(expected, headers.get("sec-websocket-accept", "").encode("latin-1")):
+        raise Wrong("the Sec-WebSocket-Accept of the answer does not belong to our request")
+    if headers.get("sec-websocket-extensions"):
+        raise Wrong("the answer has an extension that was not offered")
+    chosen = headers.get("sec-websocket-protocol")
+    if chosen is not None and chosen not in offered:
+        raise Wrong("the answer has a subprotocol that was not offered")
+    return chosen
+
+
+def essence(answer: Answer) -> bytes:
+    """The lines of an answer that make it an upgrade, and no other: no cookie, no length, nothing to be kept or waited for."""
+    names = ("upgrade", "connection", "sec-websocket-accept")
+    lines = [f"HTTP/1.1 {answer.status} Switching Protocols", *(f"{name}: {answer.headers[name]}" for name in names), "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def _tokens(value: str) -> list[str]:
+    return [token.strip().lower() for token in value.split(",")]
+
+
+def severity(status: int) -> Severity:
+    """What an HTTP status that is no upgrade means for the next attempt. Only overload and a server's own trouble pass."""
+    return Severity.RETRY if status >= 500 or status in _WORTH_WAITING else Severity.FATAL
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
+    """The seconds a `Retry-After` asks for, given as seconds or as an HTTP date. `now` is wall clock, seconds since 1970.
+
+    A date is held against the answer's own `Date`, if it has one: then our clock may be wrong.
+    """
+    asked = headers.get("retry-after", "")
+    if re.fullmatch(r"[0-9]{1,9}", asked):
+        return float(asked)
+    at = _moment(asked)
+    if at is None:
+        return None
+    sent = _moment(headers.get("date", ""))
+    return max(0.0, at - (now if sent is None else sent))
+
+
+def _moment(text: str) -> Optional[float]:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):
+        return None
+
+
+def body_size(answer: Answer) -> int:
+    """How much of the body is worth a look: nothing of one that is packed, or not said to be text."""
+    headers = answer.headers
+    kind = headers.get("content-type", "text/plain").lower()
+    length = headers.get("content-length", "")
+    readable = ("text/" in kind and "html" not in kind) or "json" in kind
+    if not readable or "transfer-encoding" in headers or "content-encoding" in headers or not re.fullmatch("[0-9]{1,18}", length):
+        return 0
+    return min(int(length), SAID_LIMIT)
+
+
+def refusal(answer: Answer, body: bytes, secrets: Sequence[str]) -> str:
+    """A refusal in words: status, where a redirect leads, and the beginning of a body that is plain text."""
+    words = f"refused with status {answer.status}"
+    phrase = _shown(answer.reason, secrets, 60)
+    if phrase:
+        words += f" {phrase}"
+    if 300 <= answer.status < 400 and "location" in answer.headers:
+        place = _shown(redact(answer.headers["location"]), secrets, 200)
+        return f"{words}, a redirect to {place or 'a place not shown'}; redirects are not followed"
+    said = _shown(body.decode("utf-8", "replace").rstrip("\ufffd"), secrets, 200)  # the cut may go through a character
+    return f"{words}: {said}" if said else words
+
+
+def _shown(text: str, secrets: Sequence[str], limit: int) -> str:
+    """The text on one line and cut to `limit`, or nothing if it repeats a secret or cannot be read."""
+    text = " ".join(text.split())
+    if not text.isprintable() or "\ufffd" in text or any(secret in text for secret in secrets):
+        return ""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def secrets_of(endpoint: Endpoint) -> list[str]:
+    """What no text may repeat: the values that the endpoint sends, whole and word by word. Very short ones tell nothing."""
+    parts = urlsplit(endpoint.url)
+    found = {parts.username or "", parts.password or "", *endpoint.headers.values(), *endpoint.subprotocols}
+    for pair in parts.query.split("&"):
+        name, _, value = pair.partition("=")
+        found.add(value or name)
+    found.update(unquote_plus(text) for text in tuple(found))
+    found.update(word for text in tuple(found) for word in re.split(r"[\s,;=:&\"]+", text))
+    return sorted(text for text in found if len(text) >= 4)

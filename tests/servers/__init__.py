@@ -1,0 +1,1 @@
+"""Small servers on loopback that misbehave on purpose, and certificates for them."""
