@@ -105,7 +105,7 @@ def _fields(kind: Any) -> Optional[set[str]]:
 def _has_attributes(decode: Any) -> bool:
     if decode in (None, bytes, str, dict) or _is_function(decode):
         return False
-    return all(_fields(kind) is not None and not issubclass(kind, dict) for kind in _members(decode) if isinstance(kind, type))
+    return all(isinstance(kind, type) and _fields(kind) is not None and not issubclass(kind, dict) for kind in _members(decode))
 
 
 def _type_text(kind: Any) -> str:

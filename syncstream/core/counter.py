@@ -3,7 +3,8 @@
 Rules
 * A counter knows only what messages have shown; snapshots never move it. (They move a key: see `sync`.)
 * Duplicates are dropped, but numbers that *keep* going backwards mean that the venue started to count anew: more than
-  `restart_after` of them without an advance, or at least three that have gone on for two seconds (a slow market).
+  `restart_after` of them without an advance; at least three that have gone on for two seconds (a slow market); or at least
+  three that counted up, one by one, to where the counter stands, when the next one comes: whatever was missed looked old.
 * With a reorder window a message beyond a hole waits for the missing ones, at most that long; without a hole nothing waits.
 * With two lines the slower one is not a restart: backward is measured against what the same line showed before.
 """
@@ -53,7 +54,21 @@ class Numbered(NamedTuple):
 class Counter:
     """Owned by: the engine. `position` is the last number shown, `keys` what has been seen on this counter."""
 
-    __slots__ = ("early", "early_until", "keys", "name", "position", "rule", "run", "run_at", "run_from", "shown", "unproven")
+    __slots__ = (
+        "early",
+        "early_until",
+        "keys",
+        "name",
+        "position",
+        "rule",
+        "run",
+        "run_at",
+        "run_climb",
+        "run_from",
+        "run_last",
+        "shown",
+        "unproven",
+    )
 
     def __init__(self, name: Hashable, rule: Rule) -> None:
         self.name = name
@@ -65,6 +80,8 @@ class Counter:
         self.run = 0
         self.run_at = 0.0
         self.run_from: Any = None
+        self.run_last: Any = None
+        self.run_climb = 0  # how many of the run, the last ones, followed each other
         self.early: list[Numbered] = []
         self.early_until: Optional[float] = None
 
@@ -75,7 +92,10 @@ class Counter:
             return self._begin(first, last, item.line, lines)
         verdict = self.rule.judge(self.position, first, last)
         if verdict is Verdict.DUPLICATE:
-            return self._backward(last, now, restart_after, item.line, lines)
+            return self._backward(item, now, restart_after, lines)
+        if verdict is Verdict.NEXT and self._climbed():
+            self._restart(last, item.line, lines)
+            return Outcome.RESTART
         if verdict is Verdict.HOLE and reorder > 0:
             if self.early_until is None:
                 self.early_until = now + reorder
@@ -105,7 +125,7 @@ class Counter:
         """Start anew: whatever number comes next is the first."""
         self.position = None
         self.shown.clear()
-        self.run = 0
+        self.run = self.run_climb = 0
         self.early = []
         self.early_until = None
 
@@ -121,18 +141,29 @@ class Counter:
         if lines > 1:
             self.shown[line] = last
 
-    def _backward(self, last: Any, now: float, restart_after: int, line: int, lines: int) -> Outcome:
-        reference = self.shown.setdefault(line, last) if lines > 1 else self.position
+    def _backward(self, item: Numbered, now: float, restart_after: int, lines: int) -> Outcome:
+        last = item.last
+        reference = self.shown.setdefault(item.line, last) if lines > 1 else self.position
+        if self.run == 0 or self.run_from != self.position:
+            self.run, self.run_at, self.run_from, self.run_last, self.run_climb = 0, now, self.position, None, 0
+        follows = self.run_last is not None and item.first == self.run_last + 1
+        self.run_climb = self.run_climb + 1 if follows else 1
+        self.run_last = last
         if last >= reference:
             if lines > 1:
-                self.shown[line] = last
+                self.shown[item.line] = last
             return Outcome.DUPLICATE
-        if self.run == 0 or self.run_from != self.position:
-            self.run, self.run_at, self.run_from = 0, now, self.position
         self.run += 1
         lasting = self.run >= RESTART_LEAST and now - self.run_at >= RESTART_WINDOW
         if self.run <= restart_after and not lasting:
             return Outcome.DUPLICATE
+        self._restart(last, item.line, lines)
+        return Outcome.RESTART
+
+    def _climbed(self) -> bool:
+        """Whether old numbers have just counted up to where this counter stands. (Of two lines, the slower one does that.)"""
+        return self.run_climb > RESTART_LEAST and self.run_last == self.run_from == self.position and not self.shown
+
+    def _restart(self, last: Any, line: int, lines: int) -> None:
         self.forget()
         self._move(last, line, lines)
-        return Outcome.RESTART

@@ -145,8 +145,9 @@ class Keys:
         if reason == "restart":
             delivered = None
             self._forget(sync)
+        waits = sync.fetch_at is not None and (sync.state is State.SYNCING or sync.attempts > 0)  # keeps its back-off
         sync.doubt(delivered, now)
-        if sync.fetch_at is None:
+        if not waits:
             self.fetches.want(sync, now)
 
     def _tell_gap(
@@ -293,16 +294,15 @@ class Keys:
         return True
 
     def _unfetched(self, sync: Sync, error: FetchError, now: float, chance: float) -> None:
-        fatal = error.severity is Severity.FATAL
-        if fatal and not self.snapshots:
+        if error.severity is Severity.FATAL and not self.snapshots:
             failure = SnapshotFailed(str(error))
             failure.__cause__ = error
             self.failure = self.failure or failure
             return
-        severity = Severity.SLOW if fatal else error.severity
-        delay = self.rules.fetch_backoff.delay(sync.attempts, chance, severity=severity, retry_after=error.retry_after)
+        # What is final at first (no such page, HTML in place of JSON) may be a passing trouble once it has worked.
+        delay = self.rules.fetch_backoff.delay(sync.attempts, chance, retry_after=error.retry_after)
         sync.attempts += 1
-        if sync.state is not State.UNPROVEN and (fatal or sync.attempts >= self.rules.fetch_attempts):
+        if sync.state is not State.UNPROVEN and sync.attempts >= self.rules.fetch_attempts:
             self._give_up(sync, now)
         else:
             self.fetches.want(sync, now + delay)

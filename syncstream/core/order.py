@@ -236,10 +236,11 @@ class Order:
 
     def _settle(self, counter: Counter, outcome: Outcome, after: Any, item: Numbered, now: float) -> None:
         """The counter has judged: tell the keys, and place the message."""
+        keys = self.keys
         if outcome is Outcome.DUPLICATE:
             self.duplicates += 1
+            keys.plain.pop(item.key, None)  # the counter wants to see what follows
             return
-        keys = self.keys
         if self.rules.scope is not Scope.KEY:
             self._tell_all(counter, outcome, after, item, now)
         sync = keys.find(item.key, now) if item.held is not None else None
