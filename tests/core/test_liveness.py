@@ -1,0 +1,320 @@
+"""Is the line alive: who proves what, when each clock rings, and that the deadline never comes too late."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Optional
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from syncstream.core.liveness import Clocks, Due, Liveness
+from syncstream.errors import FeedError
+
+POLICY = Liveness(ping_after=15.0, pong_within=10.0, silence=60.0, maximum_silence=3600.0)
+
+
+def clocks(policy: Liveness = POLICY, heartbeat: Optional[float] = None, silence: Optional[float] = None) -> Clocks:
+    return Clocks(policy, heartbeat, policy.silence if silence is None else silence, 100.0)
+
+
+# ---------------------------------------------------------------- the transport
+
+
+def test_an_idle_line_is_pinged_once_and_then_dead() -> None:
+    """15 s without a byte: a ping. 10 s more without one: half-open. Each exactly at its moment, not before."""
+    c = clocks()
+    assert c.deadline() == 115.0
+    assert c.due(114.999) is None
+    assert c.due(115.0) is Due.PING
+    assert c.deadline() == 125.0
+    assert c.due(115.0) is None  # noted: no second one
+    assert c.due(124.999) is None
+    assert c.due(125.0) is Due.DEAD
+    assert c.reason(125.0) == "half-open: no answer to our ping within 10 s"
+
+
+def test_the_time_for_a_pong_runs_from_the_ping() -> None:
+    """A ping that goes out late (a busy turn) gets its whole time."""
+    c = clocks()
+    assert c.due(117.5) is Due.PING
+    assert c.deadline() == 127.5
+    assert c.due(127.4) is None
+    assert c.due(127.5) is Due.DEAD
+
+
+@pytest.mark.parametrize("proof", ["proved_transport", "proved_feed"])
+def test_any_byte_answers_a_ping(proof: str) -> None:
+    """A pong, a piece of a long message, a message: all prove the transport, and the next ping is due 15 s later."""
+    c = clocks()
+    assert c.due(115.0) is Due.PING
+    getattr(c, proof)(120.0)
+    assert c.due(125.0) is None
+    assert c.deadline() == 135.0
+    assert c.due(135.0) is Due.PING
+
+
+def test_bytes_put_the_ping_off() -> None:
+    """A busy line is never pinged."""
+    c = clocks()
+    for at in range(110, 150, 5):
+        c.proved_transport(float(at))
+        assert c.due(at + 14.9) is None
+
+
+# ---------------------------------------------------------------- the feed
+
+
+def test_a_heartbeat_that_stays_away_is_death_pongs_or_not() -> None:
+    """With a declared heartbeat of 4 s the feed may be mute for 6 s; bytes that are no message do not help."""
+    c = clocks(heartbeat=4.0)
+    assert c.deadline() == 106.0
+    c.proved_transport(105.9)
+    assert c.due(105.999) is None
+    assert c.due(106.0) is Due.DEAD
+    assert c.reason(106.0) == "mute: no message for 6.0 s, limit 6 s (1.5 x heartbeat)"
+
+
+def test_a_message_is_a_heartbeat() -> None:
+    """Whatever the message is, the limit runs from it."""
+    c = clocks(heartbeat=4.0)
+    c.proved_feed(105.0)
+    assert c.deadline() == 111.0
+    assert c.due(110.999) is None
+    assert c.due(111.0) is Due.DEAD
+
+
+def test_a_long_heartbeat_still_finds_a_half_open_line() -> None:
+    """The ping does not wait for the heartbeat's limit."""
+    c = clocks(heartbeat=600.0)
+    assert c.due(115.0) is Due.PING
+    assert c.due(125.0) is Due.DEAD
+    assert c.reason(125.0).startswith("half-open")
+
+
+def test_silence_without_a_heartbeat_is_no_proof_of_death() -> None:
+    """The transport answers, no message comes: STALE at the limit, and not DEAD, whether a ping is under way or not."""
+    c = clocks()
+    for at in (112.0, 124.0, 136.0, 148.0):
+        c.proved_transport(at)
+    assert c.deadline() == 160.0
+    assert c.due(159.999) is None
+    assert c.due(160.0) is Due.STALE
+    assert c.reason(160.0) == "mute: no message for 60.0 s"
+    assert c.due(163.0) is Due.STALE  # as long as the line is kept: the caller gives it up
+
+
+def test_stale_while_a_ping_is_under_way_and_dead_once_it_has_failed() -> None:
+    """Half-open is death and says so, also when the feed has been silent for too long."""
+    c = clocks()
+    c.proved_transport(140.0)
+    assert c.due(155.0) is Due.PING
+    assert c.due(160.0) is Due.STALE
+    assert c.due(164.999) is Due.STALE
+    assert c.due(165.0) is Due.DEAD
+    assert c.reason(165.0).startswith("half-open")
+
+
+# ---------------------------------------------------------------- the ladder
+
+
+def test_the_ladder_doubles_up_to_the_maximum_and_falls_back_on_data() -> None:
+    """60, 120, 240 ... 3600 s, one rung per line; a message, and nothing less, takes it back to the start."""
+    silence, rungs = POLICY.silence, []
+    for _ in range(9):
+        c = clocks(silence=silence)
+        c.proved_transport(100.0)
+        c.transport_at = 100.0 + silence  # pongs all the way
+        assert c.due(100.0 + silence - 0.001) is None
+        assert c.due(100.0 + silence) is Due.STALE
+        assert c.silence == silence
+        silence = c.climb()
+        rungs.append(silence)
+    assert rungs == [120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0, 3600.0, 3600.0]
+    c = clocks(silence=3600.0)
+    c.proved_transport(200.0)
+    assert c.silence == 3600.0
+    c.resume(250.0)
+    assert c.silence == 3600.0
+    c.proved_feed(300.0)
+    assert c.silence == 60.0
+    c.transport_at = 360.0
+    assert c.due(360.0) is Due.STALE
+
+
+def test_the_ladder_is_not_for_feeds_with_a_heartbeat() -> None:
+    """Their limit is the heartbeat's, on every line."""
+    assert clocks(heartbeat=4.0, silence=3600.0).due(106.0) is Due.DEAD
+
+
+# ---------------------------------------------------------------- back-pressure
+
+
+def test_no_clock_runs_while_we_do_not_read() -> None:
+    """A pause of an hour proves nothing against the venue; afterwards every limit starts anew."""
+    for heartbeat in (None, 4.0):
+        c = clocks(heartbeat=heartbeat)
+        c.pause()
+        assert c.deadline() is None
+        assert c.due(3700.0) is None
+        c.resume(3700.0)
+        assert c.due(3700.0) is None
+        assert c.deadline() == (3715.0 if heartbeat is None else 3706.0)
+
+
+def test_a_ping_from_before_the_pause_is_forgotten() -> None:
+    """Its answer may wait unread; the line is pinged again later."""
+    c = clocks()
+    assert c.due(115.0) is Due.PING
+    c.pause()
+    c.resume(200.0)
+    assert c.due(200.0) is None
+    assert c.due(215.0) is Due.PING
+
+
+# ---------------------------------------------------------------- any sequence of inputs
+
+SPAN = st.sampled_from([0.5, 1.0, 3.0, 7.0, 15.0, 60.0]) | st.floats(0.01, 1e5)
+
+
+class AnyInputs(RuleBasedStateMachine):
+    """Whatever happens, `due` asks for nothing before `deadline`, and for something at it; and what it asks for is right."""
+
+    @initialize(
+        ping_after=SPAN, pong_within=SPAN, silence=SPAN, more=st.floats(0, 1e4), heartbeat=st.none() | SPAN, now=st.floats(0, 1e6)
+    )
+    def begin(
+        self, ping_after: float, pong_within: float, silence: float, more: float, heartbeat: Optional[float], now: float
+    ) -> None:
+        self.policy = Liveness(ping_after=ping_after, pong_within=pong_within, silence=silence, maximum_silence=silence + more)
+        self.heartbeat = heartbeat
+        self.now = now
+        self.clocks = Clocks(self.policy, heartbeat, silence, now)
+        self.bytes_at = self.message_at = now  # the model: nothing but the last moments
+        self.ping_at: Optional[float] = None
+        self.paused = False
+
+    @rule()
+    def bytes_come(self) -> None:
+        self.clocks.proved_transport(self.now)
+        self.bytes_at, self.ping_at = self.now, None
+
+    @rule()
+    def a_message_comes(self) -> None:
+        self.clocks.proved_feed(self.now)
+        self.bytes_at = self.message_at = self.now
+        self.ping_at = None
+
+    @rule()
+    def pause(self) -> None:
+        self.clocks.pause()
+        self.paused = True
+
+    @rule()
+    def resume(self) -> None:
+        self.clocks.resume(self.now)
+        self.bytes_at = self.message_at = self.now
+        self.ping_at, self.paused = None, False
+
+    @rule(seconds=SPAN)
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.look()
+
+    @rule(share=st.floats(0, 1, exclude_max=True))
+    def time_passes_to_just_before_the_deadline(self, share: float) -> None:
+        deadline = self.clocks.deadline()
+        if deadline is None or deadline <= self.now:
+            return
+        before = self.now + share * (deadline - self.now)
+        if before < deadline:
+            self.now = before
+            assert self.clocks.due(self.now) is None
+
+    @rule()
+    def time_passes_to_the_deadline(self) -> None:
+        deadline = self.clocks.deadline()
+        if deadline is None:
+            assert self.paused
+            return
+        self.now = max(self.now, deadline)
+        assert self.look() is not None
+
+    def look(self) -> Optional[Due]:
+        """What the clocks ask for, compared with what the rules say of the model."""
+        expected = self.expected()
+        found = self.clocks.due(self.now)
+        assert found is expected
+        if found is Due.PING:
+            self.ping_at = self.now
+            assert self.clocks.due(self.now) is None
+        return found
+
+    def expected(self) -> Optional[Due]:
+        if self.paused:
+            return None
+        if self.ping_at is not None and self.now >= self.ping_at + self.policy.pong_within:
+            return Due.DEAD
+        if self.heartbeat is not None and self.now >= self.message_at + 1.5 * self.heartbeat:
+            return Due.DEAD
+        if self.heartbeat is None and self.now >= self.message_at + self.policy.silence:
+            return Due.STALE
+        if self.ping_at is None and self.now >= self.bytes_at + self.policy.ping_after:
+            return Due.PING
+        return None
+
+    @invariant()
+    def the_deadline_is_never_late(self) -> None:
+        deadline = self.clocks.deadline()
+        assert (deadline is None) is self.paused
+        if self.expected() is not None:
+            assert deadline is not None
+            assert deadline <= self.now
+
+
+AnyInputs.TestCase.settings = settings(max_examples=150, stateful_step_count=30)
+TestAnyInputs = AnyInputs.TestCase
+
+
+# ---------------------------------------------------------------- the policy
+
+
+def test_the_default_is_the_one_of_the_design() -> None:
+    """A ping after 15 s, ten for its answer, a minute of silence, an hour at most."""
+    assert Liveness() == POLICY
+    assert repr(Liveness()) == "Liveness(ping_after=15.0, pong_within=10.0, silence=60.0, maximum_silence=3600.0)"
+
+
+BAD: list[Any] = [0, 0.0, -1, -math.inf, math.nan, True, False, None, "1", [1]]
+
+
+@pytest.mark.parametrize("field", ["ping_after", "pong_within", "silence", "maximum_silence"])
+@pytest.mark.parametrize("value", BAD)
+def test_a_limit_that_cannot_be(field: str, value: Any) -> None:
+    """Every limit is above zero; the error names the field and the value."""
+    with pytest.raises(FeedError, match="a limit is a number of seconds above zero") as caught:
+        Liveness(**{field: value})
+    assert str(caught.value).startswith(f"{field}={value!r}: ")
+
+
+def test_a_maximum_below_the_first_rung() -> None:
+    """Two fields that contradict each other are both named."""
+    with pytest.raises(FeedError, match=r"^maximum_silence=5\.0: is below silence=60\.0$"):
+        Liveness(maximum_silence=5.0)
+
+
+def test_a_limit_that_never_comes_is_fine() -> None:
+    """Whoever wants no ping, or no silence limit, says infinity."""
+    c = clocks(Liveness(ping_after=math.inf, silence=60.0))
+    assert c.deadline() == 160.0
+    c = clocks(Liveness(silence=math.inf, maximum_silence=math.inf))
+    assert c.deadline() == 115.0
+
+
+@given(silence=st.floats(0.01, 1e6), more=st.floats(0, 1e6), current=st.floats(0.01, 1e7))
+def test_no_rung_is_above_the_maximum(silence: float, more: float, current: float) -> None:
+    """The next rung is twice this one or the maximum."""
+    policy = Liveness(silence=silence, maximum_silence=silence + more)
+    assert clocks(policy, silence=current).climb() == min(2 * current, silence + more)
