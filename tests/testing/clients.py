@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import struct
+import time
 from typing import Any, Iterator, Optional
 
 import requests
@@ -156,4 +157,15 @@ class Raw:
             return True
         finally:
             self.sock.settimeout(PATIENCE)
+        return False
+
+    def is_pushed_away(self) -> bool:
+        """Whether what is sent is soon met with a reset."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                self.sock.sendall(b"x")
+                self.silent_for(0.01)
+            except (ConnectionResetError, BrokenPipeError):
+                return True
         return False

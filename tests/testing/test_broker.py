@@ -1,28 +1,24 @@
-"""The venue in a box, seen by plain clients: what it sends, serves, counts, and how it ends."""
+"""The venue in a box, seen by plain clients: what it sends, serves and counts."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
 import threading
 import time
 from typing import Any, Callable, Iterator
 
 import pytest
-from websockets.exceptions import ConnectionClosedOK, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from syncstream.events import Snapshot
 from syncstream.testing import Broker, Replica, State
 from tests.testing.clients import (
-    PATIENCE,
     Raw,
     connected,
     deltas,
     get,
     nothing_waits,
     receive,
-    settle,
     snapshot,
     subscribe,
     subscribed,
@@ -83,95 +79,12 @@ def test_errors_are_answered_and_harm_nothing(broker: Broker) -> None:
     assert broker.counts["errors"] == 3
 
 
-def test_a_request_may_come_in_pieces(broker: Broker) -> None:
-    """Fragments are joined, and a control frame may come between them."""
-    with Raw(broker) as raw:
-        raw.send(1, b'{"action":"subscribe",', final=False)
-        raw.send(9, b"ping")
-        raw.send(0, b'"symbols":["ABC"]}')
-        broker.wait_for(lambda: broker.subscriptions == {1: frozenset(["ABC"])})
-
-
 def test_heartbeats_come_on_every_connection() -> None:
     """Subscribed or not, each connection has its own."""
     with Broker(rate=0, heartbeat=0.02) as broker, connected(broker) as first, subscribed(broker) as second:
         for websocket in (first, second):
             assert receive(websocket, "heartbeat")["ts_ns"] > 10**18
             receive(websocket, "heartbeat")
-
-
-def test_pings_are_answered(broker: Broker) -> None:
-    """A ping gets its pong, and is counted."""
-    with connected(broker) as websocket:
-        settle(websocket)
-        assert broker.counts["pings"] == 1
-
-
-def test_the_venue_pings_and_the_client_answers() -> None:
-    """With `ping_interval` the venue asks again and again, and a client that answers stays."""
-    with Broker(rate=0, heartbeat=None, ping_interval=0.02, ping_timeout=5.0) as broker, connected(broker):
-        broker.wait_for(lambda: broker.counts["pongs"] >= 3)
-        assert broker.connections == (1,)
-
-
-def test_the_venue_pings_and_the_client_does_not_answer() -> None:
-    """It is closed with code 1011."""
-    with Broker(rate=0, heartbeat=None, ping_interval=0.02) as broker, Raw(broker) as raw:
-        broker.wait_for(lambda: broker.counts["unanswered"] == 1)
-        raw.send(8, b"\x03\xf3")
-        data, how = raw.rest()
-        assert (data[-11:], how) == (b"\x88\x09\x03\xf3no pong", "fin")
-
-
-def test_a_client_that_closes_is_answered(broker: Broker) -> None:
-    """The close handshake ends properly, and the connection is no longer counted."""
-    with connected(broker) as websocket:
-        broker.wait_for(lambda: broker.connections)
-        websocket.close(1000)
-        assert websocket.close_code == 1000
-    broker.wait_for(lambda: broker.connections == ())
-    assert broker.counts["disconnects"] == 1
-
-
-def test_a_client_that_vanishes_is_noticed(broker: Broker) -> None:
-    """No close frame, just the end of the connection."""
-    with Raw(broker):
-        broker.wait_for(lambda: broker.connections)
-    broker.wait_for(lambda: broker.connections == ())
-
-
-def test_a_client_that_breaks_the_protocol_is_closed(broker: Broker) -> None:
-    """An unmasked frame is answered with 1002."""
-    with Raw(broker) as raw:
-        raw.sock.sendall(b"\x81\x02hi")
-        data, how = raw.rest()
-        assert (data[2:4], how) == (b"\x03\xea", "fin")
-
-
-def test_one_slow_client_does_not_hold_up_another() -> None:
-    """The venue goes on for the one that reads, cuts the one that does not, and forgets it."""
-    with contextlib.ExitStack() as stack:
-        broker = stack.enter_context(Broker(rate=0, heartbeat=None, backlog=500_000))
-        slow, quick = stack.enter_context(Raw(broker, receive_buffer=4096)), stack.enter_context(subscribed(broker, "ABC"))
-        slow.subscribe("ABC")
-        seen = 0
-        while not broker.counts["too_slow"]:
-            broker.publish("ABC", 2000)
-            assert versions(quick, 2000) == list(range(seen + 1, seen + 2001))
-            seen += 2000
-        broker.wait_for(lambda: broker.connections == (2,))
-        assert slow.rest()[1] == "reset"
-
-
-def test_a_slow_client_that_catches_up_gets_everything(broker: Broker) -> None:
-    """What did not fit into the socket is sent when there is room again, to the last message, in order."""
-    with Raw(broker, receive_buffer=4096) as slow:
-        slow.subscribe("ABC")
-        broker.publish("ABC", 60_000)
-        data = bytearray()
-        while b'"version":60000,' not in data[-400:]:
-            data += slow.sock.recv(1 << 20)
-        assert data.count(b'"type":"delta"') == 60_000
 
 
 def test_publishing_is_quick(broker: Broker) -> None:
@@ -220,19 +133,6 @@ def test_what_does_not_exist_is_a_404(broker: Broker, path: str) -> None:
     answer = get(f"http://127.0.0.1:{broker.port}/{path}")
     assert answer.status_code == 404
     assert "there is no" in answer.json()["error"]
-
-
-def test_the_feed_is_no_page(broker: Broker) -> None:
-    """A plain GET of the feed is refused with a 4xx, and no connection comes of it."""
-    assert 400 <= get(f"http://127.0.0.1:{broker.port}/feed").status_code < 500
-    assert broker.counts["connects"] == 0
-
-
-def test_no_http_at_all_is_hung_up_on(broker: Broker) -> None:
-    """Bytes that are no request get an end, not a wait."""
-    with socket.create_connection(("127.0.0.1", broker.port), timeout=PATIENCE) as sock:
-        sock.sendall(b"hello\r\n\r\n")
-        assert sock.recv(100) == b""
 
 
 def test_snapshots_and_deltas_agree_under_load(broker: Broker) -> None:
@@ -394,101 +294,6 @@ def test_before_the_start_there_is_no_url() -> None:
     with pytest.raises(RuntimeError, match="not been started"):
         _ = broker.url
     broker.stop()
-
-
-def test_it_runs_once() -> None:
-    """Stopping may be repeated, starting may not."""
-    with Broker(rate=0) as broker, pytest.raises(RuntimeError, match="once"):
-        broker.start()
-    broker.stop()
-    with pytest.raises(RuntimeError, match="once"):
-        broker.start()
-
-
-def test_a_port_can_be_chosen() -> None:
-    """And is free again afterwards; while it is taken there is an error."""
-    with Broker(rate=0) as first, pytest.raises(OSError, match=r"[Aa]ddress"):
-        Broker(rate=0, port=first.port).start()
-    with Broker(rate=0, port=first.port) as second:
-        assert second.port == first.port
-
-
-def test_stopping_says_goodbye() -> None:
-    """An open client gets a close frame with 1001, after all that was queued."""
-    with Broker(rate=0, heartbeat=None) as broker, subscribed(broker, "ABC") as websocket:
-        broker.publish("ABC", 10)
-        broker.stop()
-        assert versions(websocket, 10) == list(range(1, 11))
-        with pytest.raises(ConnectionClosedOK):
-            receive(websocket)
-        assert (websocket.close_code, broker.connections) == (1001, ())
-
-
-def test_after_the_stop_calls_are_harmless() -> None:
-    """Publishing, faults and questions still work on what is left."""
-    with Broker(rate=0) as broker:
-        broker.stop()
-        broker.publish("ABC", 3)
-        broker.faults.cut()
-        assert broker.state("ABC").version == 3
-
-
-def _hanging_request(broker: Broker, stack: contextlib.ExitStack) -> None:
-    broker.faults.slow_snapshot(60)
-    sock = stack.enter_context(socket.create_connection(("127.0.0.1", broker.port)))
-    sock.sendall(b"GET /snapshot/ABC HTTP/1.1\r\nHost: x\r\n\r\n")
-    broker.wait_for(lambda: broker.counts["slow_snapshots"])
-
-
-def _half_a_request(broker: Broker, stack: contextlib.ExitStack) -> None:
-    stack.enter_context(socket.create_connection(("127.0.0.1", broker.port))).sendall(b"GET /feed HT")
-
-
-def _deaf_clients(broker: Broker, stack: contextlib.ExitStack) -> None:
-    """Clients that will never answer a close frame, one of which does not read either."""
-    for size in (None, 4096):
-        raw = stack.enter_context(Raw(broker, receive_buffer=size))
-        raw.send(1, b'{"action":"subscribe","symbols":["ABC"]}')
-    broker.wait_for(lambda: len(broker.subscriptions) == 2 and all(broker.subscriptions.values()))
-    broker.publish("ABC", 50_000)
-
-
-def _with_client(fault: Callable[[Broker], object]) -> Callable[[Broker, contextlib.ExitStack], None]:
-    def arrange(broker: Broker, stack: contextlib.ExitStack) -> None:
-        stack.enter_context(subscribed(broker, close_timeout=0.05))
-        fault(broker)
-
-    return arrange
-
-
-STATES: dict[str, Callable[[Broker, contextlib.ExitStack], object]] = {
-    "idle": lambda broker, stack: None,
-    "connected": _with_client(lambda broker: None),
-    "mute": _with_client(lambda broker: broker.faults.mute()),
-    "half-open": _with_client(lambda broker: broker.faults.half_open()),
-    "closing": _with_client(lambda broker: broker.faults.close(4000)),
-    "cut": _with_client(lambda broker: broker.faults.cut(mid_frame=True)),
-    "paused": lambda broker, stack: broker.pause(),
-    "slow snapshot": _hanging_request,
-    "half a request": _half_a_request,
-    "deaf clients": _deaf_clients,
-}
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_stopping_is_prompt(state: str) -> None:
-    """Within a second in every state, with no thread left (a fixture looks) and no socket open (a warning would be an error)."""
-    with contextlib.ExitStack() as stack:
-        broker = Broker(rate=1000, heartbeat=0.05).start()
-        try:
-            STATES[state](broker, stack)
-        finally:
-            began = time.monotonic()
-            broker.stop()
-        assert time.monotonic() - began < 1.0
-        assert broker.connections == ()
-        with pytest.raises(OSError, match=r"."):
-            socket.create_connection(("127.0.0.1", broker.port), timeout=1.0)
 
 
 def test_subscribing_again_is_no_second_stream(broker: Broker) -> None:
