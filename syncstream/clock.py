@@ -10,9 +10,9 @@ import threading
 import time
 from typing import Optional
 
-# On Windows a wait on a lock cannot be interrupted, so Ctrl-C is seen between short waits. Elsewhere one wait is enough, and
-# the day only keeps an endless time-out (`float("inf")`) below what the platform can count.
-_LONGEST = 0.05 if sys.platform == "win32" else 86_400.0
+# How long one wait on a lock may be. On Windows it cannot be interrupted, so Ctrl-C is seen between two of them. Elsewhere it
+# can, but a signal that comes in the last microseconds before the thread sleeps is not seen until something wakes it.
+_LONGEST = 0.05 if sys.platform == "win32" else 1.0
 
 
 def now() -> float:
