@@ -1,0 +1,301 @@
+"""What waits for the consumer: three places, the view, and what goes when it is full. Pure; the lock is `Delivery`'s.
+
+The places are taken in this order:
+  1. `Dropped` markers, one per key, for what overload threw away. All that is left of such a key is later than its marker.
+  2. Markers about every key (`Connected`, a `Gap` after a reconnect) that outlived the messages before them; the newest few.
+  3. The queue, in the reader's order.
+Only the queue and what workers have in hand count to the bound. The first place is bounded by the number of keys, the second
+by `KEPT`.
+
+What goes is the oldest. With `heals` (a snapshot brings a lost key back) all that waits of a key goes at once, because it would
+follow a hole. Every loss is counted, and where it touches the consumer's state a `Dropped` tells it. Markers of a key that
+change no state go untold; their key's `Dropped` covers those that do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter, OrderedDict, deque
+from itertools import islice
+from typing import Any, Callable, Hashable, NamedTuple, Optional
+
+from ..events import Dropped, Event
+
+KEPT = 64
+"""How many markers about every key may outlive the messages before them."""
+
+SPARE = 16
+"""With `heals`, one place in so many is freed beyond the need: to look through all that waits must not come per message."""
+
+
+class Tally(NamedTuple):
+    """What went through. Always `received + marked == delivered + dropped + fallen + discarded + queued`."""
+
+    received: int  # items put that the view shows
+    marked: int  # `Dropped` markers made here; two that became one count once
+    delivered: int  # items handed out, markers included
+    dropped: int  # messages thrown away by overload: the sum of all `Dropped.count`
+    fallen: int  # markers thrown away by overload
+    discarded: int  # items that came, or were still here, when nothing could be delivered any more
+    queued: int  # items waiting
+    in_hand: int  # of those delivered, how many a worker has not finished
+    high_water: int  # the greatest depth so far
+
+
+class Look(NamedTuple):
+    """The oldest items, those of a new batch behind them, as they were at one moment."""
+
+    reordered: int
+    queued: int
+    items: list[Any]
+
+
+def shown(items: list[Any], view: Optional[str]) -> list[Any]:
+    """What a view shows of `items`. Before a view is fixed (`None`) that is everything."""
+    if view is None or view == "events":
+        return items
+    if not _has_markers(items):
+        return items
+    if view == "messages":
+        return [item for item in items if not isinstance(item, Event)]
+    return [item for item in items if not isinstance(item, Event) or item.in_default_view]
+
+
+def keys_of(items: list[Any], key: Callable[[Any], Optional[Hashable]]) -> list[Optional[Hashable]]:
+    """The key of each message and marker. `key` is the user's code: what it raises, or cannot be a key, means no key."""
+    with contextlib.suppress(Exception):  # then one by one, to find out which
+        if not _has_markers(items):
+            found = list(map(key, items))
+            set(found)
+            return found
+    return [key_of(item, key) for item in items]
+
+
+def key_of(item: Any, key: Callable[[Any], Optional[Hashable]]) -> Optional[Hashable]:
+    """The key of one message or marker; `None` where `key` gives none that can be used."""
+    if isinstance(item, Event):
+        return item.key
+    with contextlib.suppress(Exception):  # the loss of such a message is still counted and told
+        found = key(item)
+        hash(found)
+        return found
+    return None
+
+
+def falls(items: list[Any], keys: list[Optional[Hashable]], need: int, *, heals: bool) -> tuple[int, set[Hashable]]:
+    """Which of `items`, oldest first, must go to free `need` places: so many from the left, and all items of these keys."""
+    left = Counter(keys) if heals else Counter()
+    purged: set[Hashable] = set()
+    at = 0
+    while need > 0 and at < len(items):
+        item, key = items[at], keys[at]
+        at += 1
+        if key in purged:  # its place was reckoned with its key
+            continue
+        if heals and key is not None and _matters(item):
+            purged.add(key)
+            need -= left[key]
+        else:
+            left[key] -= 1
+            need -= 1
+    return at, purged
+
+
+class Backlog:
+    """Owned by: whoever holds the lock of its `Delivery`."""
+
+    def __init__(self, maxsize: int, *, heals: bool) -> None:
+        self.maxsize = maxsize
+        self.queue: deque[Any] = deque()  # always this object: `Delivery` takes from it directly
+        self.ahead = 0  # how many items wait before the queue
+        self.in_hand = 0
+        self.view: Optional[str] = None
+        self._heals = heals
+        self._drops: OrderedDict[Optional[Hashable], Dropped] = OrderedDict()
+        self._kept: deque[Event] = deque()
+        self._reordered = 0  # changes of the queue that are no take from its left
+        self._received = self._marked = self._dropped = self._fallen = self._discarded = self._high_water = 0
+
+    @property
+    def depth(self) -> int:
+        """What the bound counts."""
+        return len(self.queue) + self.in_hand
+
+    @property
+    def waiting(self) -> int:
+        """Items that can be taken. Before a view is fixed: those that the default view shows."""
+        if self.view is not None:
+            return self.ahead + len(self.queue)
+        return len(self._drops) + len(shown([*self._kept, *self.queue], "default"))
+
+    @property
+    def owed(self) -> int:
+        """Items that were or will be delivered."""
+        return self._received + self._marked - self._dropped - self._fallen - self._discarded
+
+    def tally(self) -> Tally:
+        queued = self.ahead + len(self.queue)
+        # Reckoned, not counted: an interrupt (Ctrl-C) between taking an item and counting it cannot make it wrong.
+        delivered = self.owed - queued
+        return Tally(
+            self._received,
+            self._marked,
+            delivered,
+            self._dropped,
+            self._fallen,
+            self._discarded,
+            queued,
+            self.in_hand,
+            self._high_water,
+        )
+
+    def append(self, items: list[Any]) -> None:
+        self._received += len(items)
+        self.queue.extend(items)
+        if self.depth > self._high_water:
+            self._high_water = self.depth
+
+    def refuse(self, items: list[Any]) -> None:
+        """Count items that come when nothing can be delivered any more."""
+        self._received += len(items)
+        self._discarded += len(items)
+
+    def take(self, most: int) -> list[Any]:
+        """The next items, at most so many."""
+        items: list[Any] = []
+        while self.ahead and len(items) < most:
+            items.append(self._drops.popitem(last=False)[1] if self._drops else self._kept.popleft())
+            self.ahead -= 1
+        if len(self.queue) <= most - len(items):
+            items.extend(self.queue)
+            self.queue.clear()
+        else:
+            items.extend([self.queue.popleft() for _ in range(most - len(items))])
+        return items
+
+    def give_back(self, items: list[Any]) -> None:
+        """Put items in hand back where they were. What stood ahead of the queue is later, so it goes into it behind them."""
+        self.in_hand -= len(items)
+        self.queue.extendleft(reversed([*items, *self._drops.values(), *self._kept]))
+        self._reordered += 1
+        self._empty_ahead()
+
+    def fix(self, view: str) -> list[Any]:
+        """Fix the view. Returns what it does not show; let go of it without the lock, it is the user's."""
+        before = [*self._kept, *self.queue]
+        self.view = view
+        kept, seen = shown(list(self._kept), view), shown(list(self.queue), view)
+        self._received -= len(before) - len(kept) - len(seen)
+        if view == "messages":
+            self._marked -= len(self._drops)
+            self._drops.clear()
+        self._kept = deque(kept)
+        self.ahead = len(self._drops) + len(kept)
+        self.queue.clear()
+        self.queue.extend(seen)
+        self._reordered += 1
+        return before
+
+    def clear(self) -> list[Any]:
+        """Discard what waits. Returns it; let go of it without the lock."""
+        gone = [*self._drops.values(), *self._kept, *self.queue]
+        self._discarded += len(gone)
+        self._empty_ahead()
+        self.queue.clear()
+        self._reordered += 1
+        return gone
+
+    def look(self, batch: list[Any]) -> Look:
+        """What may have to go so that `batch` fits. Find the keys of these items without the lock, then `make_room`."""
+        need = self._excess(batch)
+        oldest = list(self.queue if self._heals else islice(self.queue, need))
+        items = oldest + batch
+        return Look(self._reordered, len(self.queue), items if self._heals else items[:need])
+
+    def make_room(self, batch: list[Any], seen: Look, keys: list[Optional[Hashable]], at_ns: int) -> Optional[list[Hashable]]:
+        """Let the oldest go and append `batch`. Returns the keys that lost something, or `None`: look again.
+
+        `keys` are those of `seen.items`. Items that consumers took since that look are skipped.
+        """
+        need = self._excess(batch)
+        if not need:
+            self.append(batch)
+            return []
+        taken = seen.queued - len(self.queue)
+        if self._reordered != seen.reordered or len(seen.items) - taken < need:
+            return None
+        items, keys = seen.items[taken:], keys[taken:]
+        spare = self.maxsize // SPARE if self._heals else 0
+        at, purged = falls(items, keys, need + spare, heals=self._heals)
+        gone = list(zip(items[:at], keys[:at]))
+        if self._heals:
+            rest = list(zip(items[at:], keys[at:]))
+            gone += [pair for pair in rest if pair[1] in purged]
+            self.queue.clear()
+            self.queue.extend([item for item, key in rest if key not in purged])
+        else:
+            from_queue = min(at, len(self.queue))
+            for _ in range(from_queue):
+                self.queue.popleft()
+            self.queue.extend(batch[at - from_queue :])
+        self._received += len(batch)
+        self._high_water = max(self._high_water, self.depth)
+        return self._let_go(gone, at_ns)
+
+    def _let_go(self, gone: list[tuple[Any, Optional[Hashable]]], at_ns: int) -> list[Hashable]:
+        told: dict[Optional[Hashable], int] = {}  # how many messages of each key; 0 where a marker changed the state
+        harmed: dict[Hashable, None] = {}
+        for item, key in gone:
+            if isinstance(item, Dropped):  # nothing is lost with it: it becomes one with the marker ahead
+                told[key] = told.get(key, 0) + item.count
+                self._marked -= 1
+            elif isinstance(item, Event) and key is None:
+                self._kept.append(item)
+                self.ahead += 1
+            elif isinstance(item, Event):
+                self._fallen += 1
+                if item.in_default_view:
+                    told.setdefault(key, 0)
+                    harmed[key] = None
+            else:
+                self._dropped += 1
+                told[key] = told.get(key, 0) + 1
+                harmed[key] = None
+        while len(self._kept) > KEPT:
+            self.ahead -= 1
+            self._fallen += 1
+            if self._kept.popleft().in_default_view:
+                told.setdefault(None, 0)
+        self._tell(told, at_ns)
+        harmed.pop(None, None)  # nothing could heal it
+        return list(harmed)
+
+    def _tell(self, told: dict[Optional[Hashable], int], at_ns: int) -> None:
+        if self.view == "messages":
+            return
+        for key, count in told.items():
+            earlier = self._drops.get(key)
+            if earlier is None:
+                self._drops[key] = Dropped(key=key, count=count, at_ns=at_ns)
+                self._marked += 1
+                self.ahead += 1
+            else:
+                self._drops[key] = Dropped(key=key, count=earlier.count + count, at_ns=earlier.at_ns)
+
+    def _excess(self, batch: list[Any]) -> int:
+        total = len(self.queue) + len(batch)
+        return max(0, min(total, total + self.in_hand - self.maxsize))
+
+    def _empty_ahead(self) -> None:
+        self._drops.clear()
+        self._kept.clear()
+        self.ahead = 0
+
+
+def _matters(item: Any) -> bool:
+    """Whether the consumer's state is wrong without it. A `Dropped` is not lost: it goes ahead of the queue."""
+    return not isinstance(item, Event) or (item.in_default_view and not isinstance(item, Dropped))
+
+
+def _has_markers(items: list[Any]) -> bool:
+    return any(issubclass(kind, Event) for kind in set(map(type, items)))  # one look per type: the usual batch at C speed
