@@ -1,0 +1,443 @@
+"""The bounded hand-off from the reader to those who consume: a `queue.Queue`, its waits, and its contract under overload.
+
+The reader puts batches; any number of threads take. Code that only knows `get`, `qsize`, `task_done`, `join` and `queue.Empty`
+works on it. The user's `key` function, logging and `wake` never run under the lock.
+
+Not here: what waits, in which order, and what goes when it is full (`core/backlog.py`); when that is (`core/pressure.py`); what
+the loss of a key leads to (the engine heals it); threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+from types import TracebackType
+from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional
+
+from . import clock
+from .core.backlog import Backlog, Tally, keys_of, shown
+from .core.pressure import POLICIES, Pressure, Verdict
+from .errors import Empty, FeedError, Overflow, StreamClosed, StreamFailed, UsageError
+from .events import Closed
+
+_log = logging.getLogger("syncstream.delivery")
+
+_VIEWS = {"default": "for, get, get_many and callbacks", "events": "events()", "messages": "messages()"}
+
+
+class Delivery(queue.Queue[Any]):
+    """Owned by: shared under `self.mutex`. The reader puts, ticks and fails; consumers take; any thread may close."""
+
+    def __init__(
+        self,
+        maxsize: int = 10_000,
+        *,
+        overflow: str = "raise",
+        key: Callable[[Any], Optional[Hashable]],
+        block_limit: float = 5.0,
+        heals: bool = True,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`maxsize`: items, at least 1. `overflow`: `"raise"`, `"block"` or `"drop_oldest"`. `block_limit`: seconds.
+
+        `key` gives the key of a message; one for which it raises has none. `heals`: a snapshot will follow what is dropped.
+        `wake` is called when the depth falls below half after a pause or an overflow, and when the queue is closed. Raises
+        `FeedError`.
+        """
+        if type(maxsize) is not int or maxsize < 1:
+            raise FeedError("maxsize", maxsize, "a queue needs a bound: a whole number of items, at least 1")
+        if overflow not in POLICIES:
+            raise FeedError("overflow", overflow, f"one of {', '.join(map(repr, POLICIES))}")
+        if not block_limit > 0:
+            raise FeedError("block_limit", block_limit, "seconds, more than 0")
+        super().__init__(maxsize)
+        self._backlog = Backlog(maxsize, heals=heals)
+        self.queue = self._backlog.queue
+        self._pressure = Pressure(maxsize, policy=overflow, block_limit=block_limit)
+        self._policy = overflow
+        self._key = key
+        self._wake = wake
+        self._done = 0  # items of which somebody said task_done, or need not; `unfinished_tasks` follows from it
+        self._drained = self.not_full  # nobody waits to put here: the condition is free
+        self.is_shutdown = False  # over: closed or failed. queue.Queue calls it so since 3.13
+        self.discards = False  # closed without draining: what is in hand and was not begun is to be given back
+        self.error: Optional[StreamFailed] = None  # the failure that ended the queue, if one did
+        self._traceback: Optional[TracebackType] = None
+        self._last_word: Optional[Closed] = None
+        self._said_last_word = False
+
+    # --- the reader's side ---
+
+    def put_batch(self, items: list[Any], now: float) -> list[Hashable]:
+        """Add `items` in order, all at once. Returns the keys that lost something to make room, each once, oldest first.
+
+        A `Closed` at the end of a batch waits for the end of the queue; `events()` shows it last. (If none is given, one is
+        made.) After the end (closed, failed) everything is discarded.
+        """
+        if items and isinstance(items[-1], Closed):
+            self._last_word = items[-1]
+            items = items[:-1]
+        view = self._backlog.view
+        items = shown(items, view)
+        with self.mutex:
+            if view is not self._backlog.view:  # it was fixed between the lines above
+                items = shown(items, self._backlog.view)
+            if self.is_shutdown:
+                self._backlog.refuse(items)
+                return []
+            consumed, depth = self.started, self._backlog.depth + len(items)
+            verdict = self._pressure.arrived(depth, now, consumed=consumed)
+            warn = self._pressure.may_warn(depth, now, consumed=consumed)
+            if verdict is Verdict.FITS:
+                self._backlog.append(items)
+                self._added(len(items))
+            elif verdict is Verdict.FAILS:
+                self._overflow(items, f"{depth:,} items came together and the queue holds {self.maxsize:,}")
+        lost = self._make_room(items) if verdict is Verdict.DROPS else []
+        if warn:
+            reason = "the consumer is slow" if consumed else "nobody consumes yet"
+            _log.warning("the queue is over 80 %% full (%d of %d items): %s", depth, self.maxsize, reason)
+        return lost
+
+    @property
+    def paused(self) -> bool:
+        """Policy `block`: the reader should not read. True from `maxsize` until the depth is below half."""
+        return self._pressure.paused_at is not None
+
+    @property
+    def relieved(self) -> bool:
+        """The depth is below half: there is room to heal what was dropped."""
+        return self._backlog.depth < self._pressure.half
+
+    def deadline(self) -> Optional[float]:
+        """When `tick` will have something to do: the end of the longest pause. `None` while not paused."""
+        return self._pressure.deadline()
+
+    def tick(self, now: float) -> list[Hashable]:
+        """End a pause that took too long: with `Overflow`, or before anybody consumes by dropping from then on.
+
+        Returns the keys that lost something, like `put_batch`.
+        """
+        if not self.paused:
+            return []
+        with self.mutex:
+            verdict = self._pressure.expired(now, consumed=self.started)
+            if verdict is Verdict.FAILS:
+                self._overflow([], f"reading has paused for as long as it may, and {self.depth:,} of {self.maxsize:,} items still wait")
+        return self._make_room([]) if verdict is Verdict.DROPS else []
+
+    def fail(self, error: StreamFailed) -> None:
+        """End for good: what is queued is taken first, then every wait raises this `error`. The first end counts."""
+        with self.mutex:
+            self._end(error)
+
+    def close(self, *, drain: bool) -> int:
+        """End for good: waits raise `StreamClosed` (or the failure that came first), iteration stops. Wakes every wait.
+
+        With `drain`, what is queued can still be taken. Without, it is discarded; returns how many items could have been
+        taken. One may follow the other.
+        """
+        with self.mutex:
+            count = 0 if drain else self._backlog.waiting
+            gone = [] if drain else self._discard()  # let go of without the lock: its finalizers are the user's code
+            self._end(None)
+        self._wake()
+        del gone
+        return count
+
+    # --- the consumers' side ---
+
+    def use(self, view: str) -> None:
+        """Fix the view: `"default"`, `"events"` or `"messages"`. What it does not show is not kept any longer.
+
+        Each later call must name the same view, else `UsageError`.
+        """
+        if self._backlog.view == view:
+            return
+        if view not in _VIEWS:
+            raise FeedError("view", view, f"one of {', '.join(map(repr, _VIEWS))}")
+        unseen: list[Any] = []
+        with self.mutex:
+            first = self._backlog.view
+            if first is None:
+                unseen = self._backlog.fix(view)
+                self._settle()
+            relieved = len(self.queue) < self._pressure.alarm and self._ease()
+        del unseen  # not under the lock: its finalizers are the user's code
+        if relieved:
+            self._wake()
+        if first is not None and first != view:
+            raise UsageError(
+                f"the stream is consumed through the {first!r} view ({_VIEWS[first]}); the {view!r} view ({_VIEWS[view]}) "
+                "would take items away from it. There is one queue: use one view."
+            )
+
+    @property
+    def view(self) -> Optional[str]:
+        """What the first consuming call has fixed; `None` before it."""
+        return self._backlog.view
+
+    @property
+    def started(self) -> bool:
+        """A consumer has started: an overflow under policy `raise` is final from now on."""
+        return self._backlog.view is not None
+
+    def get(self, block: bool = True, timeout: Optional[float] = None) -> Any:
+        """The next item. `timeout` in seconds, `None` for no limit.
+
+        Raises `Empty` when nothing came in time, `StreamClosed` or the failure when nothing will come any more, `FeedError`
+        for a negative time-out.
+        """
+        if not block:
+            timeout = 0.0
+        elif timeout is not None:
+            _check_timeout(timeout)
+        queue, backlog = self.queue, self._backlog
+        if backlog.view is None:
+            self.use("default")
+        with self.mutex:
+            if not queue and not backlog.ahead and not self._wait_for_item(timeout):
+                raise Empty(f"nothing came within {timeout:g} s" if timeout else "nothing is queued")
+            item = backlog.take(1)[0] if backlog.ahead else queue.popleft()
+            relieved = len(queue) < self._pressure.alarm and self._ease()
+        if relieved:
+            self._wake()
+        return item
+
+    def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]:
+        """Wait up to `timeout` seconds for the first item, then return what is queued, at most `max_items`, in order.
+
+        An empty list when the time is over. Raises like `get`, but only when nothing is queued.
+        """
+        if type(max_items) is not int or max_items < 1:
+            raise FeedError("max_items", max_items, "a whole number of items, at least 1")
+        if timeout is not None:
+            _check_timeout(timeout)
+        if self._backlog.view is None:
+            self.use("default")
+        with self.mutex:
+            if not self.queue and not self._backlog.ahead and not self._wait_for_item(timeout):
+                return []
+            items = self._backlog.take(max_items)
+            relieved = len(self.queue) < self._pressure.alarm and self._ease()
+        if relieved:
+            self._wake()
+        return items
+
+    def __iter__(self) -> Iterator[Any]:
+        """Items until the queue is closed and taken. Raises the failure. Looks nothing ahead: `break` loses nothing."""
+        return _Items(self)
+
+    def wait_drained(self, timeout: Optional[float] = None) -> bool:
+        """Wait until nothing is queued or in hand. False when `timeout` seconds have passed."""
+        if timeout is not None:
+            _check_timeout(timeout)
+        deadline = None if timeout is None else clock.now() + timeout
+        with self.mutex:
+            self._pressure.watch(+1)
+            try:
+                while self._busy():
+                    left = None if deadline is None else deadline - clock.now()
+                    if left is not None and left <= 0:
+                        return False
+                    clock.wait(self._drained, left)
+            finally:
+                self._pressure.watch(-1)
+        return True
+
+    def task_done(self) -> None:
+        """As in `queue.Queue`: one item that was taken is done. `ValueError` when called more often than items came."""
+        with self.mutex:
+            if self._done >= self._backlog.owed:
+                raise ValueError("task_done() called too many times")
+            self._done += 1
+            self._settle()
+
+    def join(self) -> None:
+        """As in `queue.Queue`: wait until `task_done` was called for every item. What is thrown away needs none."""
+        with self.mutex:
+            while self.unfinished_tasks:
+                clock.wait(self.all_tasks_done)
+
+    def shutdown(self, immediate: bool = False) -> None:
+        """What `queue.Queue` has since 3.13: the same as `close`."""
+        self.close(drain=not immediate)
+
+    def put(self, item: Any, block: bool = True, timeout: Optional[float] = None) -> NoReturn:
+        """Refused: `UsageError`. Only the stream puts."""
+        raise UsageError("only the stream puts items into its queue; to send to the venue use send()")
+
+    def put_nowait(self, item: Any) -> NoReturn:
+        """Refused: `UsageError`. Only the stream puts."""
+        self.put(item)
+
+    # --- for workers: what is in hand counts to the bound ---
+
+    def take_in_hand(self, max_items: int, stopped: Callable[[], bool]) -> list[Any]:
+        """Like `get_many` without a time-out. `[]` as soon as `stopped` is true; it is asked under the lock: see `rouse`."""
+        if self._backlog.view is None:
+            self.use("default")
+        with self.mutex:
+            while not stopped():
+                if self.queue or self._backlog.ahead or self._at_end():
+                    items = self._backlog.take(max_items)
+                    self._backlog.in_hand += len(items)
+                    return items
+                clock.wait(self.not_empty)
+        return []
+
+    def rouse(self) -> None:
+        """Let every wait look again: what `stopped` says has changed."""
+        with self.mutex:
+            self.not_empty.notify_all()
+
+    def finish(self, count: int = 1) -> None:
+        """Items in hand are done, as by `task_done`."""
+        with self.mutex:
+            self._backlog.in_hand -= count
+            self._done += count
+            self._settle()
+            relieved = len(self.queue) < self._pressure.alarm and self._ease()
+        if relieved:
+            self._wake()
+
+    def give_back(self, items: list[Any]) -> None:
+        """Put items in hand back to where they were, before all that waits. They are discarded if the queue discards."""
+        with self.mutex:
+            self._backlog.give_back(items)
+            gone = self._discard() if self.discards else []
+            self._added(len(items))
+        del gone  # not under the lock
+
+    # --- figures ---
+
+    @property
+    def depth(self) -> int:
+        """What the bound counts: items in the queue and in the hands of workers."""
+        return self._backlog.depth
+
+    def tally(self) -> Tally:
+        """All counters at one moment."""
+        with self.mutex:
+            return self._backlog.tally()
+
+    def __repr__(self) -> str:
+        state = "failed" if self.error else "closed" if self.is_shutdown else f"overflow={self._policy!r}, view={self.view!r}"
+        return f"<Delivery {self.depth} of {self.maxsize}, {state}>"
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise UsageError("a stream's queue cannot be pickled or copied: what it holds comes from connections of this process")
+
+    # --- under the lock ---
+
+    def _qsize(self) -> int:
+        return self._backlog.waiting
+
+    def _busy(self) -> bool:
+        return bool(self.queue or self._backlog.ahead or self._backlog.in_hand)
+
+    def _added(self, count: int) -> None:
+        self._settle()
+        self.not_empty.notify(count)
+
+    def _settle(self) -> None:
+        self.unfinished_tasks = max(0, self._backlog.owed - self._done)
+        if not self.unfinished_tasks:
+            self.all_tasks_done.notify_all()
+
+    def _discard(self) -> list[Any]:
+        self.discards = True
+        gone = self._backlog.clear()
+        self._settle()
+        self._drained.notify_all()
+        return gone
+
+    def _ease(self) -> bool:
+        """A take has left the queue short. True if the pressure is over: `wake` is due, without the lock."""
+        if not self._busy():
+            self._drained.notify_all()
+        return self._pressure.eased(self._backlog.depth)
+
+    def _wait_for_item(self, timeout: Optional[float]) -> bool:
+        """True when there is an item, False when the time is over. Raises at the end."""
+        deadline = None if timeout is None else clock.now() + timeout
+        while not (self.queue or self._backlog.ahead or self._at_end()):
+            left = None if deadline is None else deadline - clock.now()
+            if left is not None and left <= 0:
+                return False
+            try:
+                clock.wait(self.not_empty, left)
+            except BaseException:  # Ctrl-C; the notification may have been ours, and others wait too
+                self.not_empty.notify()
+                raise
+        return True
+
+    def _at_end(self) -> bool:
+        """Nothing is queued. Raises if nothing will come; True if the very last item, `Closed`, has just been queued."""
+        if not self.is_shutdown:
+            return False
+        if self._backlog.view == "events" and not self._said_last_word:
+            self._said_last_word = True
+            error = str(self.error) if self.error else ""
+            self._backlog.append([self._last_word or Closed(error=error, at_ns=clock.wall_ns())])
+            self._settle()
+            return True
+        if self.error is not None:
+            raise self.error.with_traceback(self._traceback)  # the first one each time; else it would grow with every wait
+        raise StreamClosed("the stream is closed and what it held has been taken")
+
+    def _end(self, error: Optional[StreamFailed]) -> None:
+        if self.is_shutdown:
+            return
+        self.is_shutdown = True
+        self.error = error
+        self._traceback = error.__traceback__ if error else None
+        self._pressure.end()
+        self.not_empty.notify_all()
+
+    def _overflow(self, items: list[Any], what: str) -> None:
+        room = max(0, self.maxsize - self._backlog.depth)
+        self._backlog.append(items[:room])
+        self._backlog.refuse(items[room:])
+        self._added(room)
+        self._end(
+            Overflow(
+                f"the consumer is too slow: {what}. What is queued can still be taken. Take more at once (get_many), use more "
+                "workers, a longer queue, or the policy 'drop_oldest' or 'block'."
+            )
+        )
+
+    def _make_room(self, batch: list[Any]) -> list[Hashable]:
+        while True:
+            with self.mutex:
+                seen = self._backlog.look(batch)
+            keys = keys_of(seen.items, self._key)  # the user's code, so not under the lock
+            with self.mutex:
+                if self.is_shutdown:
+                    self._backlog.refuse(batch)
+                    return []
+                lost = self._backlog.make_room(batch, seen, keys, clock.wall_ns())
+                if lost is not None:
+                    if not self.relieved:
+                        self._pressure.press()
+                    self._added(len(self.queue) + self._backlog.ahead)
+                    return lost
+            del seen  # not under the lock
+
+
+class _Items(Iterator[Any]):
+    """Owned by: nobody; it has no state, so an interrupt cannot end it as it would a generator."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._get = delivery.get
+
+    def __next__(self) -> Any:
+        try:
+            return self._get()
+        except StreamClosed:
+            raise StopIteration from None
+
+
+def _check_timeout(timeout: float) -> None:
+    if not timeout >= 0:
+        raise FeedError("timeout", timeout, "'timeout' must be a non-negative number: seconds, or None for no limit")
