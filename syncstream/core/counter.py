@@ -6,6 +6,7 @@ Rules
   `restart_after` of them without an advance; at least three that have gone on for two seconds (a slow market); or at least
   three that counted up, one by one, to where the counter stands, when the next one comes: whatever was missed looked old.
 * With a reorder window a message beyond a hole waits for the missing ones, at most that long; without a hole nothing waits.
+  Each has the whole window: a hole that was filled does not shorten the next one's.
 * With two lines the slower one is not a restart: backward is measured against what the same line showed before.
 """
 
@@ -82,7 +83,7 @@ class Counter:
         self.run_from: Any = None
         self.run_last: Any = None
         self.run_climb = 0  # how many of the run, the last ones, followed each other
-        self.early: list[Numbered] = []
+        self.early: list[tuple[float, Numbered]] = []  # until when each one waits; as they came
         self.early_until: Optional[float] = None
 
     def judge(self, item: Numbered, now: float, *, restart_after: int, reorder: float = 0.0, lines: int = 1) -> Outcome:
@@ -97,26 +98,25 @@ class Counter:
             self._restart(last, item.line, lines)
             return Outcome.RESTART
         if verdict is Verdict.HOLE and reorder > 0:
-            if self.early_until is None:
-                self.early_until = now + reorder
-            self.early.append(item)
+            self.early.append((now + reorder, item))
+            self.early_until = self.early[0][0]
             return Outcome.EARLY
         self._move(last, item.line, lines)
         return _OUTCOMES[verdict]
 
     def ready(self) -> Optional[Numbered]:
         """Take the one of the early messages that goes on now, if there is one."""
-        for index, item in enumerate(self.early):
+        for index, (_, item) in enumerate(self.early):
             verdict = self.rule.judge(self.position, item.first, item.last)
             if verdict is not Verdict.HOLE:
                 del self.early[index]
-                self.early_until = self.early_until if self.early else None
+                self.early_until = self.early[0][0] if self.early else None
                 return item
         return None
 
     def expire(self) -> list[Numbered]:
         """The window is over: all early messages, by position, to be judged without one."""
-        late = sorted(self.early, key=lambda item: (item.first, item.last))
+        late = sorted((item for _, item in self.early), key=lambda item: (item.first, item.last))
         self.early = []
         self.early_until = None
         return late
@@ -130,8 +130,9 @@ class Counter:
         self.early_until = None
 
     def _begin(self, first: Any, last: Any, line: int, lines: int) -> Outcome:
-        if isinstance(last, bool) or not isinstance(last, (int, float)) or not isinstance(first, (int, float)):
-            raise TypeError(f"{last!r} is not a number to count with")
+        for number in (first, last):
+            if isinstance(number, bool) or not isinstance(number, (int, float)):
+                raise TypeError(f"{number!r} is not a number to count with")
         self._move(last, line, lines)
         start = self.rule.start
         return Outcome.HOLE if start is not None and first > start else Outcome.NEXT
