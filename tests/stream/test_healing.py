@@ -83,7 +83,7 @@ def test_a_fault_is_healed(broker: Broker, fault: str) -> None:
             "garbage": lambda status: status.quarantined == before.quarantined + 1,
             "restart": lambda status: status.gaps >= before.gaps + 2,
         }
-        happened = told.get(fault, lambda status: status.reconnects == 1)
+        happened: Callable[[Status], bool] = told.get(fault, lambda status: status.reconnects == 1)
         follow(stream, replica, lambda item: happened(stream.status))
         catch_up(stream, broker, replica)
         assert stream.status.unhealed == 0
