@@ -128,7 +128,8 @@ class Keys:
 
     def doubt(self, sync: Sync, reason: str, after: Any, before: Any, now: float, *, since: Optional[float] = None) -> None:
         """Tell a gap of this key; with a source, start to heal it. `after` is the last position before it."""
-        if sync.state is State.DROPPED:
+        dropped = sync.state is State.DROPPED
+        if dropped and reason != "restart":
             return
         healing = self.rules.source
         delivered = self._delivered(sync, after)
@@ -147,7 +148,7 @@ class Keys:
             self._forget(sync)
         waits = sync.fetch_at is not None and (sync.state is State.SYNCING or sync.attempts > 0)  # keeps its back-off
         sync.doubt(delivered, now)
-        if not waits:
+        if not waits and not dropped:
             self.fetches.want(sync, now)
 
     def _tell_gap(
@@ -215,7 +216,7 @@ class Keys:
             sync = self.fetches.take(now)
             if sync is None:
                 return
-            sync.asked(whole=self.rules.whole)
+            sync.asked()
             yield Fetch(sync.key, sync.epoch)
 
     def fetched(self, epoch: int, position: Any, state: Any, now: float, chance: float) -> None:
@@ -283,12 +284,13 @@ class Keys:
         if sync.behind == 0:
             sync.behind_at = now
         sync.behind += 1
-        backwards = sync.counter is not None and sync.counter.run > 0
+        counter = sync.counter
+        backwards = counter is not None and counter.run > 0 and counter.run_from == counter.position
         patience = _BEHIND_AFTER if backwards else _BEHIND_ALONE_AFTER
         if sync.behind < _BEHIND_COUNT or now - sync.behind_at < patience:
             return False
-        if sync.counter is not None:
-            sync.counter.forget()
+        if counter is not None:
+            counter.forget()
         self.doubt(sync, "restart", sync.delivered, position, now)
         self.fetches.withdraw(sync)
         return True
@@ -308,7 +310,9 @@ class Keys:
             self.fetches.want(sync, now + delay)
 
     def _give_up(self, sync: Sync, now: float) -> None:
-        segments = [segment for segment in sync.segments if segment] or [[]]
+        segments: list[list[Held]] = [segment for segment in sync.segments if segment]
+        if not sync.segments or not sync.segments[-1]:
+            segments.append([])  # nothing is held that shows the end of this one
         for segment in segments:
             self.unhealed += 1
             first = segment[0].first if segment else None
@@ -327,7 +331,9 @@ class Keys:
         What is held and follows it is replayed; what was held before it is covered by it.
         """
         before = sync.held
-        if position is None or sync.state is not State.SYNCING or sync.fit(position, self.rules.splice) is not Fit.JOINS:
+        self.fetches.withdraw(sync)
+        sync.asked()  # now, and answered now
+        if sync.state is not State.SYNCING or sync.fit(position, self.rules.splice) is not Fit.JOINS:
             sync.clear()
         self.held += sync.held - before
         self.snapshots += 1
@@ -369,8 +375,10 @@ class Keys:
         provable = self.rules.proves and (sync.counter is not None or delivered is not None or self.rules.scope is Scope.SHARED)
         if provable and sync.state is not State.SYNCING:
             sync.lost(delivered, now)
+            self.fetches.withdraw(sync)  # an answer to what was asked before proves nothing after
         elif provable and self.rules.scope is not Scope.CONNECTION:
-            return  # its counter goes on and will show a hole if there is one
+            if sync.fetching:  # its counter goes on and will show a hole, but what was asked for may be older than that
+                sync.cut()
         elif self.rules.source:
             self.doubt(sync, "reconnect", delivered, None, now, since=self._lost_at)
 

@@ -2,17 +2,18 @@
 
 Rules
 * A key is LIVE only while it is known to be complete. Everything that casts doubt moves it away, one thing brings it back.
-* A snapshot that joins the held messages is applied *up to the next hole*; then the key syncs again. Throwing it away instead
+* A snapshot that reaches what is held is applied *up to the next hole*; then the key syncs again. Throwing it away instead
   would livelock where holes come faster than the venue's REST.
-* A snapshot older than what is held, or than what was delivered, is not applied; it is asked for again, with back-off.
+* A snapshot older than all that is held, or than what was delivered, is not applied; it is asked for again, with back-off.
 * A snapshot newer than all that is held is applied at once. The key is then *anchored*: messages at or below are stale.
+* A doubt later than the request is covered only where the numbers show it: a message held since is at or below the snapshot.
 * A snapshot without a position replaces the state whole; messages held since it was asked for follow it.
 
 Table of moves
-    state      doubt()     lost()      proved()   snapshot           dropped()   relieved()
+    state      doubt()     lost()      live()     snapshot           dropped()   relieved()
     LIVE       SYNCING     UNPROVEN    LIVE       LIVE (in-band)     DROPPED     -
     UNPROVEN   SYNCING     UNPROVEN    LIVE       LIVE               DROPPED     -
-    SYNCING    SYNCING     SYNCING     -          LIVE or SYNCING    DROPPED     -
+    SYNCING    SYNCING     SYNCING     LIVE       LIVE or SYNCING    DROPPED     -
     DROPPED    DROPPED     DROPPED     -          LIVE (in-band)     DROPPED     SYNCING
 """
 
@@ -46,12 +47,12 @@ class Sync:
     """Owned by: the engine. One key."""
 
     __slots__ = (
-        "again",
         "anchor",
         "attempts",
         "behind",
         "behind_at",
         "counter",
+        "covered",
         "delivered",
         "doubts",
         "epoch",
@@ -74,8 +75,8 @@ class Sync:
         self.anchor: Any = None  # a snapshot's position that no message has joined yet
         self.counter: Optional[Counter] = None  # its own, where the numbers count per key
         self.segments: list[list[Held]] = []  # what is held; between two of them is a hole
-        self.sealed = False  # the first segment is covered by the snapshot that was asked for
-        self.again = False  # a doubt came after the snapshot was asked for
+        self.sealed = 0  # so many segments were there when the snapshot was asked for: a doubt since is a segment more
+        self.covered = 0  # so many messages were in the last of them
         self.since = now
         self.doubts = 0  # gaps told since the key was LIVE
         self.gaps = 0
@@ -101,7 +102,6 @@ class Sync:
             self.state = State.SYNCING
             self.delivered = delivered
             self.anchor = None
-            self.segments = self.segments if self.sealed else []
         self.cut()
 
     def lost(self, delivered: Any, now: float) -> None:
@@ -125,24 +125,24 @@ class Sync:
         self.state = State.SYNCING
 
     def live(self) -> None:
-        """Complete."""
+        """Complete, or given up."""
         self.state = State.LIVE
         self.clear()
 
     def clear(self) -> None:
         """Hold nothing."""
         self.segments = []
-        self.sealed = False
+        self.sealed = self.covered = 0
 
     def cut(self) -> None:
-        """The next message held does not follow the one before."""
-        self.again = True
-        if not self.segments or self.segments[-1] or (self.sealed and len(self.segments) == 1):
+        """The next message held does not follow the one before, or that is not known."""
+        if len(self.segments) == self.sealed or self.segments[-1]:
             self.segments.append([])
 
     def shed(self) -> None:
         """Too much is held: go on with the next message, as after a hole."""
         self.segments = [[]]
+        self.sealed, self.covered = 1, 0
         self.cut()
 
     def hold(self, item: Held) -> None:
@@ -150,38 +150,44 @@ class Sync:
             self.segments.append([])
         self.segments[-1].append(item)
 
-    def asked(self, *, whole: bool) -> None:
-        """A snapshot is asked for now. One without a position covers every hole so far, and none that comes later."""
-        self.again = False
-        if whole:
-            self.segments = [[item for segment in self.segments for item in segment]]
-            self.sealed = True
+    def asked(self) -> None:
+        """A snapshot is asked for now."""
+        self.segments = self.segments or [[]]
+        self.sealed, self.covered = len(self.segments), len(self.segments[-1])
 
     def fit(self, position: Any, rule: Optional[Rule]) -> Fit:
-        """How a snapshot at `position` meets this key; drops the stale part of the hold if it joins."""
+        """How a snapshot at `position` meets this key. If it joins, the first segment is then what follows the snapshot."""
         if position is None or rule is None:
+            if self.sealed:
+                self.segments[: self.sealed] = [self.segments[self.sealed - 1][self.covered :]]
             return Fit.JOINS
         if self.delivered is not None and position < self.delivered:
             return Fit.OLD
         if self.state is State.UNPROVEN and position == self.delivered:
             return Fit.SAME
-        for index, segment in enumerate(self.segments):
+        reached = len(self.segments) if rule.detects else self.sealed
+        covers = False
+        for index, segment in enumerate(self.segments[:reached]):
             for place, item in enumerate(segment):
                 verdict = rule.splice(position, item.first, item.last)
-                if verdict is Verdict.DUPLICATE:
-                    continue
-                if verdict is Verdict.HOLE:
+                if verdict is Verdict.HOLE and not covers:
                     return Fit.OLD
-                self.segments = [segment[place:], *self.segments[index + 1 :]]
-                return Fit.JOINS
-        # With nothing held after a doubt that came later than the request, the snapshot may be older than what was missed.
-        self.segments = [[]] if self.again and self.segments and not self.segments[-1] else []
+                if verdict is not Verdict.DUPLICATE:
+                    self.segments[: index + 1] = [segment[place:]]
+                    if verdict is Verdict.HOLE:
+                        self.segments.insert(0, [])
+                    return Fit.JOINS
+                covers = True
+        left = self.segments[reached:]
+        if not left and len(self.segments) > self.sealed and not self.segments[-1]:
+            left = [[]]  # a doubt later than the request, and nothing came since that shows it is covered
+        self.segments = [[], *left]
         return Fit.JOINS
 
     def replay(self, position: Any) -> list[Held]:
         """After `fit` said JOINS: what follows the snapshot, up to the next hole. The key is LIVE if no hole is left."""
-        replayed = self.segments.pop(0) if self.segments and (self.sealed or self.segments[0]) else []
-        self.sealed = False
+        replayed = self.segments.pop(0) if self.segments else []
+        self.sealed = self.covered = 0
         self.anchor = None if replayed else position
         self.delivered = replayed[-1].last if replayed else position
         self.behind = 0

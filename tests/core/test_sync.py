@@ -1,0 +1,389 @@
+"""`core/sync.py`: the table of moves, then how a snapshot meets what is held, boundary by boundary."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncstream.core.counter import Held
+from syncstream.core.sequence import Contiguous, Increasing, Rule
+from syncstream.core.sync import Fit, State, Sync
+
+LIVE, UNPROVEN, SYNCING, DROPPED = State.LIVE, State.UNPROVEN, State.SYNCING, State.DROPPED
+EACH: Rule = Contiguous("n")
+GROWING: Rule = Increasing("n")
+
+
+def held(first: int, last: Optional[int] = None) -> Held:
+    return Held(f"m{first}", first, first if last is None else last)
+
+
+def sync(state: State = LIVE, *, delivered: Any = None) -> Sync:
+    made = Sync("A", state, 1.0)
+    made.delivered = delivered
+    return made
+
+
+def syncing(delivered: Optional[int], *runs: tuple[int, ...], asked: bool = True) -> Sync:
+    """A key in doubt after `delivered`, which holds these runs with a hole before each but the first; then asked for."""
+    made = sync()
+    made.doubt(delivered, 2.0)
+    for index, run in enumerate(runs):
+        if index:
+            made.doubt(None, 2.0)
+        for number in run:
+            made.hold(held(number))
+    if asked:
+        made.asked()
+    return made
+
+
+def snapshot(key: Sync, position: Any, rule: Optional[Rule] = EACH) -> str:
+    """What a snapshot at `position` does: how it fits, what is replayed, and the state it leaves."""
+    fit = key.fit(position, rule)
+    if fit is not Fit.JOINS:
+        return str(fit.value)
+    replayed = " ".join(str(item.first) for item in key.replay(position))
+    return f"joins [{replayed}] {key.state.value}"
+
+
+# ---------------------------------------------------------------- the table of moves
+
+
+def doubted(key: Sync) -> None:
+    key.doubt(7, 2.0)
+
+
+def lost(key: Sync) -> None:
+    key.lost(7, 2.0)
+
+
+def dropped(key: Sync) -> None:
+    key.dropped(7, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("move", "moves"),
+    [
+        (doubted, {LIVE: SYNCING, UNPROVEN: SYNCING, SYNCING: SYNCING, DROPPED: DROPPED}),
+        (lost, {LIVE: UNPROVEN, UNPROVEN: UNPROVEN, SYNCING: SYNCING, DROPPED: DROPPED}),
+        (dropped, {LIVE: DROPPED, UNPROVEN: DROPPED, SYNCING: DROPPED, DROPPED: DROPPED}),
+        (Sync.live, {LIVE: LIVE, UNPROVEN: LIVE, SYNCING: LIVE}),
+        (Sync.relieved, {DROPPED: SYNCING}),
+        (lambda key: key.replay(9), {LIVE: LIVE, UNPROVEN: LIVE, SYNCING: LIVE, DROPPED: LIVE}),
+    ],
+)
+def test_the_table_of_moves(move: Callable[[Sync], Any], moves: dict[State, State]) -> None:
+    """Each input moves each state to where the table says."""
+    for before, after in moves.items():
+        key = sync(before)
+        move(key)
+        assert key.state is after, before
+
+
+@pytest.mark.parametrize("move", [doubted, dropped])
+def test_a_move_away_from_live_notes_where_and_since_when(move: Callable[[Sync], None]) -> None:
+    """The position delivered last and the moment are those of the move."""
+    key = sync(LIVE)
+    key.anchor = 7
+    move(key)
+    assert (key.delivered, key.since, key.anchor) == (7, 2.0, None)
+
+
+@pytest.mark.parametrize("move", [doubted, lost, dropped])
+def test_what_was_delivered_does_not_move_while_nothing_is(move: Callable[[Sync], None]) -> None:
+    """A key that is not complete keeps the position it stood at."""
+    key = sync(SYNCING, delivered=3)
+    move(key)
+    assert (key.delivered, key.since) == (3, 1.0)
+
+
+def test_a_doubt_about_an_unproven_key_goes_back_to_the_loss() -> None:
+    """The time it was not complete counts from when the line was lost."""
+    key = sync(LIVE)
+    key.lost(5, 2.0)
+    key.doubt(5, 8.0)
+    assert key.since == 2.0
+
+
+def test_the_anchor_outlives_a_lost_line() -> None:
+    """The snapshot no message has joined yet still has to be joined."""
+    key = sync(LIVE)
+    key.anchor = 5
+    key.lost(5, 2.0)
+    assert (key.anchor, key.delivered) == (5, 5)
+
+
+def test_a_dropped_key_holds_nothing() -> None:
+    """What is held is thrown away with what the consumer did not take, and a doubt holds nothing either."""
+    key = syncing(5, (8, 9))
+    key.dropped(5, 3.0)
+    key.doubt(9, 4.0)
+    assert (key.held, key.segments, key.delivered) == (0, [], 5)
+    key.relieved()
+    key.hold(held(12))
+    assert key.held == 1
+
+
+# ---------------------------------------------------------------- a snapshot meets one run
+
+
+@pytest.mark.parametrize(
+    ("position", "said"),
+    [
+        (4, "old"),  # older than what was delivered
+        (5, "old"),  # where the key stands: 6 and 7 are missing still
+        (6, "old"),  # one short of joining 8
+        (7, "joins [8 9 10] live"),
+        (8, "joins [9 10] live"),
+        (9, "joins [10] live"),
+        (10, "joins [] live"),  # equal to the last one held
+        (11, "joins [] live"),  # newer than all that is held
+        (7.0, "joins [8 9 10] live"),
+    ],
+)
+def test_every_boundary_of_one_run(position: float, said: str) -> None:
+    """After 5 a hole, 8..10 held: a snapshot joins from 7 on; what it covers is dropped, the rest is replayed."""
+    assert snapshot(syncing(5, (8, 9, 10)), position) == said
+
+
+@pytest.mark.parametrize(("position", "anchor", "delivered"), [(7, None, 10), (9, None, 10), (10, 10, 10), (11, 11, 11)])
+def test_the_anchor_stands_where_no_message_has_joined(position: int, anchor: Optional[int], delivered: int) -> None:
+    """With something replayed the key stands at the last of it; else at the snapshot, which the next message must join."""
+    key = syncing(5, (8, 9, 10))
+    key.behind = 2
+    snapshot(key, position)
+    assert (key.anchor, key.delivered, key.behind) == (anchor, delivered, 0)
+
+
+def test_a_message_that_spans_the_position_is_replayed() -> None:
+    """It is partly covered, which is legal at the splice: the rest of it is needed."""
+    key = syncing(5)
+    key.hold(held(8, 10))
+    assert snapshot(key, 9) == "joins [8] live"
+    assert key.delivered == 10
+
+
+def test_with_nothing_held_any_snapshot_will_do() -> None:
+    """A key that has just been seen takes the snapshot as it comes."""
+    key = sync(SYNCING)
+    key.asked()
+    assert snapshot(key, 3) == "joins [] live"
+    assert (key.anchor, key.delivered) == (3, 3)
+
+
+def test_nothing_held_and_older_than_delivered_is_old() -> None:
+    """Going back is never right; standing still is."""
+    assert snapshot(syncing(5), 4) == "old"
+    assert snapshot(syncing(5), 5) == "joins [] live"
+
+
+def test_an_old_snapshot_changes_nothing() -> None:
+    """What is held is as it was, for the next one."""
+    key = syncing(5, (8,), (11,))
+    before = [list(segment) for segment in key.segments]
+    assert (snapshot(key, 6), key.segments, key.state, key.delivered) == ("old", before, SYNCING, 5)
+
+
+# ---------------------------------------------------------------- several holes
+
+
+@pytest.mark.parametrize(
+    ("position", "said", "left"),
+    [
+        (6, "old", 4),
+        (7, "joins [8 9] syncing", 2),
+        (8, "joins [9] syncing", 2),
+        (9, "joins [] syncing", 2),  # exactly the end of the first run: it is progress all the same
+        (10, "joins [] syncing", 2),  # inside the second hole
+        (11, "joins [12 13] live", 0),
+        (12, "joins [13] live", 0),
+        (13, "joins [] live", 0),
+        (14, "joins [] live", 0),
+    ],
+)
+def test_every_boundary_of_two_runs(position: int, said: str, left: int) -> None:
+    """5, hole, 8 9, hole, 12 13: the snapshot is applied and replayed up to the next hole it does not reach over."""
+    key = syncing(5, (8, 9), (12, 13))
+    assert (snapshot(key, position), key.held) == (said, left)
+
+
+def test_the_next_snapshot_goes_on_from_there() -> None:
+    """Second hole while a snapshot is in flight: apply, replay to the hole, ask again, join the rest."""
+    key = syncing(5, (8, 9), (12, 13))
+    snapshot(key, 7)
+    key.asked()
+    assert (snapshot(key, 8), snapshot(key, 10)) == ("old", "old")
+    assert snapshot(key, 11) == "joins [12 13] live"
+
+
+def test_the_same_snapshot_in_a_hole_again_is_old() -> None:
+    """A cache that never moves on is met with the back-off, not with a loop."""
+    key = syncing(5, (8, 9), (12, 13))
+    assert snapshot(key, 10) == "joins [] syncing"
+    key.asked()
+    assert snapshot(key, 10) == "old"
+
+
+def test_a_hole_inside_a_run_is_a_hole() -> None:
+    """Where the counter is not the key's own, a venue's key numbers may skip: what is beyond has to be joined too."""
+    key = syncing(5, (8, 9, 12))
+    assert (snapshot(key, 9), key.held) == ("joins [] syncing", 1)
+
+
+@pytest.mark.parametrize("position", [5, 8, 20])
+def test_a_doubt_after_the_request_with_nothing_since_asks_again(position: int) -> None:
+    """The snapshot may be older than what was missed after it: it is applied, and another one is needed."""
+    key = syncing(5)
+    key.doubt(5, 3.0)
+    assert snapshot(key, position) == "joins [] syncing"
+    key.asked()
+    assert snapshot(key, position) == "joins [] live"
+
+
+def test_a_doubt_before_the_request_is_covered_by_it() -> None:
+    """What was missed before the request is in the snapshot."""
+    key = syncing(5, (8,), asked=False)
+    key.doubt(8, 3.0)
+    key.asked()
+    assert snapshot(key, 8) == "joins [] live"
+
+
+def test_a_doubt_after_the_request_is_answered_by_what_came_since() -> None:
+    """A snapshot that is at least as new as a message beyond the doubt covers the doubt."""
+    key = syncing(5)
+    key.doubt(5, 3.0)
+    key.hold(held(8))
+    assert snapshot(key, 8) == "joins [] live"
+
+
+# ---------------------------------------------------------------- proof after a reconnect
+
+
+@pytest.mark.parametrize(("position", "said"), [(4, "old"), (5, "same"), (6, "joins [] live")])
+def test_a_silent_key_is_verified(position: int, said: str) -> None:
+    """Exactly where it stood: nothing was missed. Newer: it replaces. Older: ask again."""
+    key = sync(LIVE)
+    key.lost(5, 2.0)
+    key.asked()
+    assert snapshot(key, position) == said
+
+
+@pytest.mark.parametrize(("rule", "position"), [(EACH, 5), (EACH, 6), (None, None)])
+def test_a_hole_while_it_is_verified_is_not_covered(rule: Optional[Rule], position: Optional[int]) -> None:
+    """The request was sent before the hole: with nothing to compare with, its answer proves nothing about it."""
+    key = sync(LIVE)
+    key.lost(5, 2.0)
+    key.asked()
+    key.doubt(5, 3.0)
+    assert snapshot(key, position, rule) == "joins [] syncing"
+
+
+# ---------------------------------------------------------------- snapshots without a position
+
+
+def test_whole_is_followed_by_what_came_since_the_request() -> None:
+    """What was held before the request is in the snapshot; what came after it follows."""
+    key = syncing(None, (1, 2), (5,))
+    key.hold(held(6))
+    key.hold(held(7))
+    assert snapshot(key, None, None) == "joins [6 7] live"
+
+
+def test_whole_covers_no_hole_that_came_after_the_request() -> None:
+    """Up to that hole it is replayed; then the key syncs again."""
+    key = syncing(None, (1, 2))
+    key.hold(held(3))
+    key.doubt(None, 3.0)
+    key.hold(held(6))
+    assert (snapshot(key, None, None), key.held) == ("joins [3] syncing", 1)
+    key.asked()
+    key.hold(held(7))
+    assert snapshot(key, None, None) == "joins [7] live"
+
+
+def test_whole_with_a_doubt_after_the_request_and_nothing_held() -> None:
+    """The doubt stays, though not one message marks the place."""
+    key = syncing(None)
+    key.doubt(None, 3.0)
+    assert snapshot(key, None, None) == "joins [] syncing"
+
+
+# ---------------------------------------------------------------- numbers that only grow
+
+
+@pytest.mark.parametrize(
+    ("position", "said"), [(4, "old"), (7, "joins [8 9] live"), (8, "joins [9] live"), (30, "joins [] live")]
+)
+def test_growing_numbers_join_wherever_they_are_above(position: int, said: str) -> None:
+    """Nothing shows whether something is missing in between; only the order counts."""
+    assert snapshot(syncing(5, (8, 9)), position, GROWING) == said
+
+
+def test_growing_numbers_cannot_show_that_a_later_doubt_is_covered() -> None:
+    """A message beyond the doubt is above any older snapshot: it must not be taken for the one that follows it."""
+    key = syncing(5, (8,))
+    key.hold(held(9))
+    key.doubt(9, 3.0)
+    key.hold(held(20))
+    assert (snapshot(key, 8, GROWING), key.held) == ("joins [9] syncing", 1)
+    key.asked()
+    assert snapshot(key, 19, GROWING) == "joins [20] live"
+
+
+# ---------------------------------------------------------------- too much is held
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize(("rule", "position"), [(EACH, 7), (GROWING, 7), (None, None)])
+def test_shed_is_a_doubt_later_than_any_request(asked: bool, rule: Optional[Rule], position: Optional[int]) -> None:
+    """What was thrown away is not covered by an answer already under way; by the next one it is."""
+    key = syncing(5, (8, 9), asked=asked)
+    key.shed()
+    assert (key.held, snapshot(key, position, rule)) == (0, "joins [] syncing")
+    key.asked()
+    assert snapshot(key, position, rule) == "joins [] live"
+
+
+def test_after_shed_it_is_held_again() -> None:
+    """What comes next is beyond a hole."""
+    key = syncing(5, (8, 9))
+    key.shed()
+    key.hold(held(10))
+    assert (snapshot(key, 7), snapshot(key, 9)) == ("old", "joins [10] live")
+
+
+# ---------------------------------------------------------------- any history
+
+
+@given(
+    st.lists(st.sampled_from(["next", "skip", "ask", "shed"]), max_size=30),
+    st.integers(min_value=0, max_value=40),
+)
+def test_nothing_is_replayed_that_does_not_follow(steps: list[str], position: int) -> None:
+    """Whatever is held and missed: what is replayed goes on from the snapshot without a hole, and LIVE means up to the end."""
+    key, number, missed_at = syncing(0), 0, [1]
+    for step in steps:
+        number += 1
+        if step == "next":
+            key.hold(held(number))
+        elif step == "skip":
+            missed_at.append(number)
+            key.doubt(None, 3.0)
+        elif step == "shed":
+            missed_at = [number]
+            key.shed()
+        else:
+            number -= 1
+            key.asked()
+    if key.fit(position, EACH) is not Fit.JOINS:
+        assert key.state is SYNCING
+        return
+    replayed = [item.first for item in key.replay(position)]
+    assert replayed == list(range(position + 1, position + 1 + len(replayed)))
+    if key.state is LIVE and key.anchor is None:
+        assert replayed[-1] == number
+    assert key.held == 0 or key.state is SYNCING
