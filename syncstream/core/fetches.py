@@ -67,9 +67,14 @@ class Fetches:
         return sync
 
     def overdue(self, now: float) -> Optional[int]:
-        """The epoch of a request whose answer no longer counts on coming."""
-        for epoch, (_, limit_at) in self._asked.items():
-            return epoch if limit_at <= now else None
+        """The epoch of a request whose answer no longer counts on coming. One that was withdrawn only gives its place back."""
+        while self._asked:
+            epoch, (sync, limit_at) = next(iter(self._asked.items()))  # the oldest: all have the same limit
+            if limit_at > now:
+                return None
+            if sync.epoch == epoch:
+                return epoch
+            del self._asked[epoch]  # nobody to tell; if its answer comes after all, it is late
         return None
 
     def deadline(self, *, asking: bool) -> Optional[float]:
