@@ -62,6 +62,7 @@ def at_the_proxy(script: Callable[[Peer], object], limit: Optional[Deadline] = N
         ("venue.test", ",, .", False),
         ("10.1.2.3", "10.0.0.0/8", True),
         ("10.1.2.3", "10.1.2.0/24:443", True),
+        ("10.1.2.3", "10.0.0.1/8", True),
         ("10.1.2.3", "10.1.2.3", True),
         ("10.1.2.3", "10.1.2", False),
         ("11.1.2.3", "10.0.0.0/8", False),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from syncstream import tcp, tls
 from syncstream.errors import DialError, Severity
@@ -246,10 +247,17 @@ def test_options_that_cannot_work_are_fatal(sslopt: dict[str, Any], words: str) 
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_a_locked_key_without_password_does_not_ask(tmp_path: Path, trusting: dict[str, Any]) -> None:
-    """OpenSSL would read it from the terminal, and the dialer would hang there."""
-    from cryptography.hazmat.primitives import serialization
+def test_a_locked_key_without_password_does_not_ask(
+    tmp_path: Path, trusting: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given no password at all, OpenSSL reads one from the terminal, and the dialer would hang there."""
+    real, passwords = ssl.SSLContext.load_cert_chain, []
 
+    def load(context: ssl.SSLContext, certfile: Any, keyfile: Any = None, password: Any = None) -> None:
+        passwords.append(password)
+        real(context, certfile, keyfile, password)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load)
     pem = Path(certificates.client_file(tmp_path)).read_bytes()
     key = serialization.load_pem_private_key(pem, None)
     locked = key.private_bytes(
@@ -263,3 +271,4 @@ def test_a_locked_key_without_password_does_not_ask(tmp_path: Path, trusting: di
     with pytest.raises(DialError, match="keyfile"):
         tls.context_of(sslopt, deadline())
     assert tls.context_of({**sslopt, "password": "s3cr3t"}, deadline()).check_hostname
+    assert passwords == ["", "s3cr3t"]

@@ -852,6 +852,7 @@ class Fake(ssl.SSLSocket):
 
     def __init__(self, *answers: object) -> None:
         self.answers = list(answers)
+        self.offered: list[int] = []
 
     def _next(self) -> Any:
         answer = self.answers.pop(0)
@@ -863,6 +864,7 @@ class Fake(ssl.SSLSocket):
         return bytes(self._next())
 
     def send(self, data: Any, flags: int = 0) -> int:
+        self.offered.append(len(data))
         return int(self._next())
 
     def pending(self) -> int:
@@ -882,6 +884,7 @@ def test_tls_may_want_the_other_direction() -> None:
     assert (connection.send(data[16_384:]), connection.wants_read) == (0, True)
     assert (connection.send(data[16_384:]), connection.wants_read) == (3_616, False)
     assert (connection.send(data), connection.wants_read) == (0, False)
+    assert max(fake.offered) == 16_384  # of more, the TLS library would not say how much is gone when it blocks
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
