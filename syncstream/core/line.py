@@ -78,7 +78,9 @@ class Line:
         self.phase = Phase.LIVE
         self.limit_at = None
         self.frames = Frames(max_message_size=self.rules.max_message_size)
+        paused = self.clocks.paused
         self.clocks = Clocks(self.rules.liveness, self.rules.heartbeat, self.silence, now)
+        self.clocks.paused = paused  # that we do not read outlives the connection
         self.data_from = None
         self.data_at = now
 

@@ -1,0 +1,280 @@
+"""One place where connections follow each other: the table of moves, epochs, attempts, and what begins anew with each one."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Callable, Optional
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncstream.core import frames
+from syncstream.core import line as module
+from syncstream.core.backoff import Backoff
+from syncstream.core.line import Line, Phase, close_payload
+from syncstream.core.liveness import Due, Liveness
+from syncstream.core.rules import Rules
+
+IDLE, WAITING, DIALING, LIVE, CLOSING, CLOSED = Phase
+NOW = 100.0
+
+MOVES: dict[str, Callable[[Line], Any]] = {
+    "dial()": lambda line: line.dial(NOW),
+    "opened()": lambda line: line.opened(NOW),
+    "wait()": lambda line: line.wait(NOW + 7.0),
+    "close()": lambda line: line.close(NOW),
+    "gone()": lambda line: line.gone(),
+}
+
+# As in the docstring; None: an illegal move.
+TABLE: dict[Phase, dict[str, Optional[Phase]]] = {
+    IDLE: {"dial()": DIALING, "opened()": None, "wait()": None, "close()": CLOSED, "gone()": None},
+    WAITING: {"dial()": DIALING, "opened()": None, "wait()": None, "close()": CLOSED, "gone()": None},
+    DIALING: {"dial()": None, "opened()": LIVE, "wait()": WAITING, "close()": CLOSED, "gone()": None},
+    LIVE: {"dial()": None, "opened()": None, "wait()": WAITING, "close()": CLOSING, "gone()": None},
+    CLOSING: {"dial()": None, "opened()": None, "wait()": None, "close()": CLOSING, "gone()": CLOSED},
+    CLOSED: {"dial()": None, "opened()": None, "wait()": None, "close()": CLOSED, "gone()": CLOSED},
+}
+
+WAY: dict[Phase, list[str]] = {
+    IDLE: [],
+    WAITING: ["dial()", "wait()"],
+    DIALING: ["dial()"],
+    LIVE: ["dial()", "opened()"],
+    CLOSING: ["dial()", "opened()", "close()"],
+    CLOSED: ["close()"],
+}
+
+WORDS = {"dial()": "dial", "opened()": "open", "wait()": "wait", "gone()": "be gone"}
+
+
+def rules(**kwargs: Any) -> Rules:
+    return Rules(decode=lambda payload, text: payload, dial_limit=15.0, close_limit=1.0, **kwargs)
+
+
+def line(phase: Phase = IDLE, **kwargs: Any) -> Line:
+    made = Line(0, rules(**kwargs))
+    for move in WAY[phase]:
+        MOVES[move](made)
+    assert made.phase is phase
+    return made
+
+
+# ---------------------------------------------------------------- the table
+
+
+def test_the_table_is_the_one_of_the_docstring() -> None:
+    """What is documented is what is tested."""
+    assert module.__doc__ is not None
+    head, *rows = module.__doc__.partition("Table of moves\n")[2].rstrip().splitlines()
+    moves = head.split()[1:]
+    documented = {
+        Phase[phase]: {move: None if to == "-" else Phase[to] for move, to in zip(moves, cells)}
+        for phase, *cells in map(str.split, rows)
+    }
+    assert documented == TABLE
+    assert list(TABLE) == list(Phase)
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("move", MOVES)
+def test_every_move_in_every_phase(phase: Phase, move: str) -> None:
+    """It leads where the table says; an illegal one raises, says why, and changes nothing."""
+    it, expected = line(phase), TABLE[phase][move]
+    if expected is not None:
+        MOVES[move](it)
+        assert it.phase is expected
+        return
+    before = {name: copy.copy(value) for name, value in vars(it).items() if name not in ("frames", "clocks")}
+    objects = it.frames, it.clocks
+    with pytest.raises(RuntimeError) as caught:
+        MOVES[move](it)
+    assert str(caught.value) == f"a line that is {phase.value} cannot {WORDS[move]}"
+    assert {name: value for name, value in vars(it).items() if name not in ("frames", "clocks")} == before
+    assert (it.frames, it.clocks) == objects
+
+
+@given(moves=st.lists(st.sampled_from(list(MOVES)), max_size=30))
+def test_any_sequence_of_moves(moves: list[str]) -> None:
+    """Epochs only grow, a new one with each dial and each end of one; there is a moment to wait for wherever one waits."""
+    it = Line(0, rules())
+    phase, epoch = IDLE, 0
+    for move in moves:
+        expected = TABLE[phase][move]
+        if expected is None:
+            with pytest.raises(RuntimeError):
+                MOVES[move](it)
+            continue
+        MOVES[move](it)
+        phase = expected
+        assert it.phase is phase
+        assert it.is_live() is (phase is LIVE)
+        assert it.epoch == epoch + (move in ("dial()", "wait()"))
+        epoch = it.epoch
+        assert (it.deadline() is None) is (phase in (IDLE, CLOSED))
+
+
+# ---------------------------------------------------------------- moments
+
+
+def test_a_dial_has_a_limit() -> None:
+    """`dial_limit` after it began; it names its epoch."""
+    it = line()
+    assert it.deadline() is None
+    assert it.dial(NOW) == 1 == it.epoch
+    assert it.deadline() == NOW + 15.0
+
+
+def test_a_wait_ends_when_it_was_told_to() -> None:
+    """Whatever the old connection still sends is of an older epoch."""
+    it = line(LIVE)
+    it.wait(NOW + 7.0)
+    assert it.deadline() == NOW + 7.0
+    assert it.epoch == 2
+    assert it.dial(NOW + 7.0) == 3
+
+
+def test_a_live_line_has_the_deadline_of_its_clocks() -> None:
+    """And no other: the dial's is over."""
+    it = line(LIVE, heartbeat=4.0)
+    assert it.limit_at is None
+    assert it.deadline() == it.clocks.deadline() == NOW + 6.0
+
+
+@pytest.mark.parametrize(("phase", "was_live"), [(IDLE, False), (WAITING, False), (DIALING, False), (LIVE, True)])
+def test_closing_waits_only_for_an_open_connection(phase: Phase, was_live: bool) -> None:
+    """True if a goodbye should go out; then the venue has `close_limit` to answer it."""
+    it = line(phase)
+    assert it.close(NOW) is was_live
+    assert it.deadline() == (NOW + 1.0 if was_live else None)
+    assert it.close(NOW + 0.5) is False
+    assert it.deadline() == (NOW + 1.0 if was_live else None)  # a second call gives no more time
+    it.gone()
+    assert it.deadline() is None
+
+
+# ---------------------------------------------------------------- what begins anew
+
+
+def test_what_belongs_to_a_connection_begins_anew_with_it() -> None:
+    """Half a frame, half a message and the clocks of the old one are gone."""
+    it = line(LIVE, max_message_size=100)
+    it.frames.receive(b"\x01\x05hel")
+    assert it.clocks.due(NOW + 15.0) is Due.PING
+    it.wait(NOW)
+    it.dial(NOW)
+    it.opened(NOW + 1.0)
+    assert it.frames.receive(b"\x81\x01x") == [(frames.TEXT, b"x")]
+    assert (it.clocks.pinged_at, it.clocks.transport_at, it.clocks.feed_at) == (None, NOW + 1.0, NOW + 1.0)
+    assert (it.data_from, it.data_at) == (None, NOW + 1.0)
+    it.frames.receive(b"\x81\x7e\x00\x65")
+    assert it.frames.error is not None  # 101 bytes: the bound is the feed's
+
+
+def test_the_rung_of_the_ladder_outlives_the_connection() -> None:
+    """A mute venue is given more time on the next line."""
+    it = line(LIVE, liveness=Liveness(silence=20.0, ping_after=1000.0))
+    assert it.clocks.due(NOW + 20.0) is Due.STALE
+    it.silence = it.clocks.climb()
+    it.wait(NOW + 20.0)
+    it.dial(NOW + 20.0)
+    it.opened(NOW + 20.0)
+    assert it.clocks.due(NOW + 59.9) is None
+    assert it.clocks.due(NOW + 60.0) is Due.STALE
+
+
+@pytest.mark.parametrize("phase", [IDLE, WAITING, DIALING])
+def test_a_line_that_opens_while_we_do_not_read_is_paused_too(phase: Phase) -> None:
+    """Its clocks run from the moment we read again, as those of every other line."""
+    it = line(phase)
+    it.clocks.pause()
+    if phase is not DIALING:
+        it.dial(NOW)
+    it.opened(NOW)
+    assert it.deadline() is None
+    assert it.clocks.due(NOW + 999.0) is None
+    it.clocks.resume(NOW + 999.0)
+    assert it.deadline() == NOW + 999.0 + 15.0
+
+
+def test_what_was_to_be_sent_belongs_to_one_dial() -> None:
+    """The next dial subscribes to everything by itself."""
+    it = line(DIALING)
+    it.pending.append("payload")
+    it.wait(NOW)
+    it.dial(NOW)
+    assert it.pending == []
+
+
+# ---------------------------------------------------------------- attempts
+
+
+def test_failures_in_a_row_are_counted() -> None:
+    """Each tells how many there were before it: that is what the back-off wants to know."""
+    it = line()
+    assert [it.failed() for _ in range(4)] == [0, 1, 2, 3]
+    assert it.attempt == 4
+
+
+@pytest.mark.parametrize(
+    ("data", "before"),
+    [
+        ([], 5),  # open for as long as you like, and not a message
+        ([0.0], 5),
+        ([0.0, 9.999], 5),
+        ([0.0, 10.0], 0),  # exactly `stable_after`
+        ([3.0, 12.9], 5),  # counted from the first data, not from the opening
+        ([3.0, 5.0, 13.0], 0),
+    ],
+)
+def test_only_data_for_long_enough_proves_a_connection(data: list[float], before: int) -> None:
+    """A venue that accepts and drops, or accepts and is silent, is met with ever longer waits."""
+    it = line(LIVE, backoff=Backoff(stable_after=10.0))
+    it.attempt = 5
+    for after in data:
+        it.carried(NOW + after)
+    assert it.failed() == before
+    assert it.attempt == before + 1
+    assert it.failed() == before + 1  # what it had proved is used up
+
+
+def test_one_connection_does_not_prove_the_next() -> None:
+    """The data of an older one does not count for the one that has just opened."""
+    it = line(LIVE, backoff=Backoff(stable_after=10.0))
+    it.attempt = 5
+    it.carried(NOW)
+    it.carried(NOW + 10.0)
+    it.wait(NOW + 10.0)
+    it.dial(NOW + 10.0)
+    it.opened(NOW + 10.0)
+    it.carried(NOW + 19.0)
+    assert it.failed() == 5
+
+
+# ---------------------------------------------------------------- the goodbye
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "expected"),
+    [
+        (1000, "", b"\x03\xe8"),
+        (1002, "bad opcode", b"\x03\xeabad opcode"),
+        (4999, "x" * 200, b"\x13\x87" + b"x" * 123),
+        (1000, "x" * 122 + "é", b"\x03\xe8" + b"x" * 122),  # no half a letter
+        (1000, "x" * 121 + "é", b"\x03\xe8" + b"x" * 121 + "é".encode()),
+    ],
+)
+def test_a_close_payload(code: int, reason: str, expected: bytes) -> None:
+    """Two bytes of code, then the reason in whole letters, as many as a control frame has room for."""
+    assert close_payload(code, reason) == expected
+
+
+@given(code=st.integers(1000, 4999), reason=st.text())
+def test_any_close_payload_can_be_read(code: int, reason: str) -> None:
+    """The other side gets the code and the beginning of the reason."""
+    payload = close_payload(code, reason)
+    assert len(payload) <= 125
+    assert int.from_bytes(payload[:2], "big") == code
+    assert reason.startswith(payload[2:].decode())
+    assert len(payload) > 121 or payload[2:].decode() == reason
