@@ -9,46 +9,67 @@ from urllib.parse import urlsplit
 from .errors import FeedError
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
+# Scheme, a login that is left out, then what may be shown: host, port and path.
+_LOGIN = r"(?:[^/?#]*@)?"
+_HOST = r"(?:\[[^\[\]/?#@]*\]|[^:/?#@\[\]]*)(?::[0-9]*)?"
+_PLAIN = re.compile(rf"([A-Za-z][A-Za-z0-9+.\-]*://){_LOGIN}({_HOST}(?:/[^?#]*)?)(?=[?#]|\Z)")
 
 
 def check_url(field: str, url: object, schemes: Sequence[str]) -> None:
     """Raise `FeedError` unless `url` is an absolute URL of one of `schemes`, with a host and a sane port."""
     if not isinstance(url, str):
-        raise FeedError(field, url, f"expected a URL ({', '.join(schemes)})")
+        raise FeedError(field, harmless(url), f"expected a URL ({', '.join(schemes)})")
     shown = redact(url)
+    if _FORBIDDEN.search(url):
+        raise FeedError(field, shown, "a URL holds no blanks and no control characters")
     try:
         parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise FeedError(field, shown, f"not a URL: {error}") from None
+    except ValueError:  # its text may repeat a password
+        raise FeedError(field, shown, "not a URL: its host cannot be read") from None
     if parts.scheme not in schemes:
         raise FeedError(field, shown, f"expected a URL that begins with {' or '.join(s + '://' for s in schemes)}")
     if not parts.hostname:
         raise FeedError(field, shown, "the URL names no host")
-    if port == 0:
-        raise FeedError(field, shown, "port 0 cannot be dialled")
-    if _FORBIDDEN.search(url):
-        raise FeedError(field, shown, "a URL holds no blanks and no control characters")
+    if "[" in parts.netloc and ":" not in parts.hostname:  # newer Pythons find that themselves
+        raise FeedError(field, shown, "not a URL: its host cannot be read")
+    try:
+        sane = parts.port != 0
+    except ValueError:
+        sane = False
+    if not sane:
+        raise FeedError(field, shown, "the port is not a number from 1 to 65535")
     if parts.fragment:
         raise FeedError(field, shown, "a URL to dial has no fragment (#...)")
 
 
 def check_header(name: object, value: object) -> None:
     """Raise `FeedError` unless name and value can stand in an HTTP header; a line break would smuggle in another header."""
-    if not isinstance(name, str) or not _TOKEN.match(name):
-        raise FeedError("headers", name, "not a header name")
+    if not isinstance(name, str):
+        raise FeedError("headers", harmless(name), "not a header name")
+    if not _TOKEN.match(name):
+        raise FeedError("headers", name.partition(":")[0], "not a header name")  # behind a colon stands what may be secret
     if not isinstance(value, str) or any(c in value for c in "\r\n\0"):
         raise FeedError("headers", name, "the value of this header is not a text on one line")
 
 
 def redact(url: object) -> str:
-    """The URL without what may be secret: no user name, password, query or fragment."""
+    """The URL without what may be secret: no user name, password, query or fragment.
+
+    Nothing is shown of one whose login cannot be told from the rest, because a password has a `/`, `?` or `#` in it.
+    """
     text = str(url)
-    head, question, _ = text.partition("?")
-    head = head.partition("#")[0]
-    scheme, separator, rest = head.partition("://")
-    if not separator:
-        return head
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}" + ("?..." if question else "")
+    plain = _PLAIN.match(text)
+    if plain is not None:
+        shown, end = plain[1] + plain[2], plain.end()
+    elif "@" in text:
+        return "..."
+    else:
+        shown = re.split("[?#]", text, maxsplit=1)[0]
+        end = len(shown)
+    return shown + ("?..." if text.startswith("?", end) else "")
+
+
+def harmless(value: object) -> object:
+    """What an error may show of a value that should have been a text: of what could hold a secret only the type."""
+    return value if value is None or isinstance(value, (int, float)) else type(value)
