@@ -34,6 +34,13 @@ class Outcome(enum.Enum):
 _OUTCOMES = {Verdict.NEXT: Outcome.NEXT, Verdict.DUPLICATE: Outcome.DUPLICATE, Verdict.HOLE: Outcome.HOLE}
 
 
+def countable(*numbers: Any) -> None:
+    """Raise `TypeError` unless one can count with them."""
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            raise TypeError(f"{number!r} is not a number to count with")
+
+
 class Held(NamedTuple):
     """A message that waits for a snapshot, with its numbers in the key's numbering (`None` where there are none)."""
 
@@ -75,7 +82,7 @@ class Counter:
         self.name = name
         self.rule = rule
         self.position: Any = None
-        self.keys: set[Hashable] = set()
+        self.keys: dict[Hashable, None] = {}  # a set that keeps its order, so that what is told does
         self.shown: dict[int, Any] = {}
         self.unproven = False  # the line was lost; the next message shows whether its keys are complete
         self.run = 0
@@ -130,9 +137,7 @@ class Counter:
         self.early_until = None
 
     def _begin(self, first: Any, last: Any, line: int, lines: int) -> Outcome:
-        for number in (first, last):
-            if isinstance(number, bool) or not isinstance(number, (int, float)):
-                raise TypeError(f"{number!r} is not a number to count with")
+        countable(first, last)
         self._move(last, line, lines)
         start = self.rule.start
         return Outcome.HOLE if start is not None and first > start else Outcome.NEXT

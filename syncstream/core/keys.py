@@ -43,7 +43,7 @@ class Keys:
         self.plain: dict[Hashable, Counter] = {}  # LIVE and joined, with their own counter: the hot path may deliver
         self.latest: dict[Hashable, Any] = {}
         self.muted: set[Hashable] = set()
-        self.dropped_keys: set[Hashable] = set()
+        self.dropped_keys: dict[Hashable, None] = {}
         self.fetches = Fetches(rules.fetch_concurrency, rules.fetch_limit)
         self.messages = self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = 0
         self.open_lines = 0
@@ -183,12 +183,17 @@ class Keys:
             return sync.anchor
         if sync.state is not State.LIVE:
             return sync.delivered
-        if sync.counter is not None:
+        if sync.counter is not None and self.rules.splice_last is None:
             return after
         message = self.latest.get(sync.key)
         if self.rules.splice_last is None or message is None or isinstance(message, Snapshot):
             return sync.delivered
         return self.rules.splice_last(message)
+
+    def unproved(self, sync: Sync, now: float) -> None:
+        """A message comes on a counter this key was never seen on: that proves nothing, unless it can be joined itself."""
+        if sync.state is State.UNPROVEN and not (self._anchors and sync.delivered is not None):
+            self.doubt(sync, "reconnect", sync.delivered, None, now, since=self._lost_at)
 
     def prove(self, sync: Sync, now: float) -> None:
         """The counter of this key has gone on without a hole."""
@@ -252,13 +257,15 @@ class Keys:
         marker = Snapshot(key=sync.key, at_ns=self.wall(now), position=position, state=state)
         self.out.append(marker)
         self.latest[sync.key] = marker
+        was_live = sync.state is State.LIVE
         replayed = sync.replay(position)
         self._replay(sync, replayed)
         if sync.state is State.SYNCING:
             sync.attempts = 0
             self.fetches.want(sync, now)
             return
-        self._live(sync, len(replayed), now, sync.delivered)
+        if not was_live:
+            self._live(sync, len(replayed), now, sync.delivered)
         self._settle(sync, now)
 
     def _replay(self, sync: Sync, items: list[Held]) -> None:
@@ -338,10 +345,7 @@ class Keys:
         self.held += sync.held - before
         self.snapshots += 1
         self.plain.pop(sync.key, None)
-        self.dropped_keys.discard(sync.key)
-        if sync.counter is not None and position is not None and not sync.segments:
-            sync.counter.forget()
-            sync.counter.position = position
+        self.dropped_keys.pop(sync.key, None)
         self.apply(sync, position, state, now)
 
     # ---------------------------------------------------------------- the world
@@ -396,7 +400,7 @@ class Keys:
             self.doubt(sync, "drop", delivered, None, now)
             self.fetches.withdraw(sync)
             sync.dropped(delivered, now)
-            self.dropped_keys.add(key)
+            self.dropped_keys[key] = None
 
     def relieved(self, now: float) -> None:
         """The consumer has caught up: heal what it missed, each key at most once per `resync_interval`."""
@@ -413,7 +417,7 @@ class Keys:
         sync = self.syncs.pop(key, None)
         self.plain.pop(key, None)
         self.latest.pop(key, None)
-        self.dropped_keys.discard(key)
+        self.dropped_keys.pop(key, None)
         if sync is not None:
             self.held -= sync.held
             self.fetches.withdraw(sync)

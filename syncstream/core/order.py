@@ -15,13 +15,18 @@ from typing import Any, Hashable, Optional
 
 from ..errors import DataFailed
 from ..events import Quarantined
-from .counter import Counter, Held, Numbered, Outcome
+from .counter import Counter, Held, Numbered, Outcome, countable
 from .keys import Keys
 from .paths import MISSING
 from .rules import Kind, Rules, Scope
+from .sync import State
 
 _RAW_KEPT = 256
 _UNUSABLE_LEAST = 10
+
+
+class Whole(Held):
+    """An in-band snapshot on its way through a counter of many keys."""
 
 
 class Order:
@@ -100,7 +105,7 @@ class Order:
             if rules.rule is None:
                 self._unnumbered(key, kind, message, now)
             elif kind is Kind.SNAPSHOT and rules.scope is Scope.KEY:
-                self._numbered_snapshot(key, message, now)
+                self._own_snapshot(key, message, now)
             else:
                 self._numbered(key, kind, message, data, line, now)
         except Exception as error:
@@ -133,24 +138,30 @@ class Order:
         else:
             self.keys.place(sync, Held(message, None, None), now)
 
-    def _numbered_snapshot(self, key: Hashable, message: Any, now: float) -> None:
+    def _own_snapshot(self, key: Hashable, message: Any, now: float) -> None:
+        """An in-band snapshot of a key with its own counter: its number says where that stands, it need not go on."""
         try:
-            position = self._numbers(message)[1]
+            first, last = self._numbers(message)
+            position = self._held(message, first, last).last
         except MISSING:
-            position = None
+            last = position = None
+        if last is not None:
+            countable(last, position)
         sync = self.keys.find(key, now)
-        if sync is not None:
-            sync.counter = sync.counter or self._counter(key, message, 0)
-            self.keys.in_band(sync, position, message, now)
+        if sync is None:
+            return
+        counter = sync.counter = sync.counter or self._counter(key, message, 0)
+        self.keys.in_band(sync, None if last is None else position, message, now)
+        if sync.state is State.LIVE and sync.anchor is not None:  # nothing that was held followed it
+            counter.forget()
+            counter.position = last
 
     def _numbered(self, key: Hashable, kind: Kind, message: Any, data: bool, line: int, now: float) -> None:
         first, last = self._numbers(message)
-        held = self._held(message, first, last) if data and kind is Kind.DATA else None
+        held = None
+        if data:
+            held = Whole(message, None, None) if kind is Kind.SNAPSHOT else self._held(message, first, last)
         self._judge(self._counter(key, message, line), Numbered(first, last, key, held, line), now)
-        if kind is Kind.SNAPSHOT and data:
-            sync = self.keys.find(key, now)
-            if sync is not None:
-                self.keys.in_band(sync, None, message, now)
 
     def _numbers(self, message: Any) -> tuple[Any, Any]:
         first_of, last_of = self.rules.first, self.rules.last
@@ -199,7 +210,7 @@ class Order:
             if len(self.counters) < self.rules.max_keys:
                 self.counters[name] = counter
             else:
-                self.keys.fail_keys("counter=")
+                self.keys.fail_keys("counter" if scope is Scope.SHARED else f"key={self.rules.key_text}")
         return counter
 
     def _judge(self, counter: Counter, item: Numbered, now: float) -> None:
@@ -237,6 +248,11 @@ class Order:
     def _settle(self, counter: Counter, outcome: Outcome, after: Any, item: Numbered, now: float) -> None:
         """The counter has judged: tell the keys, and place the message."""
         keys = self.keys
+        whole = isinstance(item.held, Whole)
+        if outcome is Outcome.DUPLICATE and whole and item.last < counter.position and self.lines == 1:
+            counter.forget()  # nobody repeats an old state: the venue counts anew
+            counter.position = item.last
+            outcome = Outcome.RESTART
         if outcome is Outcome.DUPLICATE:
             self.duplicates += 1
             keys.plain.pop(item.key, None)  # the counter wants to see what follows
@@ -248,25 +264,34 @@ class Order:
             return
         if self.rules.scope is Scope.KEY:
             sync.counter = counter
-            covered = outcome is Outcome.HOLE and sync.anchor is not None  # the snapshot it stands on says what is missing
+            # The snapshot it stands on says what is missing, if messages can be joined to it.
+            covered = outcome is Outcome.HOLE and sync.anchor is not None and self.rules.splice is not None
             if outcome is not Outcome.NEXT and not covered:
                 keys.doubt(sync, outcome.value, after, item.first, now)
         else:
-            counter.keys.add(item.key)
+            counter.keys[item.key] = None
+        if whole:
+            keys.in_band(sync, None, item.held.message, now)
+            return
+        if self.rules.scope is Scope.SHARED:
+            keys.unproved(sync, now)
         keys.place(sync, item.held, now)
 
     def _tell_all(self, counter: Counter, outcome: Outcome, after: Any, item: Numbered, now: float) -> None:
         """A counter over many keys: what it shows holds for each of them."""
-        proves = self.rules.scope is Scope.SHARED and self.rules.proves
-        for key in counter.keys if outcome is not Outcome.NEXT or (proves and counter.unproven) else ():
-            sync = self.keys.syncs.get(key)
+        keys, shared = self.keys, self.rules.scope is Scope.SHARED
+        proves = shared and self.rules.proves and counter.unproven
+        counter.unproven = False
+        if outcome is Outcome.NEXT and not proves:
+            return
+        for key in counter.keys if shared else keys.syncs:  # a connection's counter is new, but counts for all that was before
+            sync = keys.syncs.get(key)
             if sync is None:
                 continue
             if outcome is Outcome.NEXT:
-                self.keys.prove(sync, now)
+                keys.prove(sync, now)
             else:
-                self.keys.doubt(sync, outcome.value, after, item.first, now)
-        counter.unproven = False
+                keys.doubt(sync, outcome.value, after, item.first, now)
 
     # ---------------------------------------------------------------- the world
 

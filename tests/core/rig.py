@@ -6,6 +6,7 @@ from typing import Any, Hashable, Optional
 
 import msgspec
 
+from syncstream import Feed, Rest
 from syncstream.core.backoff import Backoff
 from syncstream.core.engine import Dial, Engine, Payload
 from syncstream.core.frames import TEXT
@@ -13,7 +14,7 @@ from syncstream.core.keys import Fetch
 from syncstream.core.liveness import Liveness
 from syncstream.core.rules import Kind, Rules, Scope
 from syncstream.core.sequence import Contiguous, Increasing
-from syncstream.errors import DialError, FetchError
+from syncstream.errors import DialError, FetchError, StreamFailed
 from syncstream.events import Connected, Disconnected, Event, Gap, Resynced, Snapshot
 
 KINDS = {"snap": Kind.SNAPSHOT, "beat": Kind.HEARTBEAT, "ignore": Kind.IGNORE}
@@ -82,6 +83,19 @@ GROWING = msgspec.structs.replace(HEALED, rule=Increasing("n"), splice=Increasin
 """Numbers that only grow, with snapshots."""
 
 
+TYPED = msgspec.structs.replace(HEALED, classify=classify)
+"""Some messages are in-band snapshots."""
+
+FEED = Feed(
+    "wss://venue.example/stream",
+    key="k",
+    sequence=Contiguous("n"),
+    snapshot=Rest("https://venue.example/{key}", position="n", backoff=Backoff(base=1.0, maximum=8.0)),
+    liveness=QUIET,
+).rules()
+"""What `HEALED` says, said as a user does."""
+
+
 def change(rules: Rules, **fields: Any) -> Rules:
     """The same rules but for these fields."""
     return msgspec.structs.replace(rules, **fields)
@@ -103,6 +117,11 @@ def text(message: Any) -> bytes:
 def delta(key: Any, number: Any, **more: Any) -> dict[str, Any]:
     """A message of `key` with number `number`."""
     return {"k": key, "n": number, **more}
+
+
+def snap(key: Any, number: Any = None, **more: Any) -> dict[str, Any]:
+    """An in-band snapshot; without a number if none is given."""
+    return {"k": key, "t": "snap", **({} if number is None else {"n": number}), **more}
 
 
 def run_of(key: Any, first: int, last: int) -> list[dict[str, Any]]:
@@ -262,6 +281,9 @@ class Rig:
         self.gather()
         actions, self.actions = self.actions, []
         return [action for action in actions if not kinds or isinstance(action, kinds)]
+
+    def failure(self) -> Optional[StreamFailed]:
+        return self.engine.failure
 
     def state(self, key: Hashable) -> str:
         return self.keys.syncs[key].state.value

@@ -1,0 +1,239 @@
+"""`core/order.py`: what cannot be used, what is delivered as it comes, topics."""
+
+from __future__ import annotations
+
+from typing import Any, Hashable
+
+import msgspec
+import pytest
+
+from syncstream.core.rules import Rules
+from syncstream.errors import DataFailed
+from syncstream.events import Quarantined
+
+from .rig import (
+    BY_CHANNEL,
+    GROWING,
+    HEALED,
+    NUMBERED,
+    PLAIN,
+    TYPED,
+    Rig,
+    change,
+    delta,
+    snap,
+)
+
+# ---------------------------------------------------------------- what cannot be used
+
+
+def broken_key(message: Any) -> Hashable:
+    raise RuntimeError("no luck")
+
+
+def broken_kind(message: Any) -> Any:
+    return "data"
+
+
+@pytest.mark.parametrize(
+    ("rules", "message", "reason"),
+    [
+        (HEALED, b"{", "DecodeError: Input data was truncated"),
+        (HEALED, {"k": ["A"], "n": 1}, "TypeError: unhashable type: 'list'"),
+        (HEALED, {"k": "A"}, "sequence='n': KeyError: 'n'"),
+        (HEALED, {"k": "A", "n": "1"}, "sequence='n': TypeError: '1' is not a number to count with"),
+        (HEALED, {"k": "A", "n": None}, "sequence='n': TypeError: None is not a number to count with"),
+        (change(HEALED, key=broken_key, key_may_miss=False), {"k": "A", "n": 1}, "RuntimeError: no luck"),
+        (change(HEALED, key_may_miss=False), {"n": 1}, "KeyError: 'k'"),
+        (change(HEALED, classify=broken_kind), {"k": "A", "n": 1}, "TypeError: classify returned 'data', which is not a Kind"),
+        (TYPED, snap("A", "1"), "sequence='n': TypeError: '1' is not a number to count with"),
+        (BY_CHANNEL, {"k": "A", "n": 1, "v": 1}, "sequence='n': KeyError: 'c'"),
+    ],
+)
+def test_what_cannot_be_read_is_quarantined(rules: Rules, message: Any, reason: str) -> None:
+    """It is told and counted, with its beginning and why; the next message is as if it had never come."""
+    rig = Rig(rules)
+    rig.open()
+    rig.send(message)
+    told = rig.items[-1]
+    payload = message if isinstance(message, bytes) else msgspec.json.encode(message)
+    assert isinstance(told, Quarantined)
+    assert (told.reason, told.raw, rig.order.quarantined, rig.failure()) == (reason, payload, 1, None)
+    assert rig.keys.syncs == {}
+
+
+def test_a_quarantined_message_shows_as_a_hole() -> None:
+    """If it would have been numbered."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.send(b"oops", delta("A", "6"), delta("A", 7))
+    assert rig.said() == ["quarantined", "quarantined", "gap A hole 5..7 healing"]
+
+
+def test_a_long_one_is_kept_short() -> None:
+    """Only the beginning of it and of the reason."""
+    rig = Rig()
+    rig.open()
+    rig.send(b"x" * 5000)
+    assert len(rig.items[-1].raw) == 256
+    rig.send({"k": "A", "n": "9" * 5000})
+    assert len(rig.items[-1].reason) == 256
+
+
+def test_messages_without_a_key_are_counted_and_not_delivered() -> None:
+    """A path that is not there, or `None`, means no key."""
+    rig = Rig()
+    rig.open()
+    rig.said()
+    rig.send({"hello": 1}, {"k": None, "n": 1})
+    assert (rig.said(), rig.order.keyless, rig.order.quarantined) == ([], 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("rules", "message", "text_of_it"),
+    [
+        (HEALED, {"symbol": "A", "n": 1}, "key='k': no message has it; the fields seen are: n, symbol (10 messages)"),
+        (HEALED, {"k": "A", "seq": 1}, "sequence='n': no message has it; the fields seen are: k, seq (10 messages)"),
+    ],
+)
+def test_a_feed_that_does_not_fit_is_said(rules: Rules, message: Any, text_of_it: str) -> None:
+    """Ten messages and not one that could be used by the first-data deadline: an error that lists the fields seen."""
+    rig = Rig(change(rules, fields=sorted, first_data_limit=30.0))
+    rig.open()
+    rig.send(*[message] * 10)
+    rig.wait(29.9)
+    assert rig.failure() is None
+    rig.wait(0.1)
+    assert isinstance(rig.failure(), DataFailed)
+    assert str(rig.failure()) == text_of_it
+
+
+def test_nine_are_not_enough_to_say_so() -> None:
+    """It is asked again after the next span, and as soon as a message comes."""
+    rig = Rig(change(HEALED, first_data_limit=30.0))
+    rig.open()
+    rig.send(*[{"x": 1}] * 9)
+    rig.wait(45.0)
+    assert (rig.failure(), rig.engine.deadline()) == (None, 160.0)
+    rig.send({"x": 1})
+    assert rig.failure() is None
+    rig.wait(15.0)
+    assert isinstance(rig.failure(), DataFailed)
+
+
+def test_one_message_that_fits_is_enough() -> None:
+    """From then on nothing is said about the others."""
+    rig = Rig(change(NUMBERED, first_data_limit=30.0))
+    rig.open()
+    rig.send(*[{"x": 1}] * 50, delta("A", 1))
+    assert rig.engine.deadline() == 1_000_100.0
+    rig.wait(60.0)
+    assert rig.failure() is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "field"),
+    [
+        (change(PLAIN, max_keys=3), "key='k'"),
+        (change(HEALED, max_keys=3), "key='k'"),
+        (change(TYPED, max_keys=3), "key='k'"),
+        (change(BY_CHANNEL, max_keys=3), "counter"),
+    ],
+)
+def test_too_many_keys_end_the_stream(rules: Rules, field: str) -> None:
+    """One more than the bound; the error names the field of the feed."""
+    rig = Rig(rules)
+    rig.open()
+    for number in range(3):
+        rig.send(delta(f"key{number}", 1, v=1, c=number))
+    assert rig.failure() is None
+    rig.send(delta("key3", 1, v=1, c=3, t="snap"))
+    assert isinstance(rig.failure(), DataFailed)
+    assert str(rig.failure()) == f"{field}: more than max_keys=3 different values; is it really what belongs together?"
+    assert rig.said()[-1] == "closed"
+
+
+# ---------------------------------------------------------------- kinds, no key, no number
+
+
+def test_heartbeats_and_what_is_ignored_are_not_delivered() -> None:
+    """Nor do they count, on a counter of a key."""
+    rig = Rig(change(TYPED, source=False, splice=None))
+    rig.live("A", 5)
+    rig.send(delta("A", 6, t="beat"), delta("A", 9, t="ignore"), {"t": "beat"}, delta("A", 6))
+    assert (rig.said(), rig.order.keyless) == (["A6"], 0)
+
+
+def test_without_a_key_everything_belongs_to_one() -> None:
+    """Its key is `None`."""
+    rig = Rig(change(NUMBERED, key=None))
+    rig.open()
+    rig.said()
+    rig.send({"n": 1}, {"n": 2}, {"n": 4})
+    assert rig.said() == ["None1", "None2", "gap None hole 2..4 told", "None4"]
+
+
+def test_without_a_number_everything_is_delivered() -> None:
+    """There is nothing to check."""
+    rig = Rig(PLAIN)
+    rig.open()
+    rig.said()
+    rig.send(delta("A", 7), delta("A", 3), delta("A", 3))
+    assert rig.said() == ["A7", "A3", "A3"]
+
+
+def test_numbers_that_only_grow() -> None:
+    """Nothing is missing that they could show; what goes back is dropped."""
+    rig = Rig(GROWING)
+    rig.live("A", 5)
+    rig.send(delta("A", 9), delta("A", 8), delta("A", 9), delta("A", 30))
+    assert (rig.said(), rig.keys.plain) == (["A9", "A30"], {})
+
+
+def test_ranges() -> None:
+    """A message may cover several numbers."""
+    rules = change(NUMBERED, first=lambda message: message["n"][0], last=lambda message: message["n"][1])
+    rig = Rig(rules)
+    rig.open()
+    rig.said()
+    rig.send(
+        delta("A", [1, 3]), delta("A", [4, 4]), delta("A", [5, 9]), delta("A", [6, 9]), delta("A", [10, 9]), delta("A", [11, 12])
+    )
+    assert [word.split("[")[0] for word in rig.said()] == ["A", "A", "A", "gap A hole 9..11 told", "A"]
+
+
+# ---------------------------------------------------------------- topics
+
+
+def test_after_subscribing_again_a_key_starts_anew() -> None:
+    """What came between was not asked for: it is no hole."""
+    rig = Rig(NUMBERED)
+    rig.live("A", 5)
+    rig.engine.unsubscribe(["A"], [])
+    rig.send(delta("A", 6))
+    assert (rig.said(), rig.keys.latest, rig.keys.plain) == ([], {}, {})
+    rig.engine.subscribe(["A", "B"], [])
+    rig.send(delta("A", 20), delta("A", 21), delta("A", 23))
+    assert rig.said() == ["A20", "A21", "gap A hole 21..23 told", "A23"]
+
+
+def test_on_a_shared_counter_it_went_on() -> None:
+    """The numbers are not the key's own."""
+    rig = Rig(change(BY_CHANNEL, source=False, splice=None))
+    rig.live("A", 1)
+    rig.engine.unsubscribe(["A"], [])
+    rig.send(delta("A", 2, v=2, c="c"))
+    rig.engine.subscribe(["A"], [])
+    rig.send(delta("A", 3, v=3, c="c"))
+    assert rig.said() == ["A3"]
+
+
+def test_a_key_that_was_never_seen_can_be_left_and_come_back() -> None:
+    """There is no counter yet."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    rig.said()
+    rig.engine.unsubscribe(["A"], [])
+    rig.engine.subscribe(["A"], [])
+    rig.send(delta("A", 3))
+    assert rig.said() == ["A3"]

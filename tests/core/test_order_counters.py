@@ -1,0 +1,221 @@
+"""`core/order.py`: counters of many keys, and the reorder window."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncstream import Contiguous
+from syncstream.core.rules import Rules
+
+from .rig import (
+    BY_CHANNEL,
+    BY_CONNECTION,
+    NUMBERED,
+    Rig,
+    change,
+    classify,
+    delta,
+    run_of,
+)
+
+
+def gaps(words: list[str]) -> list[str]:
+    return [word for word in words if word.startswith("gap")]
+
+
+# ---------------------------------------------------------------- counters of many keys
+
+
+@pytest.mark.parametrize("rules", [BY_CONNECTION, BY_CHANNEL])
+def test_a_hole_puts_every_key_on_the_counter_in_doubt(rules: Rules) -> None:
+    """Each is healed by itself, in its own numbering."""
+    rig = Rig(rules)
+    rig.live("A", 1)
+    rig.send(delta("B", 2, v=40, c="c"))
+    rig.answer("B", 40)
+    rig.said()
+    rig.send(delta("A", 4, v=3, c="c"))
+    assert (rig.said(), rig.asked()) == (["gap A hole 2..4 healing", "gap B hole 2..4 healing"], ["B", "A", "B"])
+    rig.answer("A", 2)
+    rig.answer("B", 40)
+    assert rig.said() == ["snapshot A at 2", "A3", "resynced A at 3 +1", "snapshot B at 40", "resynced B at 40 +0"]
+
+
+def test_a_hole_on_another_counter_is_no_doubt() -> None:
+    """Channels count by themselves."""
+    rig = Rig(change(BY_CHANNEL, source=False, splice=None))
+    rig.open()
+    rig.send(delta("A", 1, v=1, c="x"), delta("B", 1, v=1, c="y"))
+    rig.said()
+    rig.send(delta("A", 3, v=3, c="x"))
+    assert rig.said() == ["gap A hole 1..3 told", "A3"]
+
+
+def test_everything_with_a_number_counts_on_a_connection() -> None:
+    """Heartbeats, acknowledgements, keys that are not wanted; what has none does not."""
+    rig = Rig(change(BY_CONNECTION, classify=classify, source=False, splice=None))
+    rig.live("A", 1)
+    rig.engine.unsubscribe(["B"], [])
+    rig.send({"t": "beat", "n": 2}, {"n": 3}, delta("B", 4, v=1), {"t": "beat"}, {"ack": 1}, delta("A", 5, v=2))
+    assert rig.said() == ["A2"]
+    rig.send({"t": "beat", "n": 8}, delta("A", 9, v=3))
+    assert rig.said() == ["gap A hole 5..8 told", "A3"]
+
+
+def test_a_connection_begins_to_count_anew() -> None:
+    """A lower number on the next one is no restart and no duplicate."""
+    rig = Rig(BY_CONNECTION)
+    rig.live("A", 500)
+    rig.reopen()
+    rig.said()
+    rig.send(delta("A", 1, v=501))
+    assert rig.said() == ["resynced A at 501 +0", "A501"]
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [(500, []), (501, ["resynced A at 501 +0", "A501"]), (502, ["gap A hole 500..502 healing"])]
+)
+def test_what_the_first_message_of_a_key_proves_on_a_new_connection(version: int, said: list[str]) -> None:
+    """Its own number has to go on from where the key stood."""
+    rig = Rig(BY_CONNECTION)
+    rig.live("A", 500)
+    rig.reopen()
+    rig.said()
+    rig.send(delta("A", 1, v=version))
+    assert rig.said() == said
+
+
+@pytest.mark.parametrize("proof", ["verified", "never seen on it"])
+def test_a_hole_on_a_new_connection_is_about_keys_of_the_old_one_too(proof: str) -> None:
+    """What is missing may be theirs, though they have not shown up on this connection yet."""
+    rig = Rig(change(BY_CONNECTION, verify_after=1.0))
+    rig.live("A", 5)
+    rig.reopen()
+    if proof == "verified":
+        rig.wait(1.0)
+        rig.answer("A", 5)
+        assert rig.state("A") == "live"
+    rig.send(delta("B", 1, v=1))
+    rig.said()
+    rig.send(delta("B", 3, v=2))
+    assert gaps(rig.said()) == ["gap A hole 1..3 healing", "gap B hole 1..3 healing"]
+    rig.send(delta("A", 4, v=7))
+    rig.answer("A", 6)
+    assert rig.said()[0] == "snapshot A at 6"
+
+
+def test_a_first_number_says_what_is_missing_before_it() -> None:
+    """If the venue says where a counter begins."""
+    rule = Contiguous("n", start=1)
+    rig = Rig(change(NUMBERED, rule=rule))
+    rig.open()
+    rig.said()
+    rig.send(delta("A", 1), delta("B", 3))
+    assert rig.said() == ["A1", "gap B hole None..3 told", "B3"]
+
+
+@pytest.mark.parametrize(
+    "rules", [BY_CHANNEL, change(BY_CHANNEL, splice=None, whole=True), change(BY_CHANNEL, splice=None, source=False)]
+)
+def test_a_shared_counter_that_goes_on_proves_all_its_keys(rules: Rules) -> None:
+    """The silent ones too."""
+    rig = Rig(rules)
+    rig.live("A", 1)
+    rig.send(delta("B", 2, v=40, c="c"))
+    if rules.source:
+        rig.answer("B", None if rules.whole else 40)
+    rig.reopen()
+    assert (rig.state("A"), rig.state("B")) == ("unproven", "unproven")
+    rig.said()
+    rig.engine.unsubscribe(["C"], [])
+    rig.send(delta("C", 3, v=1, c="c"))
+    assert (rig.state("A"), rig.state("B"), len(rig.said())) == ("live", "live", 2)
+    rig.wait(60.0)
+    assert rig.asked()[2:] == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (BY_CHANNEL, ["resynced A at 2 +0", "A2"]),  # it joins by its own number
+        (change(BY_CHANNEL, splice=None, whole=True), ["gap A reconnect None..None healing"]),
+        (change(BY_CHANNEL, splice=None, source=False), ["gap A reconnect 1..None told", "A2"]),
+    ],
+)
+def test_a_new_shared_counter_proves_nothing(rules: Rules, said: list[str]) -> None:
+    """Channels that are named anew with each connection do not go on from where the old one stood."""
+    rig = Rig(rules)
+    rig.live("A", 1)
+    rig.reopen()
+    rig.said()
+    rig.send(delta("A", 1, v=2, c="another"))
+    assert rig.said() == said
+
+
+# ---------------------------------------------------------------- the reorder window
+
+
+def test_a_late_message_within_the_window_is_put_in_order() -> None:
+    """Nothing is told; while there is no hole nothing waits."""
+    rig = Rig(change(NUMBERED, reorder=0.5))
+    rig.live("A", 5)
+    rig.send(delta("A", 6), delta("A", 9), delta("A", 8))
+    rig.wait(0.4)
+    assert rig.said() == ["A6"]
+    rig.send(delta("A", 7))
+    assert (rig.said(), rig.order.deadline()) == (["A7", "A8", "A9"], None)
+    rig.send(delta("A", 10))
+    assert rig.said() == ["A10"]
+
+
+def test_after_the_window_it_is_a_hole() -> None:
+    """And what waited follows, in order."""
+    rig = Rig(change(NUMBERED, reorder=0.5))
+    rig.live("A", 5)
+    rig.send(delta("A", 9), delta("A", 8), delta("A", 9))
+    rig.wait(0.5)
+    assert rig.said() == ["gap A hole 5..8 told", "A8", "A9"]
+    assert rig.order.duplicates == 1
+
+
+def test_a_window_delays_no_other_counter() -> None:
+    """Each has its own."""
+    rig = Rig(change(NUMBERED, reorder=0.5))
+    rig.live("A", 5)
+    rig.live("B", 5)
+    rig.send(delta("A", 7), delta("B", 6))
+    assert rig.said() == ["B6"]
+
+
+def test_a_hole_inside_the_window_waits_on() -> None:
+    """Filling the first does not open the second."""
+    rig = Rig(change(NUMBERED, reorder=0.5))
+    rig.live("A", 5)
+    rig.send(delta("A", 7), delta("A", 9), delta("A", 6))
+    assert rig.said() == ["A6", "A7"]
+    rig.wait(0.5)
+    assert rig.said() == ["gap A hole 7..9 told", "A9"]
+
+
+def test_the_window_is_bounded_by_what_may_be_held() -> None:
+    """Too many early ones end it."""
+    rig = Rig(change(NUMBERED, reorder=60.0, hold_limit=3))
+    rig.live("A", 5)
+    rig.send(*run_of("A", 7, 9))
+    assert rig.said() == []
+    rig.send(delta("A", 10))
+    assert rig.said() == ["gap A hole 5..7 told", "A7", "A8", "A9", "A10"]
+
+
+def test_a_window_is_over_with_its_connection_or_the_stream() -> None:
+    """A counter of the connection ends with it; nothing is due after the end."""
+    rig = Rig(change(BY_CONNECTION, reorder=60.0))
+    rig.live("A", 5)
+    rig.send(delta("A", 7, v=7))
+    assert rig.order.deadline() == 160.0
+    rig.reopen()
+    assert rig.order.deadline() is None
+    rig.send(delta("A", 1, v=6), delta("A", 3, v=8))
+    assert rig.order.deadline() is not None
+    rig.engine.close(rig.now)
+    assert rig.order.deadline() is None

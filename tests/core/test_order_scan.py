@@ -1,0 +1,144 @@
+"""`core/order.py`: the hot path, and that it changes nothing against the long way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncstream.core.frames import BINARY, PING, TEXT
+from syncstream.core.rules import Rules
+
+from .rig import (
+    BY_CHANNEL,
+    BY_CONNECTION,
+    FEED,
+    GROWING,
+    HEALED,
+    NUMBERED,
+    PLAIN,
+    Rig,
+    change,
+    classify,
+    delta,
+    frame,
+    run_of,
+    text,
+)
+
+# ---------------------------------------------------------------- the hot path
+
+
+def test_the_hot_path_takes_what_is_plain_and_nothing_else() -> None:
+    """It stops at the first frame that is not: returns its place, and has changed nothing for it."""
+    rig = Rig(NUMBERED)
+    rig.live("A", 5)
+    frames = [(TEXT, msgspec.json.encode(message)) for message in run_of("A", 6, 8)]
+    assert rig.order.scan([*frames, (PING, b"")], 0) == 3
+    assert rig.order.scan([*frames[:1], (BINARY, msgspec.json.encode(delta("A", 9)))], 1) == 2
+    for stopper in (
+        b"{",
+        b"{}",
+        msgspec.json.encode(delta("A", 9)),
+        msgspec.json.encode(delta("A", 11)),
+        msgspec.json.encode(delta("B", 1)),
+    ):
+        assert rig.order.scan([(TEXT, stopper)], 0) == 0
+    assert (rig.said(), rig.keys.messages) == (["A6", "A7", "A8", "A9"], 5)
+
+
+@pytest.mark.parametrize("rules", [PLAIN, GROWING, BY_CONNECTION, BY_CHANNEL, change(NUMBERED, classify=classify)])
+def test_where_there_is_no_hot_path(rules: Rules) -> None:
+    """Everything goes the long way."""
+    rig = Rig(rules)
+    rig.live("A", 5)
+    rig.send(delta("A", 6, v=6, c="c"))
+    assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 7, v=7, c="c")))], 0) == 0
+
+
+def test_two_lines_have_no_hot_path() -> None:
+    """Which line showed what has to be noted."""
+    rig = Rig(NUMBERED, lines=2)
+    rig.start()
+    rig.open(0)
+    rig.send(delta("A", 5))
+    assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 6)))], 0) == 0
+
+
+RANGED = change(HEALED, first=lambda message: message["n"], last=lambda message: message.get("m", message["n"]))
+KEYLESS = change(NUMBERED, key=None)
+FRAMES = st.one_of(
+    st.builds(lambda key, step: ("near", key, step), st.sampled_from("AB"), st.integers(-2, 3)),
+    st.builds(lambda key: ("near", key, 1), st.sampled_from("AB")),
+    st.builds(lambda key, number: ("far", key, number), st.sampled_from("AB"), st.integers(1, 40)),
+    st.sampled_from(
+        [("raw", b"{"), ("raw", b"{}"), ("raw", b'{"k":"A","n":"x"}'), ("raw", b'{"k":["A"],"n":1}'), ("raw", b"[]")]
+    ),
+    st.sampled_from([("ping",), ("cut",), ("drop", "A"), ("relieve",), ("wait",)]),
+    st.builds(lambda key: ("answer", key), st.sampled_from("AB")),
+)
+
+
+def script(rig: Rig, steps: list[tuple[Any, ...]], sizes: list[int]) -> list[Any]:
+    """Play the steps; messages that follow each other go into one batch, cut into chunks of these sizes."""
+    at, waiting = dict.fromkeys("AB", 0), b""
+    sizes = list(sizes)
+
+    def flush() -> None:
+        nonlocal waiting
+        while waiting:
+            size = sizes.pop(0) if sizes else len(waiting)
+            rig.raw(waiting[:size])
+            waiting = waiting[size:]
+
+    for step in steps:
+        kind, *rest = step
+        if kind in ("near", "far"):
+            key, number = rest
+            number = at[key] + number if kind == "near" else number
+            at[key] = max(at[key], number)
+            more = {"m": number + 1} if number % 5 == 0 else {}
+            waiting += text(delta(key, number, **more))
+        elif kind == "raw":
+            waiting += text(rest[0])
+        elif kind == "ping":
+            waiting += frame(PING, b"?")
+        else:
+            flush()
+            play(rig, kind, rest, at)
+    flush()
+    return rig.items
+
+
+def play(rig: Rig, kind: str, rest: list[Any], at: dict[str, int]) -> None:
+    if kind == "cut":
+        rig.reopen()
+    elif kind == "drop":
+        rig.drop(*rest)
+    elif kind == "relieve":
+        rig.relieve()
+    elif kind == "answer" and rest[0] in rig.fetches:
+        rig.answer(rest[0], at[rest[0]])
+    else:
+        rig.wait(0.7)
+
+
+@pytest.mark.parametrize("rules", [HEALED, NUMBERED, RANGED, KEYLESS, change(HEALED, reorder=0.5), FEED])
+@given(steps=st.lists(FRAMES, max_size=40), sizes=st.lists(st.integers(1, 60), max_size=40))
+@settings(max_examples=60)
+def test_the_hot_path_changes_nothing(rules: Rules, steps: list[tuple[Any, ...]], sizes: list[int]) -> None:
+    """For any frames, faults and chunks: the same deliveries, states and figures as the long way in one chunk."""
+    quick, slow = Rig(rules), Rig(rules)
+    slow.order._scans = False
+    for rig, chunks in ((quick, sizes), (slow, [])):
+        rig.open()
+        script(rig, steps, chunks)
+    assert quick.items == slow.items
+    assert quick.engine.status(quick.now) == slow.engine.status(slow.now)
+    assert quick.keys.latest == slow.keys.latest
+    assert {name: counter.position for name, counter in quick.order.counters.items()} == {
+        name: counter.position for name, counter in slow.order.counters.items()
+    }
