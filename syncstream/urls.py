@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from .errors import FeedError
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 # Scheme, a login that is left out, then what may be shown: host, port and path.
 _LOGIN = r"(?:[^/?#]*@)?"
 _HOST = r"(?:\[[^\[\]/?#@]*\]|[^:/?#@\[\]]*)(?::[0-9]*)?"
