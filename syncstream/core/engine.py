@@ -305,21 +305,20 @@ class Engine:
         while index < count:
             plain = order.scan(received, index)
             if plain > index:
-                place.clocks.proved_feed(now)
+                place.heard(now)
                 place.carried(now)
                 index = plain
                 continue
             opcode, payload = received[index]
             index += 1
             if opcode <= frames.BINARY:
-                place.clocks.proved_feed(now)
+                place.heard(now)
                 if order.take(payload, opcode == frames.TEXT, place.index, now):
                     place.carried(now)
                 if self.keys.failure is not None:
                     return
             elif not self._control(place, opcode, payload, now):
                 return
-        place.silence = place.clocks.silence
         self._ask(now)
 
     def _control(self, place: Line, opcode: int, payload: bytes, now: float) -> bool:
@@ -430,7 +429,7 @@ class Engine:
         data = [place.clocks.feed_at for place in self.lines if place.phase is Phase.LIVE]
         return Status(
             state=self._state(syncing),
-            lines=keys.open_lines,
+            lines=sum(place.is_live() for place in self.lines),
             connects=self.connects,
             reconnects=max(0, self.connects - len(self.lines)),
             messages=keys.messages,

@@ -87,6 +87,11 @@ class Line:
     def is_live(self) -> bool:
         return self.phase is Phase.LIVE
 
+    def heard(self, now: float) -> None:
+        """A message came, data or not."""
+        self.clocks.proved_feed(now)
+        self.silence = self.clocks.silence
+
     def carried(self, now: float) -> None:
         """Data came."""
         if self.data_from is None:

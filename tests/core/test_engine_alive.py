@@ -1,0 +1,196 @@
+"""`core/engine.py`: silence, pings, goodbyes, and a venue that breaks the protocol."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import pytest
+
+from syncstream import Liveness
+from syncstream.core.engine import Dial, Hangup, Send
+from syncstream.core.frames import CLOSE, PING, PONG, TEXT
+from syncstream.events import Disconnected, Stale
+
+from .rig import NUMBERED, Rig, change, delta, frame, text
+
+WATCHED = change(NUMBERED, liveness=Liveness())
+"""With the limits of every day: ping after 15 s, 10 s for its answer, 60 s of silence."""
+
+
+def goodbye(code: Optional[int], reason: str = "") -> bytes:
+    return frame(CLOSE, b"" if code is None else code.to_bytes(2, "big") + reason.encode())
+
+
+def answering(rig: Rig, seconds: float) -> None:
+    """Let time pass; the venue answers our pings, and says nothing else."""
+    end = rig.now + seconds
+    while rig.engine.deadline() is not None and rig.now < end:
+        rig.wait(min(1.0, end - rig.now))
+        for action in rig.did(Send):
+            if action.opcode == PING and action.epoch == rig.dials[0].epoch:
+                rig.raw(frame(PONG, b""))
+
+
+# ---------------------------------------------------------------- silence
+
+
+def test_a_mute_line_is_dead_after_one_and_a_half_heartbeats() -> None:
+    """Pongs and pings do not count, messages of any kind do."""
+    rig = Rig(change(WATCHED, heartbeat=5.0))
+    rig.open()
+    rig.wait(7.0)
+    rig.send({"beat": 1})
+    rig.wait(7.0)
+    rig.raw(frame(PONG, b"") + frame(PING, b""))
+    rig.said()
+    rig.wait(0.4)
+    assert rig.said() == []
+    rig.wait(0.1)
+    assert rig.said() == ["disconnected 0: mute: no message for 7.5 s, limit 7.5 s (1.5 x heartbeat)"]
+
+
+def test_the_watch_is_kept_after_every_reconnect() -> None:
+    """It need not be armed by hand."""
+    rig = Rig(change(WATCHED, heartbeat=5.0), chance=0.0)
+    rig.open()
+    for _ in range(3):
+        before = rig.now
+        rig.redial()
+        assert rig.now == before + 7.5
+        rig.open()
+
+
+def test_half_open() -> None:
+    """Without a byte for 15 s we ping; 10 s without an answer, and it is dead."""
+    rig = Rig(WATCHED)
+    rig.open()
+    rig.did()
+    rig.wait(14.9)
+    assert rig.did() == []
+    rig.wait(0.1)
+    assert rig.did() == [Send(0, 1, PING, b"", True)]
+    rig.wait(9.9)
+    assert (rig.did(), rig.said()) == ([], ["connected 0 attempt 1"])
+    rig.wait(0.1)
+    assert rig.said() == ["disconnected 0: half-open: no answer to our ping within 10 s"]
+    assert rig.did() == [Hangup(0, 1)]
+
+
+@pytest.mark.parametrize("data", [frame(PONG, b""), frame(PING, b""), text({"x": 1}), text({"x": 1})[:3]])
+def test_any_byte_answers_our_ping(data: bytes) -> None:
+    """The transport is alive; the next ping is due 15 s later."""
+    rig = Rig(WATCHED)
+    rig.open()
+    rig.wait(20.0)
+    rig.did()
+    rig.raw(data)
+    rig.wait(14.9)
+    assert [action for action in rig.did(Send) if action.opcode == PING] == []
+    rig.wait(0.1)
+    assert [action.opcode for action in rig.did(Send)] == [PING]
+
+
+def test_the_ladder_of_silence() -> None:
+    """Told once and one reconnect at each rung; the limit doubles up to its maximum, and data brings it down."""
+    rig = Rig(change(WATCHED, liveness=Liveness(silence=60.0, maximum_silence=200.0)), chance=0.0)
+    rig.open()
+    rig.items = []
+    rungs = []
+    for _ in range(4):
+        opened = rig.now
+        while not any(isinstance(item, Stale) for item in rig.items):
+            answering(rig, 1.0)
+        assert [type(item) for item in rig.items] == [Stale, Disconnected]
+        rungs.append(rig.items[0].silence)
+        assert rig.now - opened == pytest.approx(rungs[-1], abs=1.0)
+        rig.redial()
+        rig.open()
+        rig.items = []
+    assert rungs == [60.0, 120.0, 200.0, 200.0]
+    rig.send(delta("A", 1))
+    assert rig.engine.lines[0].silence == 60.0
+
+
+def test_data_brings_the_ladder_down_even_if_the_line_ends_with_it() -> None:
+    """In one batch: a message, and goodbye."""
+    rig = Rig(WATCHED)
+    rig.open()
+    answering(rig, 60.0)
+    assert rig.engine.lines[0].silence == 120.0
+    rig.redial()
+    rig.open()
+    rig.raw(text(delta("A", 1)) + goodbye(1001))
+    assert rig.engine.lines[0].silence == 60.0
+
+
+def test_while_we_do_not_read_silence_proves_nothing() -> None:
+    """No ping, no death; the clocks begin anew when we go on. A line that opens meanwhile is no different."""
+    rig = Rig(change(WATCHED, heartbeat=5.0))
+    rig.open()
+    rig.did()
+    rig.engine.paused()
+    assert rig.engine.deadline() == 130.0  # that of the first data
+    rig.wait(20.0)
+    rig.reopen()
+    rig.wait(500.0)
+    assert [action for action in rig.did(Send, Hangup) if action != Hangup(0, 1)] == []
+    rig.engine.resumed(rig.now)
+    rig.wait(7.4)
+    assert rig.did() == []
+    rig.wait(0.1)
+    assert rig.did(Hangup) == [Hangup(0, rig.engine.lines[0].epoch - 1)]
+
+
+# ---------------------------------------------------------------- control frames
+
+
+def test_a_ping_is_answered_at_once_and_alike() -> None:
+    """A pong is not answered."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    rig.did()
+    rig.raw(frame(PING, b"abc") + frame(PONG, b"x") + frame(PING, b""))
+    assert rig.did() == [Send(0, 1, PONG, b"abc", True), Send(0, 1, PONG, b"", True)]
+
+
+@pytest.mark.parametrize(
+    ("data", "echo", "reason", "code"),
+    [
+        (goodbye(1000, "bye"), b"\x03\xe8", "closed by the venue: 1000 bye", 1000),
+        (goodbye(4001), b"\x0f\xa1", "closed by the venue: 4001", 4001),
+        (goodbye(None), b"", "closed by the venue", None),
+    ],
+)
+def test_goodbye_is_answered_and_dialled_again(data: bytes, echo: bytes, reason: str, code: Optional[int]) -> None:
+    """A normal close does not end the stream; what came before it is delivered, what comes after is not."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    rig.said()
+    rig.did()
+    rig.raw(text(delta("A", 1)) + data + text(delta("A", 2)))
+    assert [item.code for item in rig.items if isinstance(item, Disconnected)] == [code]
+    assert rig.did() == [Send(0, 1, CLOSE, echo, True), Hangup(0, 1)]
+    assert rig.said() == ["A1", f"disconnected 0: {reason}"]
+    rig.wait(0.5)
+    assert len(rig.did(Dial)) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "reason"),
+    [
+        (b"\x83\x00", 1002, "unknown opcode 3"),
+        (frame(TEXT, b"\xff"), 1007, "text is not valid UTF-8"),
+        (frame(TEXT, b"x" * 201), 1009, "message of more than 200 bytes"),
+        (frame(CLOSE, b"x"), 1002, "close frame of one byte"),
+    ],
+)
+def test_a_venue_that_breaks_the_protocol_is_told_why(data: bytes, code: int, reason: str) -> None:
+    """What came before is delivered; the connection is closed with the code of the RFC."""
+    rig = Rig(change(NUMBERED, max_message_size=200))
+    rig.open()
+    rig.said()
+    rig.did()
+    rig.raw(text(delta("A", 1)) + data + text(delta("A", 2)))
+    assert rig.did() == [Send(0, 1, CLOSE, code.to_bytes(2, "big") + reason.encode(), True), Hangup(0, 1)]
+    assert [item.code for item in rig.items if isinstance(item, Disconnected)] == [code]
+    assert rig.said() == ["A1", f"disconnected 0: protocol error: {reason}"]
