@@ -70,7 +70,7 @@ def second(picture: Picture) -> str:
     return (
         f"{complete}/{len(picture.rows)} complete, {sum(row.rate for row in picture.rows):.0f} msg/s, "
         f"lag {span(max(lags)) if lags else '-'}, gaps {picture.gaps_found} found {picture.gaps_healed} healed, "
-        f"{picture.reconnects} reconnects; so far {picture.lost} lost, {picture.duplicated} twice, "
+        f"reconnects {picture.reconnects}; so far {picture.lost} lost, {picture.duplicated} twice, "
         f"{picture.out_of_order} out of order"
     )
 
@@ -92,7 +92,7 @@ def verdict_lines(result: Result) -> list[str]:
         f"delivered: {result.messages:,} messages; {result.lost} lost, {result.duplicated} duplicated, "
         f"{result.out_of_order} out of order",
         f"the venue: {done or 'did nothing wrong'}",
-        f"the stream: {result.gaps_found} gaps found, {result.gaps_healed} healed, {result.reconnects} reconnects, "
+        f"the stream: gaps found {result.gaps_found}, healed {result.gaps_healed}; reconnects {result.reconnects}; "
         f"longest repair {span(result.longest_repair_ms / 1e3)}",
     ]
     return lines

@@ -18,14 +18,14 @@ from syncstream.testing import Broker, Replica
 
 
 class Watching(Plain):
-    """Owned by: one test. A view that keeps what it was shown, and may do something at the first picture."""
+    """Owned by: one test. A view that keeps what it was shown; at the first pictures it does what it was given, one each."""
 
-    def __init__(self, at_first: Optional[Callable[[], None]] = None) -> None:
+    def __init__(self, *acts: Callable[[], None]) -> None:
         super().__init__(io.StringIO())
         self.about: Optional[About] = None
         self.pictures: list[Picture] = []
         self.entries: list[Entry] = []
-        self._at_first = at_first
+        self._acts = list(acts)
 
     def began(self, about: About) -> None:
         super().began(about)
@@ -38,12 +38,17 @@ class Watching(Plain):
     def show(self, picture: Picture) -> None:
         super().show(picture)
         self.pictures.append(picture)
-        if self._at_first is not None and len(self.pictures) == 1:
-            self._at_first()
+        if self._acts:
+            self._acts.pop(0)()
 
 
 def options(**given: Any) -> Options:
     return Options(**{"seed": 1, "duration": 1.0, "symbols": ("ABC", "XYZ"), "faults": (), **given})
+
+
+def interrupt() -> None:
+    """Ctrl-C."""
+    signal.raise_signal(signal.SIGINT)
 
 
 class Forgetful(Replica):
@@ -106,7 +111,7 @@ def test_a_stream_that_fails_is_told() -> None:
     def fail() -> None:
         raise StreamFailed("it is over")
 
-    result = Demo(options(), Watching(at_first=fail)).run()
+    result = Demo(options(), Watching(fail)).run()
 
     assert result.exit_code == 1
     assert result.differences[0] == "the stream ended: StreamFailed: it is over"
@@ -114,11 +119,7 @@ def test_a_stream_that_fails_is_told() -> None:
 
 def test_ctrl_c_ends_it_with_a_verdict() -> None:
     """Ctrl-C at any moment: no traceback, a result that says so, and all threads ended."""
-
-    def interrupt() -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    result = Demo(options(duration=3600.0), Watching(at_first=interrupt)).run()
+    result = Demo(options(duration=3600.0), Watching(interrupt)).run()
 
     assert (result.verdict, result.exit_code) == ("interrupted", 130)
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("syncstream-")]
@@ -126,7 +127,7 @@ def test_ctrl_c_ends_it_with_a_verdict() -> None:
 
 def test_warnings_of_the_library_become_lines() -> None:
     """A log line would tear the screen; it is told with the events, and the logger is as before afterwards."""
-    view = Watching(at_first=lambda: logging.getLogger("syncstream.reader").warning("%s took long", "key="))
+    view = Watching(lambda: logging.getLogger("syncstream.reader").warning("%s took long", "key="), lambda: None, interrupt)
     before = list(logging.getLogger("syncstream").handlers)
     Demo(options(), view).run()
 

@@ -45,7 +45,7 @@ def test_events_and_seconds() -> None:
     assert lines_of(out) == [
         "  1.00  VENUE   cuts the line",
         *(
-            f"  {at}  ------  4/5 complete, 198 msg/s, lag 0.4 ms, gaps 10 found 9 healed, 3 reconnects; "
+            f"  {at}  ------  4/5 complete, 198 msg/s, lag 0.4 ms, gaps 10 found 9 healed, reconnects 3; "
             "so far 0 lost, 0 twice, 0 out of order"
             for at in ("1.10", "2.00", "3.00")
         ),
@@ -65,7 +65,7 @@ def test_verdicts_in_words() -> None:
         "VERDICT: equal. The symbol is exactly as at the venue: position, price levels, sizes, volume.",
         "delivered: 3 messages; 0 lost, 0 duplicated, 0 out of order",
         "the venue: messages lost 5",
-        "the stream: 2 gaps found, 2 healed, 1 reconnects, longest repair 0.0 ms",
+        "the stream: gaps found 2, healed 2; reconnects 1; longest repair 0.0 ms",
     ]
     assert lines_of(unequal)[1] == "VERDICT: NOT EQUAL"
     assert lines_of(unequal)[2].startswith("  ABC: position 12, true 13")
