@@ -14,7 +14,7 @@ from syncstream.testing import Broker, Faults
 SYMBOLS = ("ABC", "XYZ", "KLM", "QRS", "TUV")
 
 seeds = st.integers(min_value=0, max_value=10_000)
-durations = st.floats(min_value=1.0, max_value=90.0)
+durations = st.floats(min_value=1.0, max_value=45.0)
 some_faults = st.lists(st.sampled_from(sorted(FAULTS)), unique=True, min_size=1).map(tuple)
 
 
