@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Union
 
 import msgspec
+from msgspec import inspect
 
 from .core.paths import Getter, Path, getter
 from .errors import FeedError
 
 Decode = Callable[[bytes, bool], Any]
 """(payload, whether it was a text frame) → message. Raises whatever it likes on a payload it cannot read."""
+
+_OBJECTS = (inspect.StructType, inspect.DataclassType, inspect.NamedTupleType)
+_INDEX = re.compile(r"-?[0-9]+\Z")
 
 
 def decoder(decode: Any, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Decode:
@@ -32,7 +37,18 @@ def decoder(decode: Any, watch: Callable[[str, Any], Any] = lambda field, functi
 
 def field_getter(path: Path, decode: Any) -> Getter:
     """The getter for a path in messages of this `decode`."""
-    return getter(path, attributes=_has_attributes(decode))
+    if callable(path) or decode in (None, bytes, str):
+        return getter(path)
+    if _is_function(decode):
+        return getter(path, attributes=None)
+    kinds = _kinds(decode)
+    if any(isinstance(kind, _OBJECTS) for kind in kinds):
+        return getter(path, attributes=True)
+    for name in path.split("."):
+        kinds = [found for kind in kinds for found in _below(kind, name)]
+        if any(isinstance(kind, _OBJECTS) for kind in kinds):
+            return getter(path, attributes=None)
+    return getter(path)
 
 
 def check_decode(decode: Any) -> None:
@@ -41,8 +57,11 @@ def check_decode(decode: Any) -> None:
         return
     try:
         msgspec.json.Decoder(decode)
-    except (TypeError, ValueError) as error:
+        kinds = _kinds(decode)
+    except Exception as error:  # it evaluates annotations: anything can go wrong there
         raise FeedError("decode", decode, f"msgspec cannot decode to it: {error}") from error
+    if any(isinstance(kind, inspect.CustomType) for kind in kinds):
+        raise FeedError("decode", decode, "msgspec cannot decode to it; give a function: payload -> message")
 
 
 def check_path(field: str, path: object, decode: Any) -> None:
@@ -53,59 +72,78 @@ def check_path(field: str, path: object, decode: Any) -> None:
         raise FeedError(field, path, "expected a field name, a dotted path such as 'data.s', or a callable")
     if decode in (None, bytes, str):
         raise FeedError(field, path, f"a message of decode={getattr(decode, '__name__', decode)} has no fields; give a callable")
-    if decode is dict or _is_function(decode):
+    if _is_function(decode):
         return
-    name = path.split(".")[0]
-    known = [names for names in map(_fields, _members(decode)) if names is not None]
-    if known and not any(name in names for names in known):
-        seen = ", ".join(sorted(set().union(*known)))
-        raise FeedError(field, path, f"no message of decode={_type_text(decode)} has the field {name!r}; they have: {seen}")
+    kinds = _kinds(decode)
+    reached: list[str] = []
+    for name in path.split("."):
+        further = [found for kind in kinds for found in _below(kind, name)]
+        if not further:
+            where = f"{'.'.join(reached)!r} has" if reached else "they have"
+            seen = ", ".join(sorted({field.name for kind in kinds for field in getattr(kind, "fields", ())}))
+            there = f"{where}: {seen}" if seen else f"{where} no fields"
+            raise FeedError(field, path, f"no message of decode={_type_text(decode)} has the field {path!r}; {there}")
+        kinds = further
+        reached.append(name)
 
 
 def encode(field: str, payload: Any) -> Union[str, bytes]:
     """What goes into a frame: text stays text, bytes stay bytes, all else becomes JSON text. `FeedError` if it cannot."""
-    if isinstance(payload, (str, bytes)):
-        return payload
-    if isinstance(payload, (bytearray, memoryview)):
+    if isinstance(payload, (bytes, bytearray, memoryview)):
         return bytes(payload)
     try:
+        if isinstance(payload, str):
+            payload.encode()  # the line will
+            return payload
         return msgspec.json.encode(payload).decode()
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise FeedError(field, type(payload).__name__, f"cannot be written as JSON: {error}") from error
+        raise FeedError(field, type(payload).__name__, f"cannot be sent: {error}") from error
 
 
 def fields_of(message: Any) -> list[str]:
     """The names of the fields a message has, for an error text."""
     if isinstance(message, dict):
         return sorted(map(str, message))
-    names = _fields(type(message))
-    return sorted(names) if names is not None else [type(message).__name__]
+    if dataclasses.is_dataclass(message):
+        return sorted(one.name for one in dataclasses.fields(message))
+    names = getattr(message, "__struct_fields__", None) or getattr(message, "_fields", None)  # a Struct, a named tuple
+    return sorted(names) if names else [type(message).__name__]
 
 
 def _is_function(decode: Any) -> bool:
+    if decode is Any or hasattr(decode, "__supertype__"):  # on some Pythons these can be called, too
+        return False
     return callable(decode) and not isinstance(decode, type) and typing.get_origin(decode) is None
 
 
-def _members(decode: Any) -> list[Any]:
-    if str(typing.get_origin(decode)) in ("typing.Union", "<class 'types.UnionType'>"):  # `A | B` is the latter until 3.13
-        return list(typing.get_args(decode))
-    return [decode]
+def _kinds(decode: Any) -> list[inspect.Type]:
+    """The types a message can have, as msgspec sees them."""
+    return _members(inspect.AnyType() if decode is object else inspect.type_info(decode))
 
 
-def _fields(kind: Any) -> Optional[set[str]]:
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return set(kind.__struct_fields__)
-    if dataclasses.is_dataclass(kind):
-        return {field.name for field in dataclasses.fields(kind)}
-    if isinstance(kind, type) and issubclass(kind, dict):
-        return set(kind.__annotations__) if typing.is_typeddict(kind) else None  # type: ignore[attr-defined,unused-ignore]
-    return None
+def _members(kind: inspect.Type) -> list[inspect.Type]:
+    if isinstance(kind, inspect.Metadata):
+        return _members(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return [member for one in kind.types for member in _members(one)]
+    return [kind]
 
 
-def _has_attributes(decode: Any) -> bool:
-    if decode in (None, bytes, str, dict) or _is_function(decode):
-        return False
-    return all(isinstance(kind, type) and _fields(kind) is not None and not issubclass(kind, dict) for kind in _members(decode))
+def _below(kind: inspect.Type, name: str) -> list[inspect.Type]:
+    """The types that can stand at `name` in a value of this one; none if it can have nothing there."""
+    if isinstance(kind, (inspect.AnyType, inspect.CustomType)):
+        return [kind]
+    if isinstance(kind, inspect.DictType):
+        return _members(kind.value_type)
+    if isinstance(kind, (inspect.ListType, inspect.VarTupleType)):
+        return _members(kind.item_type) if _INDEX.match(name) else []
+    if isinstance(kind, inspect.TupleType):
+        return [member for one in kind.item_types for member in _members(one)] if _INDEX.match(name) else []
+    if not isinstance(kind, (*_OBJECTS, inspect.TypedDictType)):
+        return []
+    if isinstance(kind, _OBJECTS) and isinstance(getattr(kind.cls, name, None), property):
+        return [inspect.AnyType()]
+    return [member for field in kind.fields if field.name == name for member in _members(field.type)]
 
 
 def _type_text(kind: Any) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from typing import Any, Callable, Union
+from typing import Any, Callable, Optional, Union
 
 Getter = Callable[[Any], Any]
 Path = Union[str, Getter]
@@ -18,22 +18,23 @@ MISSING = (KeyError, AttributeError, TypeError, IndexError)
 _INDEX = re.compile(r"-?[0-9]+\Z")
 
 
-def getter(path: Path, *, attributes: bool = False) -> Getter:
-    """A callable that finds `path` in a message. With `attributes` messages are objects, otherwise mappings and lists.
+def getter(path: Path, *, attributes: Optional[bool] = False) -> Getter:
+    """A callable that finds `path` in a message.
 
-    Whatever the message is, what stands further down may be objects, mappings and lists.
+    With `attributes` messages are objects, which may hold objects, mappings and lists. Without, all are mappings and lists. With
+    `None` nobody knows.
     """
     if callable(path):
         return path
     names = path.split(".")
-    if not attributes:
+    if attributes is False:
         return _walk([_item(name) for name in names])
+    mixed = _walk([_either(name) for name in names])
+    if attributes is None or any(_INDEX.match(name) or hasattr(dict, name) or hasattr(list, name) for name in names[1:]):
+        return mixed  # as an attribute it would never be there, or be a method
     plain = operator.attrgetter(path)
     if len(names) == 1:
         return plain
-    mixed = _walk([operator.attrgetter(names[0]), *map(_either, names[1:])])
-    if any(_INDEX.match(name) or hasattr(dict, name) or hasattr(list, name) for name in names[1:]):
-        return mixed  # as an attribute it would never be there, or be a method
 
     def find(message: Any) -> Any:
         try:
@@ -71,7 +72,7 @@ def _item(name: str) -> Getter:
 
 
 def _either(name: str) -> Getter:
-    """One name of a path, below an object."""
+    """One name of a path, where there may be an object."""
     item, attribute = _item(name), operator.attrgetter(name)
     kinds = (dict, list, tuple) if _INDEX.match(name) else (dict, list)
 

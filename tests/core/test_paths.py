@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from typing import Any
+from typing import Any, Optional
 
 import msgspec
 import pytest
@@ -50,6 +50,7 @@ Pair = collections.namedtuple("Pair", ["price", "size"])
 def test_a_path_in_mappings_and_lists(path: str, message: Any, expected: Any) -> None:
     """A name is looked up; a number also indexes a list, from the end if it is negative."""
     assert getter(path)(message) == expected
+    assert getter(path, attributes=None)(message) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,12 +73,12 @@ def test_a_path_in_mappings_and_lists(path: str, message: Any, expected: Any) ->
 )
 def test_a_path_in_objects(path: str, message: Any, expected: Any) -> None:
     """The message is an object; what it holds may be objects, mappings and lists. A mapping's own methods are no fields."""
-    find = getter(path, attributes=True)
-    if expected is None:
-        with pytest.raises(MISSING):
-            find(message)
-    else:
-        assert find(message) == expected
+    for find in (getter(path, attributes=True), getter(path, attributes=None)):
+        if expected is None:
+            with pytest.raises(MISSING):
+                find(message)
+        else:
+            assert find(message) == expected
 
 
 def test_a_callable_is_its_own_getter() -> None:
@@ -90,9 +91,9 @@ def test_a_callable_is_its_own_getter() -> None:
     "message",
     [{}, [], (), "text", b"bytes", 7, None, {"a": None}, {"a": {}}, {"a": []}, {"a": "b"}, {"a": 1}, Body(), Message(None)],
 )
-@pytest.mark.parametrize("attributes", [False, True])
+@pytest.mark.parametrize("attributes", [False, True, None])
 @pytest.mark.parametrize("path", ["nothing", "a.b", "a.0", "3", "a.-9.x"])
-def test_a_place_that_is_not_there(path: str, attributes: bool, message: Any) -> None:
+def test_a_place_that_is_not_there(path: str, attributes: Optional[bool], message: Any) -> None:
     """One of `MISSING`, and nothing else, whatever the message is."""
     with pytest.raises(MISSING):
         getter(path, attributes=attributes)(message)
@@ -120,19 +121,20 @@ def test_what_a_path_means(message: Any, path: list[str]) -> None:
         else:
             found = False
             break
+    unknown = getter(".".join(path), attributes=None)
     plain, held = getter(".".join(path)), getter(".".join(["data", *path]), attributes=True)
     if found:
-        assert plain(message) == expected
+        assert plain(message) == unknown(message) == expected
         assert held(Message(message)) == expected
     else:
-        for find, where in ((plain, message), (held, Message(message))):
+        for find, where in ((plain, message), (unknown, message), (held, Message(message))):
             with pytest.raises(MISSING):
                 find(where)
 
 
-@given(path=st.text(min_size=1).filter(lambda text: all(text.split("."))), attributes=st.booleans())
-def test_any_text_is_a_path(path: str, attributes: bool) -> None:
+@given(path=st.text(min_size=1).filter(lambda text: all(text.split("."))), attributes=st.sampled_from([False, True, None]))
+def test_any_text_is_a_path(path: str, attributes: Optional[bool]) -> None:
     """Making a getter never fails; a strange name is simply not there."""
     find = getter(path, attributes=attributes)
     with pytest.raises(MISSING):
-        find({} if not attributes else Message(None))
+        find({} if not attributes else Message(None))  # an empty one of either kind
