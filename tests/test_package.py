@@ -21,11 +21,6 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "syncstream"
 
 
-def needs(name: str) -> pytest.MarkDecorator:
-    """Skip until that file of the package has been written."""
-    return pytest.mark.skipif(not (PACKAGE / name).exists(), reason=f"syncstream/{name} is not written yet")
-
-
 def setup_cfg() -> configparser.ConfigParser:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
@@ -43,7 +38,6 @@ def sources(folder: Path, pattern: str = "*.py") -> Iterator[tuple[str, ast.Modu
         yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
 
 
-@needs("__init__.py")
 def test_the_installed_version_is_that_of_setup_cfg() -> None:
     """setup.cfg is the one place of the version; what is installed and what `__version__` says come from there."""
     try:
@@ -55,7 +49,6 @@ def test_the_installed_version_is_that_of_setup_cfg() -> None:
     assert syncstream.__version__ == installed
 
 
-@needs("__init__.py")
 def test_public_names_exist_and_are_documented() -> None:
     """Every name in `__all__` can be had, and each class and function among them has a docstring of its own."""
     missing = [name for name in syncstream.__all__ if not hasattr(syncstream, name)]
@@ -66,7 +59,6 @@ def test_public_names_exist_and_are_documented() -> None:
     assert [name for name, thing in explained.items() if not vars(thing).get("__doc__", thing.__doc__)] == []
 
 
-@needs("__init__.py")
 def test_importing_is_quiet_and_takes_no_extras() -> None:
     """`import syncstream` prints nothing, warns of nothing, starts no thread and loads nothing that belongs to an extra."""
     done = run_python(
@@ -79,7 +71,6 @@ def test_importing_is_quiet_and_takes_no_extras() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@needs("testing/plugin.py")
 def test_the_pytest_plugin_loads_without_extras() -> None:
     """pytest loads the plugin wherever syncstream is installed, so it must not need websockets or rich to be there."""
     done = run_python("import sys\nsys.modules['websockets'] = sys.modules['rich'] = None\nimport syncstream.testing.plugin")
@@ -87,7 +78,6 @@ def test_the_pytest_plugin_loads_without_extras() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@needs("cli.py")
 def test_the_command_line_loads_without_extras() -> None:
     """Without the extras the command still answers `--help`."""
     done = run_python(
@@ -104,7 +94,7 @@ def test_the_command_line_loads_without_extras() -> None:
 
 @pytest.mark.parametrize(
     "group",
-    [pytest.param("console_scripts", marks=needs("cli.py")), pytest.param("pytest11", marks=needs("testing/plugin.py"))],
+    ["console_scripts", "pytest11"],
 )
 def test_entry_points_lead_somewhere(group: str) -> None:
     """What setup.cfg names as an entry point can be imported."""
@@ -123,7 +113,7 @@ def test_types_are_shipped() -> None:
     assert "py.typed" in setup_cfg()["options.package_data"]["syncstream"].split()
 
 
-@pytest.mark.parametrize("folder", [pytest.param("syncstream", marks=needs("__init__.py")), "tests"])
+@pytest.mark.parametrize("folder", ["syncstream", "tests"])
 def test_every_folder_is_a_package(folder: str) -> None:
     """A folder of Python files without `__init__.py` would be left out of the wheel; in tests, two files could have one name."""
     folders = {path.parent for path in (ROOT / folder).rglob("*.py")}
