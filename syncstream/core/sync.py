@@ -72,7 +72,7 @@ class Sync:
         self.key = key
         self.state = state
         self.delivered: Any = None  # the position delivered last, known exactly only when not LIVE or when anchored
-        self.anchor: Any = None  # a snapshot's position that no message has joined yet
+        self.anchor: Any = None  # a snapshot's position that no message has joined yet; only while nothing is missing
         self.counter: Optional[Counter] = None  # its own, where the numbers count per key
         self.segments: list[list[Held]] = []  # what is held; between two of them is a hole
         self.sealed = 0  # so many segments were there when the snapshot was asked for: a doubt since is a segment more
@@ -188,7 +188,7 @@ class Sync:
         """After `fit` said JOINS: what follows the snapshot, up to the next hole. The key is LIVE if no hole is left."""
         replayed = self.segments.pop(0) if self.segments else []
         self.sealed = self.covered = 0
-        self.anchor = None if replayed else position
+        self.anchor = None if replayed or self.segments else position
         self.delivered = replayed[-1].last if replayed else position
         self.behind = 0
         self.state = State.SYNCING if self.segments else State.LIVE

@@ -263,6 +263,13 @@ def test_a_doubt_after_the_request_is_answered_by_what_came_since() -> None:
 # ---------------------------------------------------------------- proof after a reconnect
 
 
+def test_no_anchor_while_something_is_missing() -> None:
+    """What comes next is held, and judged against what is held: an anchor would cover the holes in it."""
+    key = syncing(5)
+    key.doubt(5, 3.0)
+    assert (snapshot(key, 8), key.anchor, key.delivered) == ("joins [] syncing", None, 8)
+
+
 @pytest.mark.parametrize(("position", "said"), [(4, "old"), (5, "same"), (6, "joins [] live")])
 def test_a_silent_key_is_verified(position: int, said: str) -> None:
     """Exactly where it stood: nothing was missed. Newer: it replaces. Older: ask again."""
