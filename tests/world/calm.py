@@ -1,0 +1,92 @@
+"""When the chaos stops: the venue heals, messages keep flowing, and within a bound every key must be live and equal.
+
+Check: `progress`. The bound is reckoned from the policies: detection + the wait then due + one dial + the fetches, twice (what is
+under way, and what a second hole asks for), while each snapshot is overtaken by new messages.
+"""
+
+from __future__ import annotations
+
+import math
+
+from syncstream.core.sync import State
+
+from .config import BACKOFF, DIAL_LIMIT, FETCH_BACKOFF, FETCH_LIMIT, KEYS, LIVENESS, VERIFY_AFTER
+from .fold import KNOWN
+from .outlet import BLOCK_LIMIT
+from .violation import require
+from .world import World
+
+LONGEST_RETRY_AFTER = 1.5
+RESTART = 2.0
+
+
+def heal(world: World) -> None:
+    """All faults end. What is lost already stays lost."""
+    world.calm_down = True
+    world.dials = ("open", 0.05, None)
+    service = world.service
+    service.mode, service.latency, service.retry_after = "ok", world.config.calm_latency, None
+    service.cache.clear()
+    world.venue.deaf.clear()
+    if world.outlet is not None:
+        world.outlet.stalled = False
+        world.settle()
+    for wire in list(world.venue.wires.values()):
+        wire.mute = wire.lags = False
+        wire.keep = wire.chunk = 0
+        for piece in wire.aside:
+            wire.put(piece)
+        wire.aside.clear()
+        world.flush(wire)
+
+
+def bound(world: World) -> float:
+    """Seconds within which everything must be live."""
+    config = world.config
+    waiting = max([watch.dial_at - world.now for watch in world.watches if watch.dial_at is not None], default=0.0)
+    reconnect = LIVENESS.ping_after + LIVENESS.pong_within + DIAL_LIMIT + max(waiting, BACKOFF.maximum) + 0.05
+    rounds = math.ceil(config.keys / config.concurrency)
+    fetches = FETCH_LIMIT + FETCH_BACKOFF.maximum + LONGEST_RETRY_AFTER + 2 * (rounds * config.calm_latency + FETCH_BACKOFF.maximum)
+    flow = 5 * config.calm_interval * config.keys
+    return reconnect + VERIFY_AFTER + fetches + RESTART + flow + config.reorder + BLOCK_LIMIT
+
+
+def calm(world: World) -> float:
+    """Run until everything is well; returns the seconds that took. Raises `Violation` when it takes too long."""
+    heal(world)
+    began, limit = world.now, bound(world)
+    turn = 0
+    while world.closed_at is None and world.now < began + limit:
+        for _ in range(max(3, world.config.keys)):
+            turn += 1
+            world.publish(KEYS[turn % world.config.keys], 1)
+            world.check()
+            world.wait(world.config.calm_interval)
+            world.check()
+        if not trouble(world):
+            return world.now - began
+    require(world.closed_at is not None, "progress", f"{limit:.2f} s after the faults ended: {trouble(world)}")
+    world.wait(2.0)
+    world.check()
+    return 0.0
+
+
+def trouble(world: World) -> list[str]:
+    """What is not well, in words."""
+    found = [f"line {watch.index} is not open" for watch in world.watches if watch.open is None]
+    for key in sorted(world.wanted):
+        if not any(key in wire.subscribed or world.config.scope == "shared" for wire in world.venue.wires.values()):
+            continue
+        sync = world.engine.keys.syncs.get(key)
+        if sync is None:
+            found.append(f"{key} is not known")
+            continue
+        if sync.state is not State.LIVE:
+            found.append(f"{key} is {sync.state.value}, {sync.held} held, attempts {sync.attempts}")
+        truth = world.venue.keys[key].version
+        for fold in world.folds:
+            standing = fold.keys.get(key)
+            if standing is None or standing.status is not KNOWN or standing.version != truth:
+                at = None if standing is None else (standing.status, standing.version)
+                found.append(f"{fold.name}: {key} stands at {at}, the truth is at {truth}")
+    return found

@@ -1,0 +1,73 @@
+"""What must be so after every step, whatever happened. Each check has its name; those of lines, requests and folds are theirs.
+
+    busy         `deadline()` after `tick(now)` is later than `now`, and a moment needs few inputs
+    bounds       holds, early messages and requests are within their bounds, and `held` is the true sum
+    closed       after the end nothing is delivered but `Closed`, once; and no deadline remains once finished
+    failure      the stream fails only for a reason that the world gave
+    loud         and it does fail for it
+    late         an answer of an older epoch changes nothing (`digest`), but for the counters of late ones
+
+Known limits of detection that these and the folds model: see `fold`, and
+* a restart of the numbers while the position is below 4 cannot be told from duplicates that stop (part of `met`);
+* until a restarted counter is recognised (more than `restart_after` messages, or three that last 2 s) its messages are dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Hashable
+
+from syncstream.core.engine import Engine
+from syncstream.core.line import Line
+from syncstream.core.sync import Sync
+
+from .violation import require
+
+_NOT_IN_DIGEST = {"late", "_actions", "fetches", "random", "rules", "topic_key", "out", "keys", "order", "lines", "syncs", "counters"}
+
+
+def bounds(engine: Engine) -> None:
+    """Memory is bounded, and counted right."""
+    keys, rules = engine.keys, engine.rules
+    held = 0
+    for sync in keys.syncs.values():
+        if sync.segments:
+            held += sum(map(len, sync.segments))
+    require(keys.held == held, "bounds", f"held={keys.held}, but {held} are")
+    require(held <= rules.hold_limit, "bounds", f"{held} messages are held, the limit is {rules.hold_limit}")
+    require(keys.fetches.under_way <= rules.fetch_concurrency, "bounds", f"{keys.fetches.under_way} requests are under way")
+    for counter in engine.order.counters.values():
+        if counter.early:
+            require(len(counter.early) <= rules.hold_limit, "bounds", f"{len(counter.early)} messages wait in the reorder window")
+
+
+def digest(engine: Engine) -> dict[Hashable, str]:
+    """All of the engine's state in words, in parts: each key, each line, each counter, and the rest."""
+    parts: dict[Hashable, str] = {("key", key): _sync(sync) for key, sync in engine.keys.syncs.items()}
+    parts.update({("counter", name): _slots(counter) for name, counter in engine.order.counters.items()})
+    parts.update({("line", line.index): _line(line) for line in engine.lines})
+    for name, part in (("engine", engine), ("keys", engine.keys), ("order", engine.order)):
+        fields = {field: value for field, value in vars(part).items() if field not in _NOT_IN_DIGEST}
+        parts[name] = repr(fields)
+    return parts
+
+
+def changes(before: dict[Hashable, str], after: dict[Hashable, str], allowed: set[Any]) -> list[Any]:
+    """The parts that are not the same, but for these keys."""
+    return [
+        (name, before.get(name), after.get(name))
+        for name in {**before, **after}
+        if before.get(name) != after.get(name) and not (isinstance(name, tuple) and name[0] == "key" and name[1] in allowed)
+    ]
+
+
+def _slots(thing: Any, *, without: tuple[str, ...] = ()) -> str:
+    return repr([(name, getattr(thing, name)) for name in thing.__slots__ if name not in without])
+
+
+def _sync(sync: Sync) -> str:
+    return _slots(sync, without=("counter",))
+
+
+def _line(line: Line) -> str:
+    fields = {name: value for name, value in vars(line).items() if name not in ("rules", "frames", "clocks")}
+    return repr((fields, vars(line.clocks), {name: value for name, value in vars(line.frames).items() if name != "_utf8"}))

@@ -1,0 +1,162 @@
+"""What kind of venue and stream a world is about: plain values, and the engine's `Rules` for them. Pure."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Callable, NamedTuple, Optional
+
+import msgspec
+
+from syncstream.core.backoff import Backoff
+from syncstream.core.liveness import Liveness
+from syncstream.core.rules import Kind, Rules, Scope
+from syncstream.core.sequence import Contiguous, Increasing, Rule
+
+KEYS = "ABCDEF"
+KINDS = {"snap": Kind.SNAPSHOT, "beat": Kind.HEARTBEAT, "skip": Kind.IGNORE}
+LIVENESS = Liveness(ping_after=2.0, pong_within=1.0, silence=6.0, maximum_silence=24.0)
+BACKOFF = Backoff(base=0.5, maximum=4.0, stable_after=3.0)
+FETCH_BACKOFF = Backoff(base=0.25, maximum=2.0)
+DIAL_LIMIT = 3.0
+FETCH_LIMIT = 4.0
+VERIFY_AFTER = 1.5
+
+
+class Config(NamedTuple):
+    """One kind of world.
+
+    `scope`: what the numbers count: "key", "shared" (a channel of all keys), "connection", "growing" (increasing, per key) or
+    "none". `ranges`: how the key's own numbers stand in a message: "one", "range" (first..last) or "overlap". `source`: "rest",
+    "whole" (no position) or "none". `small`: numbers begin at 1, and again at each restart, so that those of two eras may meet.
+    """
+
+    scope: str = "key"
+    ranges: str = "one"
+    source: str = "rest"
+    lines: int = 1
+    keys: int = 2
+    reorder: float = 0.0
+    heartbeat: Optional[float] = None
+    classify: bool = True
+    small: bool = False
+    start: bool = False
+    restart_after: int = 8
+    concurrency: int = 2
+    attempts: int = 4
+    hold_limit: int = 1000
+    policy: str = ""
+    maxsize: int = 16
+    view: str = "events"
+    flow: float = 0.0
+    calm_latency: float = 0.3
+    calm_interval: float = 0.05
+
+
+def draw_config(dice: random.Random) -> Config:
+    """Any of them that a feed may be."""
+    scope = dice.choice(("key", "key", "key", "key", "shared", "shared", "connection", "connection", "growing", "none"))
+    sources = {"none": ("whole", "none"), "growing": ("rest", "rest", "none")}.get(scope, ("rest", "rest", "rest", "rest", "whole", "none"))
+    lines = 2 if scope in ("key", "shared") and dice.random() < 0.3 else 1
+    counted = scope not in ("none", "growing")
+    return Config(
+        scope=scope,
+        ranges=dice.choice(("one", "one", "range", "overlap")) if counted else "one",
+        source=dice.choice(sources),
+        lines=lines,
+        keys=dice.randint(1, 5),
+        reorder=dice.choice((0.0, 0.0, 0.05, 0.4)) if counted else 0.0,
+        heartbeat=dice.choice((None, 2.0)),
+        classify=dice.random() < 0.6,
+        small=scope == "key" and dice.random() < 0.2,
+        start=scope == "connection" and dice.random() < 0.5,
+        restart_after=dice.choice((3, 8, 30)),
+        concurrency=dice.choice((1, 2, 4)),
+        attempts=dice.choice((2, 4, 8)),
+        hold_limit=dice.choice((5, 30, 1000, 1000)),
+        policy=dice.choice(("", "", "", "raise", "block", "drop_oldest")),
+        maxsize=dice.choice((1, 8, 16, 64)),
+        view=dice.choice(("events", "events", "default")),
+        flow=dice.choice((0.0, 0.0, 0.02, 0.3)),
+        calm_latency=dice.choice((0.05, 0.3, 1.0)),
+        calm_interval=dice.choice((0.02, 0.1, 0.5)),
+    )
+
+
+_decode = msgspec.json.Decoder().decode
+
+
+def decode(payload: bytes, text: bool) -> Any:
+    """A message: what stands in a text frame."""
+    return _decode(payload)
+
+
+def _field(name: str) -> Callable[[Any], Any]:
+    def find(message: Any) -> Any:
+        return message[name]
+
+    return find
+
+
+FIELDS = {name: _field(name) for name in "knmvwc"}
+
+
+def classify(message: Any) -> Optional[Kind]:
+    """By its type."""
+    return KINDS.get(message.get("t"))
+
+
+def rules(config: Config) -> Rules:
+    """What the engine is told."""
+    ranged = config.ranges != "one"
+    overlap = config.ranges == "overlap"
+    rule: Optional[Rule]
+    first, last = FIELDS["n"], FIELDS["n"]
+    splice_first = splice_last = None
+    splice: Optional[Rule]
+    if config.scope == "none":
+        rule = splice = None
+    elif config.scope == "growing":
+        rule = splice = Increasing("n")
+    elif config.scope == "key":
+        rule = splice = Contiguous("n", "m" if ranged else None, overlap=overlap)
+        last = FIELDS["m"] if ranged else first
+    else:
+        rule = Contiguous("n", start=1 if config.start else None)
+        splice = Contiguous("v", "w" if ranged else None, overlap=overlap)
+        splice_first = FIELDS["v"]
+        splice_last = FIELDS["w"] if ranged else splice_first
+    if config.source != "rest":
+        splice = splice_first = splice_last = None
+    return Rules(
+        decode=decode,
+        key=FIELDS["k"],
+        key_text="'k'",
+        classify=classify if config.classify else None,
+        rule=rule,
+        rule_text="'n'",
+        first=None if rule is None else first,
+        last=None if rule is None else last,
+        scope={"shared": Scope.SHARED, "connection": Scope.CONNECTION}.get(config.scope, Scope.KEY),
+        counter=FIELDS["c"] if config.scope == "shared" else None,
+        reorder=config.reorder,
+        restart_after=config.restart_after,
+        source=config.source != "none",
+        whole=config.source == "whole",
+        splice=splice,
+        splice_first=splice_first,
+        splice_last=splice_last,
+        verify_after=VERIFY_AFTER,
+        resync_interval=0.5,
+        fetch_backoff=FETCH_BACKOFF,
+        fetch_attempts=config.attempts,
+        fetch_concurrency=config.concurrency,
+        fetch_limit=FETCH_LIMIT,
+        heartbeat=config.heartbeat,
+        liveness=LIVENESS,
+        backoff=BACKOFF,
+        dial_limit=DIAL_LIMIT,
+        first_live_limit=30.0,
+        first_data_limit=20.0,
+        max_message_size=4096,
+        hold_limit=config.hold_limit,
+    )

@@ -1,0 +1,201 @@
+"""Folds what was delivered, as a careful consumer would, and compares each state with the venue's truth at that version.
+
+Checks: `order`, `hole`, `state`, `muted`, `held`, `foreign`.
+
+Known limits of detection, one sentence each; everything else is a violation:
+* meeting eras: where the numbers restart at 1 (`Config.small`), a number of one era may go on exactly from a number of another,
+  and then nobody can tell; the key's state counts as unknown until the next snapshot or told gap (counted in `met`).
+* numbers that do not detect ("growing", "none"): what the venue itself left out of one connection cannot be seen; what was on
+  the wire must be delivered, and between two connections a gap must be told.
+* no numbers: what the venue sends twice, or late, is delivered twice, or late.
+* a snapshot without a position is taken between request and answer, and messages held since the request follow it: they may say
+  what is in it already, so a feed with such a source has messages that say the whole state.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from syncstream.events import Dropped, Event, Gap, Resynced, Snapshot
+
+from .config import Config, rules
+from .venue import EMPTY, Answer, State, Truth, Venue, changed
+from .violation import Violation, require
+
+FRESH, KNOWN, LOST = "fresh", "known", "lost"
+_NONE: set[int] = set()
+
+
+class Standing:
+    """Owned by: its fold. Where one key stands."""
+
+    __slots__ = ("awaits", "era", "met", "restarted", "seen", "sound", "state", "status", "version", "wire")
+
+    def __init__(self) -> None:
+        self.status = FRESH
+        self.version = 0  # the true version of what was delivered
+        self.seen = 0  # the version the last message brought; a snapshot without a position may go beyond it
+        self.era = 0
+        self.state: State = EMPTY
+        self.sound = True  # `state` is what the consumer has folded itself
+        self.met = False  # two eras have met: nobody can know
+        self.awaits = False  # a gap that heals was told, and nothing has healed it
+        self.restarted = False
+        self.wire: Optional[tuple[int, int]] = None
+
+
+class Fold:
+    """Owned by: its world. `sees_all`: it is given every event, as the engine made them; else what a consumer gets."""
+
+    def __init__(self, venue: Venue, config: Config, name: str, *, sees_all: bool) -> None:
+        self.venue = venue
+        self.config = config
+        self.name = name
+        self.sees_all = sees_all
+        self.keys: dict[str, Standing] = {}
+        self.unwanted: set[str] = set()
+        self.displaced: set[int] = set()  # messages the venue repeats, or sends out of their place
+        self.wires: dict[int, Any] = {}  # message → the wire it is on, where numbers do not detect
+        self.met = 0
+        self.items = 0
+        self.healed_by_snapshot = 0
+        self._source = config.source != "none"
+        self._whole = config.source == "whole"
+        self._detects = config.scope not in ("growing", "none")
+        self._rule = rules(config).rule
+
+    def standing(self, key: str) -> Standing:
+        found = self.keys.get(key)
+        if found is None:
+            found = self.keys[key] = Standing()
+        return found
+
+    def take(self, item: Any) -> None:
+        """One item, in order."""
+        self.items += 1
+        if not isinstance(item, Event):
+            self._message(item)
+        elif isinstance(item, Snapshot):
+            self._snapshot(item)
+        elif isinstance(item, Gap):
+            self._gap(item)
+        elif isinstance(item, Dropped):
+            self._lose(item.key)
+            if item.key is not None and self._source:
+                self.standing(str(item.key)).awaits = True  # it will be healed
+        elif isinstance(item, Resynced):
+            standing = self.standing(str(item.key))
+            require(not standing.awaits, "held", f"{self.name}: {item.key} is told to be complete, and nothing has healed its gap")
+
+    def forget(self, key: str) -> None:
+        """It is not wanted any more, or wanted anew: what follows has nothing to do with what was."""
+        self.keys.pop(key, None)
+
+    # ---------------------------------------------------------------- markers
+
+    def _gap(self, gap: Gap) -> None:
+        if not gap.healing:
+            self._lose(gap.key)
+            return
+        require(gap.key is not None and self._source, "held", f"{self.name}: {gap} can never heal")
+        standing = self.standing(str(gap.key))
+        standing.awaits = self.sees_all
+        standing.restarted |= gap.reason == "restart"
+
+    def _lose(self, key: Any) -> None:
+        for name in [key] if key is not None else list(self.keys):
+            standing = self.standing(name)
+            standing.status = LOST
+            standing.awaits = standing.met = False
+
+    def _snapshot(self, marker: Snapshot) -> None:
+        self.healed_by_snapshot += 1
+        key = str(marker.key)
+        require(key not in self.unwanted, "muted", f"{self.name}: a snapshot of {key}, which is not wanted")
+        standing = self.standing(key)
+        answer, in_band = marker.state, isinstance(marker.state, dict)
+        if in_band:
+            truth = self.venue.truths[answer["id"]]
+            state = (answer["d"][0], answer["d"][1])
+            answer = Answer(truth.key, truth.to, truth.era, truth.last, state)
+        require(answer.key == key, "foreign", f"{self.name}: the snapshot of {answer.key} was delivered for {key}")
+        states = self.venue.keys[key].states
+        require(answer.state == states[answer.version], "state", f"{self.name}: {answer} is not the state at that version")
+        if not self._whole and not in_band:
+            require(marker.position == answer.position, "foreign", f"{self.name}: {answer} was delivered at {marker.position}")
+            back = standing.status == KNOWN and not standing.met and answer.version < standing.version
+            text = f"{self.name}: a snapshot of {key} at version {answer.version} after {standing.version}"
+            require(not back or standing.restarted, "order", text)
+        standing.status, standing.version, standing.era, standing.state = KNOWN, answer.version, answer.era, answer.state
+        standing.seen = 0 if self._whole else answer.version
+        standing.sound, standing.met, standing.awaits, standing.restarted = True, False, False, False
+
+    # ---------------------------------------------------------------- messages
+
+    def _message(self, message: Any) -> None:
+        ident = message["id"]
+        truth = self.venue.truths[ident]
+        key = truth.key
+        if key in self.unwanted:
+            raise Violation("muted", f"{self.name}: {truth} was delivered, and {key} is not wanted")
+        standing = self.keys.get(key)
+        if standing is None:
+            standing = self.standing(key)
+        if standing.awaits:
+            raise Violation("held", f"{self.name}: {truth} was delivered while its key waits to be healed")
+        if standing.status is KNOWN:
+            if not truth.after <= standing.version < truth.to:
+                self._does_not_follow(standing, ident, truth)
+        else:
+            if standing.status is FRESH and self._source:
+                raise Violation("hole", f"{self.name}: {truth} before the first snapshot of its key")
+            standing.status = KNOWN
+            standing.sound = False
+        self._apply(standing, truth, message)
+
+    def _does_not_follow(self, standing: Standing, ident: int, truth: Truth) -> None:
+        """A violation, unless it is one of the known limits."""
+        text = f"{self.name}: {truth} after version {standing.version} (era {standing.era})"
+        if standing.met:
+            return
+        if truth.era != standing.era and self.config.small and self._meets(standing, truth):
+            standing.met = True
+            self.met += 1
+            return
+        if self.config.scope == "none" and ident in self.displaced:
+            standing.sound = False
+            return
+        if truth.to <= standing.version:
+            if not (self._whole and truth.to > standing.seen):
+                raise Violation("order", text)
+            return
+        if not self._detects:
+            wire = self.wires[ident]
+            left_out = wire.skipped.get(truth.key, _NONE)
+            if all(version in left_out for version in range(standing.version + 1, truth.after + 1)):
+                standing.sound = False
+                return
+        raise Violation("hole", text)
+
+    def _meets(self, standing: Standing, truth: Truth) -> bool:
+        """Whether its numbers go on from where the key stands, though it is of another era."""
+        position = self.venue.keys[truth.key].number(standing.version, standing.era)
+        return truth.first <= position + 1 and truth.last > position
+
+    def _apply(self, standing: Standing, truth: Truth, message: Any) -> None:
+        states = self.venue.keys[truth.key].states
+        to = truth.to
+        if self._whole or not standing.sound or standing.met:
+            standing.state = states[to]  # it says the whole state; or the base is not known, and folding starts here
+            standing.sound = True
+        else:
+            state = standing.state
+            for version, amount in message["d"]:
+                if version > standing.version:
+                    state = changed(state, amount)
+            standing.state = state
+        if standing.state != states[to] and not standing.met:
+            raise Violation("state", f"{self.name}: {truth.key} folded to {standing.state}, the truth is {states[to]}: {truth}")
+        standing.version = standing.seen = to
+        standing.era = truth.era
+        standing.restarted = False

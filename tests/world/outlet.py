@@ -1,0 +1,97 @@
+"""The consumer's queue without its lock: `Backlog` and `Pressure` put together as the real hand-off does. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Hashable, Optional
+
+from syncstream.core.backlog import Backlog, keys_of, shown
+from syncstream.core.pressure import Pressure, Verdict
+from syncstream.errors import Overflow
+from syncstream.events import Closed
+
+from .config import FIELDS
+from .violation import require
+
+BLOCK_LIMIT = 2.0
+
+
+class Outlet:
+    """Owned by: its world."""
+
+    def __init__(self, policy: str, maxsize: int, view: str, *, heals: bool) -> None:
+        self.backlog = Backlog(maxsize, heals=heals)
+        self.pressure = Pressure(maxsize, policy=policy, block_limit=BLOCK_LIMIT)
+        self.policy = policy
+        self.view = view
+        self.maxsize = maxsize
+        self.error: Optional[Overflow] = None
+        self.over = False
+        self.stalled = False
+        self.drops = 0
+
+    def start(self) -> None:
+        """The consumer begins: the view is fixed."""
+        if self.backlog.view is None:
+            self.backlog.fix(self.view)
+            self.pressure.eased(self.backlog.depth)
+
+    def put(self, items: list[Any], now: float) -> list[Hashable]:
+        """A batch; returns the keys that lost something."""
+        if items and isinstance(items[-1], Closed):
+            items = items[:-1]
+        items = shown(items, self.backlog.view)
+        if self.over:
+            self.backlog.refuse(items)
+            return []
+        consumed = self.backlog.view is not None
+        verdict = self.pressure.arrived(self.backlog.depth + len(items), now, consumed=consumed)
+        if verdict is Verdict.FITS:
+            self.backlog.append(items)
+            require(
+                self.policy == "block" or self.backlog.depth <= self.maxsize, "bounds", f"{self.backlog.depth} items are queued"
+            )
+        elif verdict is Verdict.FAILS:
+            room = max(0, self.maxsize - self.backlog.depth)
+            self.backlog.append(items[:room])
+            self.backlog.refuse(items[room:])
+            self._fail()
+        else:
+            return self._make_room(items)
+        return []
+
+    def tick(self, now: float) -> list[Hashable]:
+        verdict = self.pressure.expired(now, consumed=self.backlog.view is not None)
+        if verdict is Verdict.FAILS:
+            self._fail()
+        return self._make_room([]) if verdict is Verdict.DROPS else []
+
+    def _fail(self) -> None:
+        self.error = Overflow("the consumer is too slow")
+        self.over = True
+        self.pressure.end()
+
+    def _make_room(self, batch: list[Any]) -> list[Hashable]:
+        seen = self.backlog.look(batch)
+        lost = self.backlog.make_room(batch, seen, keys_of(seen.items, FIELDS["k"]), 0)
+        assert lost is not None  # nobody takes between the two
+        if not self.relieved:
+            self.pressure.press()
+        self.drops += 1
+        require(self.backlog.depth <= self.maxsize, "bounds", f"{self.backlog.depth} of {self.maxsize} items are queued")
+        return lost
+
+    def take(self, most: int) -> list[Any]:
+        """The consumer takes."""
+        self.start()
+        items = self.backlog.take(most)
+        if len(self.backlog.queue) < self.pressure.alarm:
+            self.pressure.eased(self.backlog.depth)
+        return items
+
+    @property
+    def paused(self) -> bool:
+        return self.pressure.paused_at is not None
+
+    @property
+    def relieved(self) -> bool:
+        return self.backlog.depth < self.pressure.half
