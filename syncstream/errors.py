@@ -52,6 +52,9 @@ class FeedError(SyncstreamError, ValueError):
         self.why = why
         super().__init__(f"{field}={_short(value)}: {why}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, self.value, self.why)  # else it cannot be restored from a pickle
+
 
 class UsageError(SyncstreamError, RuntimeError):
     """A call that does not fit what the stream is doing."""
