@@ -1,7 +1,7 @@
 """Wakes a thread that waits in a selector. Any thread may call `wake`, a finalizer too: it takes no lock.
 
 The pair of sockets is closed when the last one who could wake is gone, never before: a number of a closed descriptor may by
-then be somebody else's.
+then be somebody else's. (In the child of a fork nobody waits: there its copies are closed at once.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ class Waker:
     """Owned by: everybody who holds it. The reader calls fileno() and drain(), others wake()."""
 
     def __init__(self) -> None:
-        self._ear, self._mouth = socket.socketpair()
+        self._sockets = socket.socketpair()
+        self._ear, self._mouth = self._sockets
         self._ear.setblocking(False)
         self._mouth.setblocking(False)
 
@@ -33,6 +34,11 @@ class Waker:
             while self._ear.recv(4096):
                 pass
 
+    def close(self) -> None:
+        """Only where nobody can wake any more."""
+        for sock in self._sockets:
+            sock.close()
+
     def __del__(self) -> None:
-        self._ear.close()
-        self._mouth.close()
+        if hasattr(self, "_sockets"):  # else there was none to be had
+            self.close()
