@@ -1,14 +1,24 @@
-"""The user's callbacks: which one takes what. Any thread; registered before the workers start."""
+"""The user's callbacks: which one takes what, what it means if one raises. Any thread; registered before the workers start."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Union
+import threading
+import typing
+from typing import Any, Callable, Optional
 
-from .errors import FeedError, UsageError
-from .events import Connected, Dropped, Event, Gap, Snapshot
+from .errors import FeedError, HandlerFailed, StreamFailed, UsageError
+from .events import Closed, Connected, Disconnected, Dropped, Event, Gap, Quarantined, Resynced, Snapshot, Stale
 
 Handler = Callable[[Any], Any]
-Types = Union[type, "tuple[type, ...]"]
+
+_LIFE = (Connected, Disconnected, Resynced, Stale, Quarantined, Closed)  # what only the view `events` shows
+
+
+def check_types(types: tuple[Any, ...]) -> None:
+    """Raise `FeedError` for what `isinstance` cannot tell. (`@stream.on` without its brackets comes here too.)"""
+    for kind in types:
+        if not isinstance(kind, type) or typing.get_origin(kind) is not None:  # before 3.11 list[int] calls itself a type
+            raise FeedError("on", kind, "expected types: @stream.on(Trade), @stream.on(Snapshot, Gap), @stream.on() for messages")
 
 
 class Handlers:
@@ -16,30 +26,35 @@ class Handlers:
 
     def __init__(self) -> None:
         self._handlers: list[tuple[Optional[tuple[type, ...]], Handler]] = []
+        self._here = threading.local()
 
     def add(self, types: tuple[type, ...], handler: Handler) -> None:
         """`handler` takes items of these types; with none given, every message that is not an `Event`."""
-        for kind in types:
-            if not isinstance(kind, type):
-                raise FeedError("on", kind, "expected types: on(Trade), on(Snapshot, Gap), on() for every message")
+        check_types(types)
         if not callable(handler):
             raise FeedError("on", handler, "expected a function to call")
         self._handlers.append((types or None, handler))
 
     def __call__(self, item: Any) -> None:
         """Call every handler that takes this item, in the order they were added."""
+        self._here.inside = True
         marker = isinstance(item, Event)
         for types, handler in self._handlers:
             if (not marker) if types is None else isinstance(item, types):
                 handler(item)
 
     @property
+    def inside(self) -> bool:
+        """Whether the caller is a thread that calls the handlers, and so one of them."""
+        return getattr(self._here, "inside", False)
+
+    @property
     def view(self) -> str:
         """The view that shows what the handlers want to see."""
-        return "events" if self._takes(Connected) else "default"
+        return "events" if any(map(self._takes, _LIFE)) else "default"
 
     def check(self, *, snapshots: bool, drops: bool) -> None:
-        """Raise `UsageError` unless somebody takes messages, and the markers this stream can yield."""
+        """Raise `UsageError` if there is no handler, or if none takes the markers this stream can yield."""
         if not self._handlers:
             raise UsageError("no handler: add one with @stream.on() before run() or start()")
         yields = [Gap] + [Snapshot] * snapshots + [Dropped] * drops
@@ -52,3 +67,16 @@ class Handlers:
 
     def _takes(self, kind: type) -> bool:
         return any(types is not None and issubclass(kind, types) for types, _ in self._handlers)
+
+
+class Failure:
+    """Owned by: the worker that fails first. Turns what a callback raised into the failure of the stream."""
+
+    def __init__(self, fail: Callable[[StreamFailed], None]) -> None:
+        self.error: Optional[StreamFailed] = None
+        self._fail = fail
+
+    def __call__(self, error: BaseException) -> None:
+        self.error = HandlerFailed(f"a callback raised {type(error).__name__}: {error}")
+        self.error.__cause__ = error
+        self._fail(self.error)

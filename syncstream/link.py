@@ -3,20 +3,25 @@
 Reader thread only. Not here: what to say and when (the engine), how bytes travel (transport).
 
 Rules
-* Once a send was attempted its bytes are frozen: what is half out stays at the front; urgent frames (pong, close) go behind it,
-  before all others.
-* A send that makes no progress for `SEND_LIMIT`, or more than `OUT_LIMIT` bytes waiting, means that the line is lost. Half a
-  frame is never followed by another.
+* Once a send was attempted its bytes are frozen, even if none was taken: over TLS they are encrypted by then. Such a frame stays
+  at the front; urgent frames (pong, close) go behind it, before all others.
+* Nothing follows a close frame. What has not begun by then is refused; of what has, nobody will know.
+* A send that makes no progress for `SEND_LIMIT` means that the line is lost; so do more than `OUT_LIMIT` bytes of ours (pongs)
+  behind it. A user's message that finds so much waiting is refused. Half a frame is never followed by another.
 """
 
 from __future__ import annotations
 
+import selectors
 import threading
 from collections import deque
 from typing import Optional, Union
 
+from .core import frames
 from .errors import NotConnected, SendUnknown, SyncstreamError
 from .transport import Connection, frame
+
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 SEND_LIMIT = 10.0
 OUT_LIMIT = 4 * 1024 * 1024
@@ -37,13 +42,18 @@ class Ticket:
 class _Out:
     """Owned by: the reader thread. One frame on its way."""
 
-    __slots__ = ("data", "sent", "ticket", "urgent")
+    __slots__ = ("data", "sent", "ticket")
 
-    def __init__(self, data: bytes, ticket: Optional[Ticket], urgent: bool) -> None:
+    def __init__(self, data: bytes, ticket: Optional[Ticket] = None) -> None:
         self.data = data
-        self.sent = 0
+        self.sent = 0  # bytes
         self.ticket = ticket
-        self.urgent = urgent
+
+    def settle(self, error: Optional[SyncstreamError]) -> None:
+        """Tell the sender, if there is one and it has not been told."""
+        if self.ticket is not None:
+            self.ticket.settle(error)
+            self.ticket = None
 
 
 class Link:
@@ -57,28 +67,37 @@ class Link:
         self.registered = 0  # the selector's mask it stands with
         self.waiting = 0  # bytes
         self.stuck_at: Optional[float] = None
-        self._out: deque[_Out] = deque()
+        self._begun: Optional[_Out] = None
+        self._urgent: deque[_Out] = deque()
+        self._others: deque[_Out] = deque()
 
-    @property
-    def wants_out(self) -> bool:
-        return bool(self._out) or self.connection.wants_write
+    def events(self, *, reading: bool) -> int:
+        """What the selector should wait for, as its mask. Over TLS, rarely, a read waits for room, or a send for bytes."""
+        connection = self.connection
+        mask = 0
+        if self.waiting:
+            mask |= _READ if connection.wants_read else _WRITE
+        if reading:
+            mask |= _WRITE if connection.wants_write else _READ
+        return mask
 
-    def put(self, opcode: int, payload: Union[bytes, str], *, urgent: bool = False, ticket: Optional[Ticket] = None) -> None:
+    def put(self, opcode: int, payload: Union[bytes, str], *, urgent: bool = False) -> None:
         """Queue one frame."""
-        out = _Out(frame(opcode, payload), ticket, urgent)
-        self.waiting += len(out.data)
-        if not urgent:
-            self._out.append(out)
-            return
-        place = 0
-        while place < len(self._out) and (self._out[place].sent or self._out[place].urgent):
-            place += 1
-        self._out.insert(place, out)
+        if opcode == frames.CLOSE:
+            self._end("the line was closed")
+        self._put(_Out(frame(opcode, payload)), self._urgent if urgent else self._others)
+
+    def put_frame(self, data: bytes, ticket: Ticket) -> None:
+        """Queue a user's message, a frame already."""
+        if self.waiting > OUT_LIMIT:
+            ticket.settle(NotConnected(f"nothing was sent: the venue is slow, and more than {OUT_LIMIT} bytes wait before it"))
+        else:
+            self._put(_Out(data, ticket), self._others)
 
     def flush(self, now: float) -> None:
         """Send what the kernel takes. Raises `OSError` if the connection broke, or if it has been stuck for too long."""
-        while self._out:
-            out = self._out[0]
+        while self.waiting:
+            out = self._begun = self._begun or (self._urgent or self._others).popleft()
             sent = self.connection.send(memoryview(out.data)[out.sent :] if out.sent else out.data)
             if not sent:
                 self._stuck(now)
@@ -87,10 +106,8 @@ class Link:
             out.sent += sent
             self.waiting -= sent
             if out.sent == len(out.data):
-                self._out.popleft()
-                if out.ticket is not None:
-                    out.ticket.settle(None)
-        self.stuck_at = None
+                self._begun = None
+                out.settle(None)
 
     def deadline(self) -> Optional[float]:
         """When being stuck becomes being lost."""
@@ -99,14 +116,23 @@ class Link:
     def close(self) -> None:
         """Release the connection; tell the senders what became of their messages."""
         self.connection.close()
-        for out in self._out:
-            if out.ticket is not None:
-                out.ticket.settle(
-                    SendUnknown("the line was lost while the message was going out")
-                    if out.sent
-                    else NotConnected("the line was lost before the message went out")
-                )
-        self._out.clear()
+        self._end("the line was lost")
+        self._begun = None
+        self._urgent.clear()
+        self.waiting = 0
+
+    def _put(self, out: _Out, place: deque[_Out]) -> None:
+        self.waiting += len(out.data)
+        place.append(out)
+
+    def _end(self, why: str) -> None:
+        """Let nothing but the frame that has begun and the urgent ones go out, and tell the senders at once."""
+        if self._begun is not None:
+            self._begun.settle(SendUnknown(f"{why} while the message was going out"))
+        for out in self._others:
+            self.waiting -= len(out.data)
+            out.settle(NotConnected(f"{why} before the message went out"))
+        self._others.clear()
 
     def _stuck(self, now: float) -> None:
         if self.stuck_at is None:
@@ -114,4 +140,6 @@ class Link:
         if now - self.stuck_at >= SEND_LIMIT:
             raise TimeoutError(f"the venue took no bytes for {SEND_LIMIT:g} s")
         if self.waiting > OUT_LIMIT:
-            raise BufferError(f"more than {OUT_LIMIT} bytes wait to be sent")
+            ours = sum(len(out.data) for out in (*self._urgent, *self._others) if out.ticket is None)
+            if ours > OUT_LIMIT:
+                raise OSError(f"the venue is slow to take what we send: more than {OUT_LIMIT} bytes wait")

@@ -9,6 +9,7 @@ Not here: decisions (the engine), user code (the dialer, the workers), waiting f
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import random
@@ -21,7 +22,7 @@ from . import clock
 from .core.engine import Abandon, Dial, Engine, Hangup, Payload, Send
 from .core.keys import Fetch
 from .delivery import Delivery
-from .dialer import Attempt, Opened, Refused
+from .dialer import Dialers, Opened, Refused
 from .errors import NotConnected, StreamFailed
 from .events import Status
 from .feed import Feed
@@ -31,9 +32,9 @@ from .wake import Waker
 
 _log = logging.getLogger("syncstream.reader")
 
-_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _READ_SIZE = 64 * 1024
 _SELECT_EVERY = 16  # turns without the selector, at most, while there is always more to read
+_LONGEST_WAIT = 3600.0  # seconds; the system takes no endless number
 _SLOW_CALL = 0.05
 _STATUS_EVERY = 0.1
 _STATUS_SHARE = 50e-6  # seconds between two pictures for each key in them: at most a few per cent of the reader's time
@@ -50,9 +51,9 @@ class Fail(NamedTuple):
 
 
 class Transmit(NamedTuple):
-    """Inbox: a user's message to the venue."""
+    """Inbox: a user's message to the venue, a frame already."""
 
-    payload: Payload
+    frame: bytes
     ticket: Ticket
 
 
@@ -65,7 +66,7 @@ class Want(NamedTuple):
 
 
 class Reader:
-    """Owned by: its own thread, `syncstream-reader`. Others may call: start(), post(), status, join()."""
+    """Owned by: its own thread, `syncstream-reader`. Others may call: start(), post(), transmit(), status, join()."""
 
     def __init__(self, feed: Feed, delivery: Delivery, waker: Waker) -> None:
         self.status = Status()
@@ -84,7 +85,7 @@ class Reader:
         )
         self._selector = selectors.DefaultSelector()
         self._links: dict[int, Link] = {}
-        self._attempts: dict[tuple[int, int], Attempt] = {}
+        self._dialers = Dialers(feed, self.post)
         self._snapshots = Snapshots(feed.snapshot, self.post) if feed.snapshot is not None else None
         self._paused = False
         self._blind_turns = 0
@@ -95,31 +96,56 @@ class Reader:
     # ---------------------------------------------------------------- any thread
 
     def start(self) -> None:
-        self._thread.start()
+        """Raises `RuntimeError` if no thread can be had."""
+        try:
+            self._thread.start()
+        except BaseException:
+            self.ended.set()
+            raise
 
     def post(self, item: Any) -> None:
         """Leave something in the inbox. Takes no lock that a finalizer could deadlock on."""
         self._inbox.put(item)
         self._waker.wake()
 
+    def transmit(self, frame: bytes, ticket: Ticket) -> None:
+        """Send a user's message. The ticket will be settled, whatever becomes of the line and the stream."""
+        self.post(Transmit(frame, ticket))
+        if self.ended.is_set():  # it may have come too late to be found
+            self._refuse_inbox()
+
+    @property
+    def inside(self) -> bool:
+        """Whether the caller is the reader itself: a callable of the feed. It must not wait for anything."""
+        return threading.current_thread() is self._thread
+
     def join(self, timeout: float) -> list[str]:
         """Wait until all threads have ended; the names of those that have not."""
+        if self.inside:
+            return []
         deadline = clock.now() + timeout
         names = []
-        if self._thread is not threading.current_thread():
-            self._thread.join(max(0.0, timeout))
-            if self._thread.is_alive():
-                names.append(self._thread.name)
-        names += ["syncstream-dialer" for a in list(self._attempts.values()) if not a.join(max(0.0, deadline - clock.now()))]
+        if clock.wait_event(self.ended, timeout):  # not by Thread.join: Ctrl-C could not end that on Windows
+            self._thread.join()  # only its last instructions
+        else:
+            names.append(self._thread.name)
+        names += self._dialers.join(max(0.0, deadline - clock.now()))
         if self._snapshots is not None:
             names += self._snapshots.join(max(0.0, deadline - clock.now()))
         return names
+
+    def leave_to_parent(self) -> None:
+        """In the child of a fork: close its copies of the descriptors. The parent goes on with its own."""
+        for link in self._links.values():
+            link.connection.close()
+        self._selector.close()  # nothing is unregistered: the kernel's list is the parent's too
+        self._waker.close()
 
     # ---------------------------------------------------------------- the thread
 
     def _run(self) -> None:
         try:
-            self._selector.register(self._waker, _READ, None)
+            self._selector.register(self._waker, selectors.EVENT_READ, None)
             self.engine.start(clock.now())
             self._act(clock.now())
             while not (self.engine.finished and not self._links):
@@ -147,14 +173,16 @@ class Reader:
             self._changed = True
         self._deliver(now)
         self._act(now)
-        self._flush(now)
+        if self._flush(now):
+            self._deliver(now)
+            self._act(now)
         if self._changed and now >= self._status_at:
             self._show(now)
 
     def _select(self, now: float) -> None:
         """Wait until something happens or is due; note who may be read."""
         busy = not self._paused and any(link.more for link in self._links.values())
-        if busy and self._blind_turns < _SELECT_EVERY and not any(link.wants_out for link in self._links.values()):
+        if busy and self._blind_turns < _SELECT_EVERY and not any(link.waiting for link in self._links.values()):
             self._blind_turns += 1
             return
         self._blind_turns = 0
@@ -168,7 +196,7 @@ class Reader:
 
     def _watch(self, link: Link) -> None:
         """Have the selector tell what this link waits for."""
-        mask = (0 if self._paused else _READ) | (_WRITE if link.wants_out else 0)
+        mask = link.events(reading=not self._paused)
         if mask == link.registered:
             return
         if not link.registered:
@@ -185,7 +213,7 @@ class Reader:
         moments = [self.engine.deadline(), self._delivery.deadline(), self._status_at if self._changed else None]
         moments += [link.deadline() for link in self._links.values()]
         first = min((moment for moment in moments if moment is not None), default=None)
-        return None if first is None else max(0.0, first - now)
+        return None if first is None else min(max(0.0, first - now), _LONGEST_WAIT)
 
     def _read(self, link: Link, now: float) -> None:
         try:
@@ -212,7 +240,6 @@ class Reader:
             elif isinstance(item, Opened):
                 self._take_opened(item, now)
             elif isinstance(item, Refused):
-                self._attempts.pop((item.line, item.epoch), None)
                 engine.refused(item.line, item.epoch, item.error, now)
             elif isinstance(item, Transmit):
                 self._transmit(item)
@@ -224,11 +251,12 @@ class Reader:
                 engine.close(now)
 
     def _take_opened(self, item: Opened, now: float) -> None:
-        self._attempts.pop((item.line, item.epoch), None)
         if not self.engine.opened(item.line, item.epoch, item.said, now):
             item.connection.close()
             return
         self._links[item.line] = Link(item.line, item.epoch, item.connection)
+        if self._paused:
+            self.engine.paused()  # its clocks too
         _log.info("line %d is open", item.line)
         self._act(now)
 
@@ -245,7 +273,7 @@ class Reader:
         if link is None:
             item.ticket.settle(NotConnected("no line is open"))
         else:
-            link.put(item.payload.opcode, item.payload.data, ticket=item.ticket)
+            link.put_frame(item.frame, item.ticket)
 
     # ---------------------------------------------------------------- actions and deliveries
 
@@ -260,15 +288,11 @@ class Reader:
                 assert self._snapshots is not None  # the engine asks only where there is a source
                 self._snapshots.fetch(action.key, action.epoch)
             elif isinstance(action, Dial):
-                attempt = Attempt(self._feed, action.line, action.epoch, action.topics, self.post)
-                self._attempts[action.line, action.epoch] = attempt
-                attempt.start()
+                self._dialers.dial(action.line, action.epoch, action.topics)
             elif isinstance(action, Hangup):
                 self._hang_up(action, now)
             elif isinstance(action, Abandon):
-                attempt_left = self._attempts.pop((action.line, action.epoch), None)
-                if attempt_left is not None:
-                    attempt_left.abandon()
+                self._dialers.abandon(action.line, action.epoch)
 
     def _link(self, line: int, epoch: int) -> Optional[Link]:
         """The link of this epoch; `None` if it is closed already."""
@@ -281,7 +305,7 @@ class Reader:
             return
         try:
             link.flush(now)
-        except (OSError, BufferError) as error:
+        except OSError as error:
             _log.debug("the goodbye did not go out: %s", error)
         if link.registered:
             self._selector.unregister(link.connection)
@@ -298,26 +322,28 @@ class Reader:
             dropped += delivery.tick(now)
         if dropped:
             engine.dropped(dropped, now)
-        elif engine.keys.dropped_keys and delivery.relieved:
+        if engine.keys.dropped_keys and delivery.relieved:
             engine.relieved(now)
         if delivery.error is not None and not engine.closing:
             engine.fail(delivery.error, now)
-        if delivery.paused is not self._paused:
-            self._paused = delivery.paused
+        paused = delivery.paused and not engine.closing  # the venue's goodbye stands behind what it has sent
+        if paused is not self._paused:
+            self._paused = paused
             if self._paused:
                 engine.paused()
             else:
                 engine.resumed(now)
 
-    def _flush(self, now: float) -> None:
+    def _flush(self, now: float) -> bool:
+        """Send what waits. True if a line was lost over it."""
+        lost = False
         for link in list(self._links.values()):
-            if not link.waiting:
-                continue
             try:
                 link.flush(now)
-            except (OSError, BufferError) as error:
+            except OSError as error:
+                lost = True
                 self.engine.lost(link.line, link.epoch, f"sending failed: {error}", now)
-                self._act(now)
+        return lost
 
     def _show(self, now: float) -> None:
         """Replace the picture that other threads see."""
@@ -329,31 +355,33 @@ class Reader:
     def _end(self) -> None:
         """Leave nothing open and nobody waiting."""
         now = clock.now()
-        for attempt in self._attempts.values():
-            attempt.abandon()
-        if self._snapshots is not None:
-            self._snapshots.stop()
-        for link in self._links.values():
-            link.close()
-        self._links.clear()
-        self._selector.close()
-        self._delivery.put_batch(self.engine.take_deliveries(), now)
-        if self.engine.failure is not None:
-            self._delivery.fail(self.engine.failure)
-        else:
-            self._delivery.close(drain=True)
-        self._show(now)
-        self.ended.set()
-        self._refuse_inbox()
+        try:
+            self._dialers.stop()
+            if self._snapshots is not None:
+                self._snapshots.stop()
+            for link in self._links.values():
+                link.close()
+            self._links.clear()
+            self._selector.close()
+            self._delivery.put_batch(self.engine.take_deliveries(), now)
+            self._show(now)
+        finally:
+            if self.engine.failure is not None:
+                self._delivery.fail(self.engine.failure)
+            else:
+                self._delivery.close(drain=True)
+            self.ended.set()
+            self._refuse_inbox()
 
     def _refuse_inbox(self) -> None:
-        """What came too late: nobody may wait for it, and no connection may stay open in it."""
-        while not self._inbox.empty():
-            item = self._inbox.get_nowait()
-            if isinstance(item, Opened):
-                item.connection.close()
-            elif isinstance(item, Transmit):
-                item.ticket.settle(NotConnected("the stream is closed"))
+        """What came too late: nobody may wait for it, and no connection may stay open in it. Any thread, after the end."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                item = self._inbox.get_nowait()
+                if isinstance(item, Opened):
+                    item.connection.close()
+                elif isinstance(item, Transmit):
+                    item.ticket.settle(NotConnected("the stream is closed"))
 
 
 def _watched(field: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:

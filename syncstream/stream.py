@@ -7,6 +7,7 @@ workers). The threads hold the inner parts and never the `Stream`, so a stream t
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 import weakref
@@ -17,12 +18,13 @@ import msgspec
 
 from . import clock, dialer
 from .delivery import Delivery
-from .errors import FeedError, HandlerFailed, SendUnknown, StreamFailed, UsageError
+from .errors import FeedError, SendUnknown, StreamClosed, StreamFailed, UsageError
 from .events import Status
 from .feed import Feed
-from .handlers import Handler, Handlers
+from .handlers import Failure, Handler, Handlers, check_types
 from .link import Ticket
-from .reader import Close, Fail, Reader, Transmit, Want
+from .reader import Close, Fail, Reader, Want
+from .transport import frame
 from .urls import redact
 from .views import Items, Latest, Tap
 from .wake import Waker
@@ -31,6 +33,11 @@ from .workers import Workers
 H = TypeVar("H", bound=Handler)
 
 _open: weakref.WeakSet[Stream] = weakref.WeakSet()
+
+_EXIT_LIMIT = 1.0  # seconds, for all streams together
+_LONGEST = 86400.0  # seconds; the system takes no endless number
+
+logging.getLogger("syncstream").addHandler(logging.NullHandler())  # nothing is printed where nobody has set up logging
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,32 +61,34 @@ class Stream:
     def __init__(
         self, feed: Feed, *, queue_size: int = 10_000, overflow: str = "raise", block_limit: float = 5.0, name: str = ""
     ) -> None:
+        self._pid = os.getpid()
         if not isinstance(feed, Feed):
             raise FeedError("feed", feed, "expected a Feed(...)")
+        if type(queue_size) is not int or queue_size < 1:
+            raise FeedError("queue_size", queue_size, "a queue needs a bound: a whole number of items, at least 1")
         self.feed = feed
         self.name = name
         waker = Waker()
-        key = feed.rules().key or _no_key
+        self._key = feed.rules().key or (lambda message: None)
         self._delivery = Delivery(
             queue_size,
             overflow=overflow,
-            key=key,
-            block_limit=block_limit,
+            key=self._key,
+            block_limit=_seconds("block_limit", block_limit),
             heals=feed.snapshot is not None,
             wake=waker.wake,
         )
         self._reader = Reader(feed, self._delivery, waker)
         self._drops = overflow == "drop_oldest"
-        self._key = key
         self._handlers = Handlers()
         self._workers: Optional[Workers] = None
-        self._lock = threading.Lock()  # guards: _topics, _workers, _discarded
+        self._failed: Optional[Failure] = None
+        self._lock = threading.Lock()  # guards: _topics and the order in which their changes are posted, _workers, _discarded
         self._topics: dict[Hashable, None] = dict.fromkeys(feed.topics)
         self._discarded = 0
         self._raised = False
-        self._pid = os.getpid()
-        _open.add(self)
         self._reader.start()
+        _open.add(self)
 
     # ---------------------------------------------------------------- consuming
 
@@ -124,17 +133,21 @@ class Stream:
     @property
     def queue(self) -> Tap:
         """The stream as a `queue.Queue`, for code that already drains one."""
+        self._check_process()
         return Tap(self, self._delivery)
 
     @property
     def latest(self) -> Latest:
         """The last value of each key, whatever waits in the queue: `stream.latest["ABC"]`. Needs no consumer."""
+        self._check_process()
         return Latest(self, self._reader.engine.keys)
 
     # ---------------------------------------------------------------- callbacks
 
     def on(self, *types: type) -> Callable[[H], H]:
         """Register a callback: `@stream.on(Trade)`, `@stream.on(Snapshot, Gap)`, or `@stream.on()` for every message."""
+        self._check_process()
+        check_types(types)
 
         def register(handler: H) -> H:
             with self._lock:
@@ -165,23 +178,32 @@ class Stream:
         with self._lock:
             if self._workers is not None:
                 raise UsageError("the callbacks are running already")
+            reader = self._reader  # not the Stream: the workers must not hold it
+            failed = Failure(lambda failure: reader.post(Fail(failure)))
+            threads = Workers(self._delivery, self._handlers, key=self._key, count=workers, failed=failed)
             if markers == "handle":
-                self._handlers.check(snapshots=self.feed.snapshot is not None, drops=self._drops)
+                heals = self.feed.snapshot is not None
+                drops = self._drops or (not heals and self._delivery.tally().dropped > 0)  # some may have gone by now
+                self._handlers.check(snapshots=heals, drops=drops)
             self._delivery.use(self._handlers.view)
-            failed = _Failure(self._reader)
-            self._workers = Workers(self._delivery, self._handlers, key=self._key, count=workers, failed=failed)
-            self._failed = failed
-            self._workers.start()
+            self._workers, self._failed = threads, failed
+            try:
+                threads.start()
+            except BaseException:  # no more threads to be had, or Ctrl-C
+                self._workers = None
+                raise
 
     def join(self, timeout: Optional[float] = None) -> bool:
-        """Wait until the stream has ended and the callbacks have had everything. False when the time is over first."""
-        with self._lock:
-            workers = self._workers
+        """Wait until the stream has ended and the callbacks have had everything. False when the time is over first.
+
+        Raises the failure that ended the stream.
+        """
+        self._may_wait()
+        _seconds("timeout", timeout or 0.0)
+        workers = self._workers
         ended = workers.join(timeout) if workers is not None else clock.wait_event(self._reader.ended, timeout)
-        failure = self._failed.error if workers is not None and self._failed.error is not None else self._delivery.error
-        if ended and failure is not None and not self._raised:
-            self._raised = True
-            raise failure
+        if ended:
+            self._raise_failure()
         return ended
 
     # ---------------------------------------------------------------- to the venue
@@ -192,28 +214,22 @@ class Stream:
         Raises `NotConnected` if no line is open (nothing was sent), `SendUnknown` if the line was lost meanwhile or the time is
         over (it is never sent again), `FeedError` if it cannot be encoded.
         """
-        self._check_process()
+        self._may_wait()
+        _seconds("timeout", timeout)
+        payload = dialer.payload("item", item)
         ticket = Ticket()
-        self._reader.post(Transmit(dialer.payload("item", item), ticket))
-        deadline = clock.now() + timeout
-        while not clock.wait_event(ticket.done, 0.25):
-            if self._reader.ended.is_set() and not ticket.done.is_set():
-                raise SendUnknown("the stream ended while the message was going out")
-            if clock.now() >= deadline:
-                raise SendUnknown(f"the venue did not take the message within {timeout:g} s")
+        self._reader.transmit(frame(payload.opcode, payload.data), ticket)
+        if not clock.wait_event(ticket.done, timeout):
+            raise SendUnknown(f"the venue did not take the message within {timeout:g} s")
         if ticket.error is not None:
             raise ticket.error
 
     def subscribe(self, *topics: Hashable) -> None:
         """Ask the venue for these topics too, now and after every reconnect. Those asked for already change nothing."""
-        if not callable(self.feed.subscribe):
-            raise UsageError("changing topics needs a feed with subscribe=<callable: topics -> payload(s)>")
         self._want(topics, self.feed.subscribe, wanted=True)
 
     def unsubscribe(self, *topics: Hashable) -> None:
         """Ask for these topics no more; what is still on its way is not delivered."""
-        if self.feed.unsubscribe is None:
-            raise UsageError("leaving topics needs a feed with unsubscribe=<callable: topics -> payload(s)>")
         self._want(topics, self.feed.unsubscribe, wanted=False)
 
     # ---------------------------------------------------------------- life
@@ -221,6 +237,7 @@ class Stream:
     @property
     def status(self) -> Status:
         """How the stream is, as a frozen picture; at most a tenth of a second old."""
+        self._check_process()
         status = self._reader.status
         heard_at = self._reader.heard_at
         return msgspec.structs.replace(
@@ -238,19 +255,22 @@ class Stream:
         """End the stream within `timeout` seconds; wakes every wait. Idempotent, from any thread, a callback included.
 
         What waits is discarded and counted. With `drain` it is not: the line is hung up, running callbacks get what is left until
-        the time is over, and without callbacks it can still be taken by `get`; then `StreamClosed`.
+        the time is over, and without callbacks it can still be taken by `get`; then `StreamClosed`. (Within a callback `drain`
+        waits for nothing: the rest follows when it returns.) In the child of a fork there is nothing to end.
         """
-        self._check_process()
-        deadline = clock.now() + timeout
+        deadline = clock.now() + min(_seconds("timeout", timeout), _LONGEST)
+        if os.getpid() != self._pid:
+            return Report()
         if not drain:
             self._discard()
         self._reader.post(Close())
-        if drain and self._workers is not None:
-            clock.wait_event(self._reader.ended, timeout)
-            self._delivery.wait_drained(max(0.0, deadline - clock.now()))
-            self._discard()
-        names = self._stop_workers(timeout=max(0.0, deadline - clock.now()))
-        names += self._reader.join(max(0.0, deadline - clock.now()))
+        names: list[str] = []
+        if not self._reader.inside and not (drain and self._handlers.inside):
+            workers = self._workers
+            if drain and workers is not None and not workers.join(max(0.0, deadline - clock.now())):
+                self._discard()
+            names += self._stop_workers(max(0.0, deadline - clock.now()))
+            names += self._reader.join(max(0.0, deadline - clock.now()))
         return Report(delivered=self._delivery.tally().delivered, discarded=self._discarded, threads=tuple(names))
 
     def __enter__(self) -> Stream:
@@ -261,23 +281,23 @@ class Stream:
     ) -> None:
         """Close. A failure that no call has raised yet is raised here, but never over the body's own exception."""
         self.close()
-        failure = self._delivery.error
-        if failure is not None and error is None and not self._raised:
-            self._raised = True
-            raise failure
+        if error is None and not self._raised and os.getpid() == self._pid:
+            self._raise_failure()
 
     def __del__(self) -> None:
         reader = getattr(self, "_reader", None)
-        if reader is not None and self._pid == os.getpid() and not reader.ended.is_set():
+        if reader is not None and not reader.ended.is_set() and self._pid == os.getpid():
             reader.post(Close())  # posts and wakes, takes no lock: a finalizer may run anywhere
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Stream holds threads and a connection and cannot be pickled; make one in each process from its Feed")
 
     def __repr__(self) -> str:
-        status = self.status
         where = self.feed.endpoint
         shown = self.name or (redact(where) if isinstance(where, str) else repr(where))
+        if os.getpid() != self._pid:
+            return f"<Stream {shown} of another process>"
+        status = self.status
         gaps = f"{status.gaps} gaps, {status.healed} healed" if status.gaps else "no gaps"
         return f"<Stream {shown} {status.state}: {len(status.keys)} keys, {gaps}, {status.queued} queued>"
 
@@ -297,13 +317,33 @@ class Stream:
         if self._workers is not None:
             raise UsageError("the callbacks are running; get() and loops take nothing beside run() or start()")
 
-    def _want(self, topics: Sequence[Hashable], speak: Callable[[Sequence[Any]], Any], *, wanted: bool) -> None:
+    def _may_wait(self) -> None:
         self._check_process()
+        if self._reader.inside:
+            raise UsageError("a callable of the feed runs on the reader thread and would wait for itself")
+
+    def _raise_failure(self) -> None:
+        """Whatever ended the stream, unless it was `close`."""
+        handler = self._failed.error if self._failed is not None else None
+        failure = handler or self._delivery.error
+        if failure is not None:
+            self._raised = True
+            raise failure.with_traceback(None)  # else it would grow with every wait
+
+    def _want(self, topics: Sequence[Any], speak: Optional[Callable[[Sequence[Any]], Any]], *, wanted: bool) -> None:
+        self._check_process()
+        field = "subscribe" if wanted else "unsubscribe"
+        if not callable(self.feed.subscribe) or speak is None:
+            raise UsageError(f"changing topics needs a feed with {field}=<callable: topics -> payload(s)>, and subscribe= as one")
+        for topic in topics:
+            if not isinstance(topic, Hashable):
+                raise FeedError("topics", topic, f"give them one by one: {field}('A', 'B')")
+        if self.closed:
+            raise StreamClosed("the stream is closed; there is nobody to ask")
         with self._lock:
             changed = tuple(dict.fromkeys(topic for topic in topics if (topic in self._topics) is not wanted))
         if not changed:
             return
-        field = "subscribe" if wanted else "unsubscribe"
         said = dialer.spoken(field, speak, changed)  # the user's code: not under the lock
         with self._lock:
             for topic in changed:
@@ -311,7 +351,7 @@ class Stream:
                     self._topics[topic] = None
                 else:
                     self._topics.pop(topic, None)
-        self._reader.post(Want(wanted, changed, said))
+            self._reader.post(Want(wanted, changed, said))  # never waits
 
     def _discard(self) -> None:
         count = self._delivery.close(drain=False)
@@ -319,40 +359,40 @@ class Stream:
             self._discarded += count
 
     def _stop_workers(self, timeout: float) -> list[str]:
-        with self._lock:
-            workers = self._workers
+        workers = self._workers
         if workers is None:
             return []
-        names = workers.stop(timeout)
-        with self._lock:
-            if self._workers is workers:
-                self._workers = None
-        return names
+        try:
+            return workers.stop(timeout)
+        finally:
+            with self._lock:
+                if self._workers is workers:
+                    self._workers = None
 
 
-class _Failure:
-    """Owned by: the worker that fails first. Turns what a callback raised into the failure of the stream."""
-
-    def __init__(self, reader: Reader) -> None:
-        self.error: Optional[StreamFailed] = None
-        self._reader = reader
-
-    def __call__(self, error: BaseException) -> None:
-        failure = HandlerFailed(f"a callback raised {type(error).__name__}: {error}")
-        failure.__cause__ = error
-        self.error = failure
-        self._reader.post(Fail(failure))
-
-
-def _no_key(_message: Any) -> None:
-    return None
+def _seconds(field: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise FeedError(field, value, "expected a number of seconds, zero or more")
+    return float(value)
 
 
 def _close_all() -> None:
     """At interpreter exit: say goodbye properly. The threads are daemons; whatever hangs does not hold the exit."""
+    streams = [stream for stream in list(_open) if not stream.closed]
+    for stream in streams:
+        stream._reader.post(Close())
+    deadline = clock.now() + _EXIT_LIMIT
+    for stream in streams:
+        stream.close(timeout=max(0.0, deadline - clock.now()))
+
+
+def _leave_to_parent() -> None:
+    """In the child of a fork, where none of the threads is."""
     for stream in list(_open):
-        if stream._pid == os.getpid() and not stream.closed:
-            stream.close(timeout=1.0)
+        stream._reader.leave_to_parent()
+    _open.clear()
 
 
 atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from typing import Any, Hashable, Iterator, Mapping, NoReturn, Optional, Protocol
+from typing import Any, Hashable, ItemsView, Iterator, Mapping, NoReturn, Optional, Protocol, ValuesView
 
 from .core.keys import Keys
 from .core.sync import State
@@ -21,6 +21,8 @@ class Owner(Protocol):
     def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]: ...
 
     def close(self, timeout: float = 5.0, *, drain: bool = False) -> Any: ...
+
+    def _check_process(self) -> None: ...
 
 
 class Items(Iterator[Any]):
@@ -54,6 +56,10 @@ class Tap(queue.Queue[Any]):
     def unfinished_tasks(self) -> int:  # type: ignore[override]
         return self._delivery.unfinished_tasks
 
+    @property
+    def is_shutdown(self) -> bool:  # type: ignore[override,unused-ignore]
+        return self._delivery.is_shutdown
+
     def get(self, block: bool = True, timeout: Optional[float] = None) -> Any:
         return self._stream.get(timeout=timeout) if block else self._stream.get_nowait()
 
@@ -70,22 +76,27 @@ class Tap(queue.Queue[Any]):
         self._delivery.put(item)
 
     def qsize(self) -> int:
-        return self._delivery.qsize()
+        return self._here().qsize()
 
     def empty(self) -> bool:
-        return self._delivery.empty()
+        return self._here().empty()
 
     def full(self) -> bool:
-        return self._delivery.full()
+        return self._here().full()
 
     def task_done(self) -> None:
-        self._delivery.task_done()
+        self._here().task_done()
 
     def join(self) -> None:
-        self._delivery.join()
+        self._here().join()
 
     def shutdown(self, immediate: bool = False) -> None:
         self._stream.close(drain=not immediate)
+
+    def _here(self) -> Delivery:
+        """In the child of a fork its lock may be held for ever, by a thread that is not there."""
+        self._stream._check_process()
+        return self._delivery
 
     def __repr__(self) -> str:
         return f"<queue of {self._stream!r}>"
@@ -110,6 +121,14 @@ class Latest(Mapping[Hashable, Any]):
 
     def __len__(self) -> int:
         return len(self._keys.latest)
+
+    def items(self) -> ItemsView[Hashable, Any]:
+        """All of them at one moment."""
+        return dict(self._keys.latest).items()
+
+    def values(self) -> ValuesView[Any]:
+        """All of them at one moment."""
+        return dict(self._keys.latest).values()
 
     def live(self, key: Hashable) -> bool:
         """Whether this key is complete and current, as far as the line shows."""

@@ -1,0 +1,276 @@
+"""The iterators, the queue and the mapping a stream hands out, over a delivery and keys of their own."""
+
+from __future__ import annotations
+
+import gc
+import queue
+import sys
+import threading
+import weakref
+from typing import Any, Callable, Optional
+
+import pytest
+
+from syncstream import Contiguous, Empty, Feed, Snapshot, StreamClosed, StreamFailed, UsageError
+from syncstream.core.keys import Keys
+from syncstream.core.sync import State
+from syncstream.delivery import Delivery
+from syncstream.views import Items, Latest, Tap
+
+PATIENCE = 10.0
+
+
+class Owner:
+    """Owned by: the test. What the views need of a stream."""
+
+    def __init__(self) -> None:
+        self.delivery = Delivery(5, key=lambda item: None)
+        self.closed_with: list[bool] = []
+        self.elsewhere = False
+
+    def get(self, timeout: Optional[float] = None) -> Any:
+        return self.delivery.get(timeout=timeout)
+
+    def get_nowait(self) -> Any:
+        return self.get(timeout=0)
+
+    def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]:
+        return self.delivery.get_many(max_items, timeout)
+
+    def close(self, timeout: float = 5.0, *, drain: bool = False) -> None:
+        self.closed_with.append(drain)
+        self.delivery.close(drain=drain)
+
+    def _check_process(self) -> None:
+        if self.elsewhere:
+            raise UsageError("another process")
+
+    def __repr__(self) -> str:
+        return "<a stream>"
+
+
+@pytest.fixture
+def owner() -> Owner:
+    return Owner()
+
+
+def filled(owner: Owner, *items: Any) -> Tap:
+    """Its queue with these items in it."""
+    owner.delivery.put_batch(list(items), 0.0)
+    return Tap(owner, owner.delivery)
+
+
+# ---------------------------------------------------------------- Items
+
+
+def test_the_iterator_ends_with_the_stream(owner: Owner) -> None:
+    """It gives one item after the other, and goes on being at its end."""
+    filled(owner, 1, 2)
+    owner.delivery.close(drain=True)
+    items = Items(owner)
+    assert iter(items) is items
+    assert list(items) == [1, 2]
+    assert list(items) == []
+
+
+def test_the_iterator_takes_nothing_ahead(owner: Owner) -> None:
+    """After a break the rest is still there, for whoever comes next."""
+    filled(owner, 1, 2, 3)
+    for item in Items(owner):
+        assert item == 1
+        break
+    assert [owner.get(), next(Items(owner))] == [2, 3]
+
+
+def test_the_iterator_raises_the_failure_each_time(owner: Owner) -> None:
+    """A loop that is entered again must not look as if the stream had ended well."""
+    owner.delivery.fail(StreamFailed("gone"))
+    items = Items(owner)
+    for _ in range(3):
+        with pytest.raises(StreamFailed, match="gone"):
+            next(items)
+
+
+# ---------------------------------------------------------------- Tap
+
+
+def test_a_tap_is_a_queue(owner: Owner) -> None:
+    """To isinstance, and in every question legacy code asks of one."""
+    tap = filled(owner, 1, 2, 3, 4, 5)
+    assert isinstance(tap, queue.Queue)
+    assert (tap.maxsize, tap.qsize(), tap.full(), tap.empty()) == (5, 5, True, False)
+    assert list(tap.queue) == [1, 2, 3, 4, 5]
+    with tap.mutex:
+        assert len(tap.queue) == 5
+    assert [tap.get(), tap.get(True), tap.get(True, 1.0), tap.get(block=False), tap.get_nowait()] == [1, 2, 3, 4, 5]
+    assert (tap.qsize(), tap.full(), tap.empty()) == (0, False, True)
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda tap: tap.get(timeout=0.01),
+        lambda tap: tap.get(True, 0.01),
+        lambda tap: tap.get(False),
+        lambda tap: tap.get(block=False, timeout=5),
+        lambda tap: tap.get_nowait(),
+    ],
+)
+def test_an_empty_tap_raises_as_queues_do(owner: Owner, take: Callable[[Tap], Any]) -> None:
+    """queue.Empty, and our own name of it."""
+    with pytest.raises(queue.Empty) as caught:
+        take(filled(owner))
+    assert isinstance(caught.value, Empty)
+
+
+def test_a_negative_timeout_is_a_value_error_as_in_queues(owner: Owner) -> None:
+    """Code that catches it goes on working."""
+    with pytest.raises(ValueError, match="non-negative"):
+        filled(owner).get(timeout=-1)
+
+
+def test_tasks_are_counted(owner: Owner) -> None:
+    """join waits for a task_done per item, and one too many is an error."""
+    tap = filled(owner, 1, 2)
+    assert tap.unfinished_tasks == 2
+    tap.get()
+    tap.task_done()
+    ended = threading.Event()
+
+    def join() -> None:
+        tap.join()
+        ended.set()
+
+    thread = threading.Thread(target=join)
+    thread.start()
+    tap.get()
+    assert not ended.wait(0.02)
+    tap.task_done()
+    assert ended.wait(PATIENCE)
+    thread.join()
+    with pytest.raises(ValueError, match="too many times"):
+        tap.task_done()
+
+
+def test_nobody_else_may_put(owner: Owner) -> None:
+    """Only the stream does."""
+    tap = filled(owner)
+    with pytest.raises(UsageError, match="only the stream puts"):
+        tap.put(1)
+    with pytest.raises(UsageError, match="only the stream puts"):
+        tap.put_nowait(1)
+    with pytest.raises(UsageError, match="only the stream puts"):
+        tap.put(1, False, 1.0)
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+def test_shutting_the_queue_down_closes_the_stream(owner: Owner, immediate: bool) -> None:
+    """As queue.Queue has it since 3.13: at once, or when what is queued has been taken."""
+    tap = filled(owner, 1)
+    before = tap.is_shutdown
+    tap.shutdown(immediate=immediate)
+    assert owner.closed_with == [not immediate]
+    assert (before, tap.is_shutdown) == (False, True)
+    if not immediate:
+        assert tap.get() == 1
+    with pytest.raises(StreamClosed) as caught:
+        tap.get()
+    if sys.version_info >= (3, 13):
+        assert isinstance(caught.value, queue.ShutDown)
+
+
+def test_batches_can_be_taken_from_a_tap(owner: Owner) -> None:
+    """What queue.Queue does not have, but its users would like."""
+    tap = filled(owner, 1, 2, 3)
+    assert tap.get_many(2) == [1, 2]
+    assert tap.get_many(timeout=0.01) == [3]
+    assert tap.get_many(timeout=0.01) == []
+
+
+@pytest.mark.parametrize("call", [Tap.qsize, Tap.empty, Tap.full, Tap.task_done, Tap.join])
+def test_in_another_process_a_tap_is_refused(owner: Owner, call: Callable[[Tap], Any]) -> None:
+    """Rather than waiting for a lock that was held when the process was forked."""
+    tap = filled(owner, 1)
+    owner.elsewhere = True
+    with owner.delivery.mutex, pytest.raises(UsageError, match="another process"):
+        call(tap)
+
+
+# ---------------------------------------------------------------- Latest
+
+
+@pytest.fixture
+def keys() -> Keys:
+    feed = Feed("ws://127.0.0.1:9/", key="symbol", sequence=Contiguous("seq"))
+    keys = Keys(feed.rules(), wall_ns=0)
+    for key in ("ABC", "XYZ"):
+        keys.find(key, 0.0)
+        keys.latest[key] = {"symbol": key, "seq": 1}
+    return keys
+
+
+def test_latest_is_a_mapping(owner: Owner, keys: Keys) -> None:
+    """Look-ups, tests, iteration, and a KeyError for what was never seen."""
+    latest = Latest(owner, keys)
+    assert latest["ABC"] == {"symbol": "ABC", "seq": 1}
+    assert ("ABC" in latest, "NONE" in latest, len(latest)) == (True, False, 2)
+    assert (list(latest), dict(latest)) == (["ABC", "XYZ"], keys.latest)
+    assert latest.get("NONE", 5) == 5
+    with pytest.raises(KeyError):
+        latest["NONE"]
+    assert repr(latest) == "<latest of <a stream>: 2 keys>"
+
+
+def test_latest_tells_which_keys_are_complete(owner: Owner, keys: Keys) -> None:
+    """A key that is being healed keeps its last value, marked."""
+    latest = Latest(owner, keys)
+    keys.syncs["XYZ"].state = State.SYNCING
+    assert (latest.live("ABC"), latest.live("XYZ"), latest.live("NONE")) == (True, False, False)
+    assert latest["XYZ"]["seq"] == 1
+    keys.latest["XYZ"] = Snapshot(key="XYZ", position=9, state={})
+    assert latest["XYZ"].position == 9
+
+
+def test_latest_can_be_walked_while_it_changes(owner: Owner, keys: Keys) -> None:
+    """Keys come and go on the reader's thread; a walk sees all of one moment and never fails."""
+    latest = Latest(owner, keys)
+    stop = threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            keys.latest[f"new {number}"] = number
+            keys.latest.pop(f"new {number - 50}", None)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(300):
+            assert set(latest) >= {"ABC", "XYZ"}
+            items, values = latest.items(), latest.values()
+            assert {"ABC", "XYZ"} <= dict(items).keys()
+            assert (len(list(items)), len(list(values))) == (len(items), len(values))
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
+
+
+# ---------------------------------------------------------------- all
+
+
+@pytest.mark.parametrize(
+    "view",
+    [lambda owner, keys: Items(owner), lambda owner, keys: Tap(owner, owner.delivery), lambda owner, keys: Latest(owner, keys)],
+)
+def test_a_view_keeps_its_stream(keys: Keys, view: Callable[[Owner, Keys], Any]) -> None:
+    """`for item in Stream(feed)` must not close the stream under its own loop; with the view it goes."""
+    owner = Owner()
+    gone = weakref.ref(owner)
+    held = view(owner, keys)
+    del owner
+    gc.collect()
+    assert gone() is not None
+    del held
+    gc.collect()
+    assert gone() is None
