@@ -123,7 +123,9 @@ class Delivery(queue.Queue[Any]):
         with self.mutex:
             verdict = self._pressure.expired(now, consumed=self.started)
             if verdict is Verdict.FAILS:
-                self._overflow([], f"reading has paused for as long as it may, and {self.depth:,} of {self.maxsize:,} items still wait")
+                self._overflow(
+                    [], f"after the longest pause {self.depth:,} items still wait, and the queue holds {self.maxsize:,}"
+                )
         return self._make_room([]) if verdict is Verdict.DROPS else []
 
     def fail(self, error: StreamFailed) -> None:

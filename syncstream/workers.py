@@ -111,7 +111,6 @@ class Workers:
         with self._changed:
             # Not by Thread.join: Ctrl-C could not end that on Windows.
             self._inside += inside
-            self._changed.notify_all()
             try:
                 while len(self._running) > (self._inside if inside else 0):
                     left = None if deadline is None else deadline - clock.now()
@@ -224,8 +223,8 @@ class Workers:
                 self._numbered += len(jobs)
                 self._pulled.extend(jobs)
                 self._ahead += len(jobs)
-                # As many as may find work, and one more: somebody must pull when this one works.
-                self._changed.notify(len(self._threads) if exhausted else len(jobs) + 1)
+                # This one takes one of them, or pulls again; so one who was woken finds none, and pulls when this one works.
+                self._changed.notify(len(jobs))
 
     def _report(self, error: BaseException) -> None:
         with self._changed:

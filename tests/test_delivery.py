@@ -71,6 +71,12 @@ class Waits:
             pass
 
 
+@pytest.fixture(autouse=True)
+def _no_wait_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits come back every second, and would hide that nobody woke them. Here only the tests of Ctrl-C need that."""
+    monkeypatch.setattr(clock, "_LONGEST", 3600.0)
+
+
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
     return Waits(monkeypatch)
@@ -335,8 +341,9 @@ def test_each_item_goes_to_exactly_one_of_ten_threads() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to a thread on Windows")
 @pytest.mark.parametrize("wait", ["get", "get_many", "loop", "join", "wait_drained"])
-def test_ctrl_c_ends_a_wait_and_not_the_stream(waits: Waits, wait: str) -> None:
+def test_ctrl_c_ends_a_wait_and_not_the_stream(waits: Waits, wait: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGINT raises KeyboardInterrupt out of every wait; the same iterator goes on afterwards."""
+    monkeypatch.setattr(clock, "_LONGEST", 1.0)
     delivery = make()
     main = threading.main_thread().ident
     assert main is not None
@@ -400,7 +407,7 @@ def test_wait_drained_waits_for_the_queue_and_for_hands(waits: Waits) -> None:
     assert delivery.wait_drained(0)
     delivery.put_batch(messages("AB"), 0.0)
     assert not delivery.wait_drained(0.01)
-    call = Call(delivery.wait_drained, LONG)
+    call = Call(delivery.wait_drained)
     waits.until(delivery, 2)
     assert len(delivery.take_in_hand(1, lambda: False)) == 1
     delivery.get()
@@ -413,7 +420,7 @@ def test_wait_drained_sees_the_last_item_go(waits: Waits, end: str) -> None:
     """Whether it is taken or discarded."""
     delivery = make()
     delivery.put_batch(messages("A"), 0.0)
-    call = Call(delivery.wait_drained, LONG)
+    call = Call(delivery.wait_drained)
     waits.until(delivery)
     if end == "take":
         delivery.get()
@@ -768,7 +775,7 @@ def test_block_fails_when_it_takes_too_long() -> None:
     delivery.tick(3.0)
     assert (delivery.paused, delivery.deadline()) == (False, None)
     assert len(delivery.get_many(9)) == 5
-    with pytest.raises(Overflow, match="5 of 4 items"):
+    with pytest.raises(Overflow, match="5 items still wait, and the queue holds 4"):
         delivery.get()
     assert adds_up(delivery)
 
@@ -886,6 +893,20 @@ def test_messages_are_let_go_without_the_lock(end: str) -> None:
         delivery.close(drain=False)
     else:
         delivery.put_batch(messages("BC"), 0.0)
+    assert Probe.locked == [False]
+
+
+def test_what_was_looked_at_is_let_go_without_the_lock() -> None:
+    """The reader looks again after a change; what it saw the first time may be gone for everybody else."""
+    Probe.locked = []
+
+    def key(message: dict[str, Any]) -> Hashable:
+        delivery.use("messages")
+        return key_of(message)
+
+    Probe.delivery = delivery = make(2, view=None, overflow="drop_oldest", key=key)
+    delivery.put_batch([Snapshot(key="A", state=Probe())], 0.0)
+    delivery.put_batch(messages("BCD"), 0.0)
     assert Probe.locked == [False]
 
 

@@ -62,6 +62,12 @@ def start(delivery: Delivery) -> Iterator[Start]:
     assert unexpected == []
 
 
+@pytest.fixture(autouse=True)
+def _no_wait_looks_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits come back every second, and would hide that nobody woke them. Here only the test of Ctrl-C needs that."""
+    monkeypatch.setattr(clock, "_LONGEST", 3600.0)
+
+
 class Gate:
     """Owned by: one test. Holds a handler until the test lets it go."""
 
@@ -281,6 +287,40 @@ def test_not_more_than_half_the_bound_is_pulled_ahead(start: Start, delivery: De
     finished(delivery)
 
 
+def test_one_who_waits_for_room_goes_on_when_there_is_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All the room to pull ahead is taken by a busy key; as soon as one item of it is handled another key has its turn."""
+    delivery = Delivery(4, key=key_of)
+    gates = [Gate(), Gate()]
+    other = threading.Event()
+    asked: list[int] = []
+    take = delivery.take_in_hand
+
+    def noted(most: int, stopped: Callable[[], bool]) -> list[Any]:
+        asked.append(most)
+        return take(most, stopped)
+
+    def handle(item: dict[str, Any]) -> None:
+        if item["key"] == "B":
+            other.set()
+        elif item["number"] <= 2:
+            gates[item["number"] - 1].hold()
+
+    monkeypatch.setattr(delivery, "take_in_hand", noted)
+    delivery.put_batch(messages("AAAB"), 0.0)
+    workers = Workers(delivery, handle, key=key_of, count=2, failed=lambda error: None)
+    workers.start()
+    gates[0].held()
+    while delivery.qsize() > 1:  # the other one pulls two more and waits for room
+        threading.Event().wait(0.001)
+    assert not other.is_set()
+    gates[0].open.set()
+    assert other.wait(LONG)
+    gates[1].open.set()
+    delivery.close(drain=True)
+    assert workers.join(LONG)
+    assert min(asked) >= 1
+
+
 def test_the_key_function_may_fail(delivery: Delivery) -> None:
     """A message for which it raises has no key: it is handled, alone."""
     seen: list[Any] = []
@@ -325,6 +365,21 @@ def test_whatever_a_handler_raises_is_reported_once(delivery: Delivery, start: S
     delivery.put_batch(messages("B", 7), 0.0)
     assert numbers(delivery.get_many(99)) == [2, 3, 4, 5, 7]
     assert delivery.depth == 0
+
+
+def test_what_was_pulled_goes_back_in_order(delivery: Delivery, start: Start) -> None:
+    """Some wait behind a key in hand and some are nobody's yet: the order of the stream is restored."""
+    gates = {"A": Gate(), "C": Gate()}
+    workers = start(lambda item: gates[item["key"]].hold(), 2)
+    delivery.put_batch(messages("A"), 0.0)
+    gates["A"].held()
+    delivery.put_batch(messages("ACADA", 2), 0.0)
+    gates["C"].held()
+    assert workers.stop(0) == ["syncstream-worker-1", "syncstream-worker-2"]
+    for gate in gates.values():
+        gate.open.set()
+    assert workers.stop(LONG) == []
+    assert numbers(delivery.get_many(99)) == [2, 4, 5, 6]
 
 
 def test_a_second_failure_is_logged(delivery: Delivery, start: Start, caplog: pytest.LogCaptureFixture) -> None:
@@ -454,6 +509,32 @@ def test_stop_lets_finish_what_is_in_hand(delivery: Delivery, start: Start) -> N
     assert numbers(delivery.get_many(99)) == [2, 3, 4, 5, 6]
 
 
+def test_stopped_at_any_moment_nothing_is_lost_or_done_twice(delivery: Delivery, start: Start) -> None:
+    """Fifty crews follow each other, each is stopped after a few items: every item once, in order per key."""
+    seen: dict[str, list[int]] = defaultdict(list)
+    some = threading.Semaphore(0)
+
+    def handle(item: dict[str, Any]) -> None:
+        seen[item.get("key", "-")].append(item["number"])
+        some.release()
+
+    dice = random.Random(4)
+    items = messages("".join(dice.choices("AAAABCDEFG-", k=900)))
+    delivery.put_batch(items, 0.0)
+    for _ in range(50):
+        workers = start(handle, dice.randint(1, 5))
+        assert some.acquire(timeout=LONG)
+        assert workers.stop(LONG) == []
+        assert delivery.tally().in_hand == 0
+        if delivery.empty():
+            break
+    rest = delivery.get_many(1000) if not delivery.empty() else []
+    for item in rest:
+        seen[item.get("key", "-")].append(item["number"])
+    assert sorted(number for found in seen.values() for number in found) == list(range(1, 901))
+    assert all(found == sorted(found) for found in seen.values())
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_stop_from_a_handler_does_not_wait_for_itself(delivery: Delivery, start: Start, count: int) -> None:
     """It returns when the others have ended; its own thread ends with the handler."""
@@ -513,6 +594,7 @@ def test_ctrl_c_ends_a_join(delivery: Delivery, start: Start, monkeypatch: pytes
         signal.pthread_kill(main.ident or 0, signal.SIGINT)
 
     monkeypatch.setattr(clock, "wait", noted)
+    monkeypatch.setattr(clock, "_LONGEST", 1.0)
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):

@@ -208,6 +208,29 @@ def test_a_drop_marker_in_the_queue_is_never_lost() -> None:
     assert adds_up(backlog)
 
 
+def test_a_drop_marker_in_the_queue_harms_no_healed_key() -> None:
+    """Its key has been healed behind it: when the marker must go ahead, snapshot and messages stay."""
+    backlog = full(message("A", 1), message("B", 1), maxsize=2, heals=True)
+    room_for(backlog, [message("B", 2)])
+    backlog.in_hand += 1
+    backlog.give_back(backlog.take(1))
+    backlog.queue.pop()
+    backlog.queue.pop()
+    backlog.append([Snapshot(key="A")])
+    assert room_for(backlog, [message("A", 5)]) == []
+    assert backlog.take(9) == [Dropped(key="A", count=1, at_ns=7), Snapshot(key="A"), message("A", 5)]
+
+
+def test_more_in_hand_than_the_bound() -> None:
+    """Markers from ahead of the queue count in hand; with too many there all that comes is dropped, and nothing hangs."""
+    backlog = full(message("A", 1), message("B", 1), maxsize=2, heals=False)
+    room_for(backlog, [message("C", 1)])
+    backlog.in_hand += len(backlog.take(9))
+    assert backlog.depth == 3
+    assert room_for(backlog, [message("D", 1)]) == ["D"]
+    assert backlog.take(9) == [Dropped(key="D", count=1, at_ns=7)]
+
+
 def test_given_back_items_stand_before_what_was_lost_meanwhile() -> None:
     """An older message may not follow the `Dropped` of its key: the hole between it and the next would be silent."""
     backlog = full(message("A", 1), message("A", 2), maxsize=2, heals=False)
@@ -390,9 +413,15 @@ def test_a_dropped_key_is_silent_until_it_is_healed(maxsize: int, steps: list[tu
         assert state[key] == (None if key in waits else number)
 
 
+def test_a_marker_that_fell_alone_frees_one_place_only() -> None:
+    """Its key may go after it; then its place is not reckoned twice."""
+    items = [Resynced(key="A"), message("A", 1), message("B", 1), message("B", 2)]
+    assert falls(items, ["A", "A", "B", "B"], 3, heals=True) == (3, {"A", "B"})
+
+
 @given(
-    items=st.lists(st.tuples(st.sampled_from("ABCD"), st.booleans()), max_size=30),
-    need=st.integers(0, 35),
+    items=st.lists(st.tuples(st.sampled_from("ABCD"), st.booleans()), min_size=5, max_size=30),
+    need=st.integers(0, 12),
     heals=st.booleans(),
 )
 def test_falls_frees_what_is_needed_and_little_more(items: list[tuple[str, bool]], need: int, heals: bool) -> None:
