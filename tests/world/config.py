@@ -58,6 +58,8 @@ def draw_config(dice: random.Random) -> Config:
     sources = {"none": ("whole", "none"), "growing": ("rest", "rest", "none")}.get(scope, ("rest", "rest", "rest", "rest", "whole", "none"))
     lines = 2 if scope in ("key", "shared") and dice.random() < 0.3 else 1
     counted = scope not in ("none", "growing")
+    policy = dice.choice(("", "", "", "raise", "block", "drop_oldest"))
+    hold_limit = dice.choice((8, 60, 1000, 1000))
     return Config(
         scope=scope,
         ranges=dice.choice(("one", "one", "range", "overlap")) if counted else "one",
@@ -72,13 +74,13 @@ def draw_config(dice: random.Random) -> Config:
         restart_after=dice.choice((3, 8, 30)),
         concurrency=dice.choice((1, 2, 4)),
         attempts=dice.choice((2, 4, 8)),
-        hold_limit=dice.choice((5, 30, 1000, 1000)),
-        policy=dice.choice(("", "", "", "raise", "block", "drop_oldest")),
-        maxsize=dice.choice((1, 8, 16, 64)),
+        hold_limit=hold_limit,  # has to hold what comes in the calm while a snapshot is under way
+        policy=policy,
+        maxsize=dice.choice((24, 64)),  # a queue has to hold a snapshot and what came while it was under way
         view=dice.choice(("events", "events", "default")),
         flow=dice.choice((0.0, 0.0, 0.02, 0.3)),
-        calm_latency=dice.choice((0.05, 0.3, 1.0)),
-        calm_interval=dice.choice((0.02, 0.1, 0.5)),
+        calm_latency=dice.choice((0.05, 0.3) if hold_limit == 8 else (0.05, 0.3, 1.0)),
+        calm_interval=0.5 if hold_limit == 8 else dice.choice((0.1, 0.5) if policy or hold_limit == 60 else (0.02, 0.1, 0.5)),
     )
 
 

@@ -7,6 +7,8 @@ Known limits of detection, one sentence each; everything else is a violation:
   and then nobody can tell; the key's state counts as unknown until the next snapshot or told gap (counted in `met`).
 * numbers that do not detect ("growing", "none"): what the venue itself left out of one connection cannot be seen; what was on
   the wire must be delivered, and between two connections a gap must be told.
+* a counter of each connection without a `start`: what the venue left out before the first message of a connection cannot be seen.
+* numbers that do not detect: a state in-band that the venue sends twice is delivered twice, so the worlds do not do that.
 * no numbers: what the venue sends twice, or late, is delivered twice, or late.
 * a snapshot without a position is taken between request and answer, and messages held since the request follow it: they may say
   what is in it already, so a feed with such a source has messages that say the whole state.
@@ -18,7 +20,7 @@ from typing import Any, Optional
 
 from syncstream.events import Dropped, Event, Gap, Resynced, Snapshot
 
-from .config import Config, rules
+from .config import Config
 from .venue import EMPTY, Answer, State, Truth, Venue, changed
 from .violation import Violation, require
 
@@ -44,13 +46,22 @@ class Standing:
         self.wire: Optional[tuple[int, int]] = None
 
 
+class Notes:
+    """Owned by: the engine's fold. What a consumer that is behind has to know of an item when it comes to it."""
+
+    def __init__(self) -> None:
+        self.first: dict[int, Any] = {}  # the first item of a key that was subscribed (again)
+        self.back: dict[int, Any] = {}  # a snapshot after a restart, which may stand anywhere
+
+
 class Fold:
     """Owned by: its world. `sees_all`: it is given every event, as the engine made them; else what a consumer gets."""
 
-    def __init__(self, venue: Venue, config: Config, name: str, *, sees_all: bool) -> None:
+    def __init__(self, venue: Venue, config: Config, name: str, notes: Notes, *, sees_all: bool) -> None:
         self.venue = venue
         self.config = config
         self.name = name
+        self.notes = notes
         self.sees_all = sees_all
         self.keys: dict[str, Standing] = {}
         self.unwanted: set[str] = set()
@@ -62,7 +73,7 @@ class Fold:
         self._source = config.source != "none"
         self._whole = config.source == "whole"
         self._detects = config.scope not in ("growing", "none")
-        self._rule = rules(config).rule
+        self._blank = config.scope == "connection" and not config.start
 
     def standing(self, key: str) -> Standing:
         found = self.keys.get(key)
@@ -91,6 +102,22 @@ class Fold:
         """It is not wanted any more, or wanted anew: what follows has nothing to do with what was."""
         self.keys.pop(key, None)
 
+    def _note(self, standing: Standing, item: Any) -> None:
+        """Leave word for those that are behind."""
+        if self.sees_all and standing.status is FRESH:
+            self.notes.first[id(item)] = item
+        if self.sees_all and standing.restarted:
+            self.notes.back[id(item)] = item
+
+    def _behind(self, key: str, item: Any) -> Standing:
+        """Where a key stands for a consumer that comes to this item only now."""
+        if self.notes.first.pop(id(item), None) is not None:
+            self.forget(key)
+        standing = self.standing(key)
+        if self.notes.back.pop(id(item), None) is not None:
+            standing.restarted = True
+        return standing
+
     # ---------------------------------------------------------------- markers
 
     def _gap(self, gap: Gap) -> None:
@@ -112,7 +139,8 @@ class Fold:
         self.healed_by_snapshot += 1
         key = str(marker.key)
         require(key not in self.unwanted, "muted", f"{self.name}: a snapshot of {key}, which is not wanted")
-        standing = self.standing(key)
+        standing = self.standing(key) if self.sees_all else self._behind(key, marker)
+        self._note(standing, marker)
         answer, in_band = marker.state, isinstance(marker.state, dict)
         if in_band:
             truth = self.venue.truths[answer["id"]]
@@ -125,7 +153,7 @@ class Fold:
             require(marker.position == answer.position, "foreign", f"{self.name}: {answer} was delivered at {marker.position}")
             back = standing.status == KNOWN and not standing.met and answer.version < standing.version
             text = f"{self.name}: a snapshot of {key} at version {answer.version} after {standing.version}"
-            require(not back or standing.restarted, "order", text)
+            require(not back or standing.restarted or self._meets_snapshot(standing, answer), "order", text)
         standing.status, standing.version, standing.era, standing.state = KNOWN, answer.version, answer.era, answer.state
         standing.seen = 0 if self._whole else answer.version
         standing.sound, standing.met, standing.awaits, standing.restarted = True, False, False, False
@@ -138,14 +166,16 @@ class Fold:
         key = truth.key
         if key in self.unwanted:
             raise Violation("muted", f"{self.name}: {truth} was delivered, and {key} is not wanted")
-        standing = self.keys.get(key)
+        standing = self.keys.get(key) if self.sees_all else self._behind(key, message)
         if standing is None:
             standing = self.standing(key)
+        if standing.status is FRESH:
+            self._note(standing, message)
         if standing.awaits:
             raise Violation("held", f"{self.name}: {truth} was delivered while its key waits to be healed")
         if standing.status is KNOWN:
-            if not truth.after <= standing.version < truth.to:
-                self._does_not_follow(standing, ident, truth)
+            if not truth.after <= standing.version < truth.to and self._does_not_follow(standing, ident, truth):
+                return
         else:
             if standing.status is FRESH and self._source:
                 raise Violation("hole", f"{self.name}: {truth} before the first snapshot of its key")
@@ -153,34 +183,39 @@ class Fold:
             standing.sound = False
         self._apply(standing, truth, message)
 
-    def _does_not_follow(self, standing: Standing, ident: int, truth: Truth) -> None:
-        """A violation, unless it is one of the known limits."""
+    def _does_not_follow(self, standing: Standing, ident: int, truth: Truth) -> bool:
+        """A violation, unless it is one of the known limits. True if the message changes nothing."""
         text = f"{self.name}: {truth} after version {standing.version} (era {standing.era})"
         if standing.met:
-            return
+            return False
         if truth.era != standing.era and self.config.small and self._meets(standing, truth):
             standing.met = True
             self.met += 1
-            return
+            return False
         if self.config.scope == "none" and ident in self.displaced:
             standing.sound = False
-            return
+            return truth.to <= standing.version
         if truth.to <= standing.version:
             if not (self._whole and truth.to > standing.seen):
                 raise Violation("order", text)
-            return
-        if not self._detects:
+            return False
+        if not self._detects or self._blank:
             wire = self.wires[ident]
-            left_out = wire.skipped.get(truth.key, _NONE)
+            left_out = (wire.first_skipped if self._detects else wire.skipped).get(truth.key, _NONE)
             if all(version in left_out for version in range(standing.version + 1, truth.after + 1)):
                 standing.sound = False
-                return
+                return False
         raise Violation("hole", text)
 
     def _meets(self, standing: Standing, truth: Truth) -> bool:
         """Whether its numbers go on from where the key stands, though it is of another era."""
         position = self.venue.keys[truth.key].number(standing.version, standing.era)
         return truth.first <= position + 1 and truth.last > position
+
+    def _meets_snapshot(self, standing: Standing, answer: Answer) -> bool:
+        """Whether a snapshot of another era only looks later than where the key stands."""
+        position = self.venue.keys[answer.key].number(standing.version, standing.era)
+        return self.config.small and answer.era != standing.era and answer.position >= position
 
     def _apply(self, standing: Standing, truth: Truth, message: Any) -> None:
         states = self.venue.keys[truth.key].states

@@ -99,7 +99,7 @@ class LineWatch:
 
     def sends(self, action: Send, now: float) -> None:
         if action.opcode == PING:
-            waited = now - self.transport_at >= LIVENESS.ping_after
+            waited = now >= self.transport_at + LIVENESS.ping_after
             require(waited and self.pinged_at is None, "hasty", f"line {self.index} pings, silent since {self.transport_at}")
             self.pinged_at = now
         elif action.opcode == PONG:
@@ -109,7 +109,7 @@ class LineWatch:
     # ---------------------------------------------------------------- what the engine says
 
     def stale(self, marker: Stale, now: float) -> None:
-        require(self.heartbeat is None and now - self.feed_at >= self.rung, "hasty", f"stale after {now - self.feed_at}, limit {self.rung}")
+        require(self.heartbeat is None and now >= self.feed_at + self.rung, "hasty", f"stale after {now - self.feed_at}, limit {self.rung}")
 
     def disconnected(self, marker: Disconnected, chances: list[float], now: float, *, stale: bool) -> None:
         """An attempt failed or a connection was lost: its wait must be what the policy says for one of the dice thrown."""

@@ -50,6 +50,8 @@ def again(world: World, line: int, back: int) -> None:
     wire = world.wire(line)
     if wire is not None and wire.sent:
         ident, piece = wire.sent[-1 - back % len(wire.sent)]
+        if world.venue.truths[ident].whole and world.config.scope in ("growing", "none"):
+            return
         for fold in world.folds:
             fold.displaced.add(ident)
         wire.put(piece)
@@ -166,9 +168,8 @@ def subscribe(world: World, key: int) -> None:
     if world.closed_at is None:
         if name not in world.wanted:
             world.wanted.add(name)
-            for fold in world.folds:
-                fold.forget(name)
-                fold.unwanted.discard(name)
+            world.fold.forget(name)
+            world.fold.unwanted.discard(name)
         world.engine.subscribe([name], [Payload(TEXT, b'{"sub":"%s"}' % name.encode())])
         world.settle()
 

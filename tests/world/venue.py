@@ -159,7 +159,7 @@ class Venue:
             if self.config.ranges != "one":
                 message["m"] = truth.last
             if scope == "growing":
-                message["n"] = 3 * truth.last
+                message["n"] = 3 * truth.to
         elif scope != "none":
             message["n"] = number
             message["v"] = truth.first

@@ -51,6 +51,8 @@ class Wire:
         self.aside: list[Piece] = []  # messages that come late
         self.sent: deque[tuple[int, Piece]] = deque(maxlen=8)
         self.skipped: dict[str, set[int]] = {}  # versions that are not on this wire, or not in their place
+        self.first_skipped: dict[str, set[int]] = {}  # the same, of those before anything was on it
+        self.blank = True  # nothing was on it yet
         self.lossy: set[str] = set()  # keys of which something was left out here
         self._tail = b""  # of pieces that are partly through
         self._pieces: deque[tuple[int, Piece]] = deque()  # what of each piece in the tail is not through
@@ -89,8 +91,11 @@ class Wire:
         return len(self._tail)
 
     def leave_out(self, key: str, after: int, to: int) -> None:
+        versions = range(after + 1, to + 1)
         self.lossy.add(key)
-        self.skipped.setdefault(key, set()).update(range(after + 1, to + 1))
+        self.skipped.setdefault(key, set()).update(versions)
+        if self.blank:
+            self.first_skipped.setdefault(key, set()).update(versions)
 
 
 def ping(payload: bytes) -> Piece:

@@ -21,7 +21,7 @@ from syncstream.events import Closed, Disconnected, Event, Stale
 
 from . import checks
 from .config import KEYS, Config, rules
-from .fold import Fold
+from .fold import Fold, Notes
 from .lines import LineWatch
 from .outlet import Outlet
 from .requests import Reply, Request, Service
@@ -29,7 +29,7 @@ from .venue import Truth, Venue
 from .violation import Violation, require
 from .wire import DATA, FEED, Piece, Wire, goodbye, pong
 
-MOST_AT_ONE_MOMENT = 200
+MOST_TICKS = 20  # at one moment
 START = 1000.0
 _RTT = 0.01
 _SEVERITIES = {"retry": Severity.RETRY, "slow": Severity.SLOW, "fatal": Severity.FATAL}
@@ -46,12 +46,13 @@ class World:
         self.venue = Venue(config)
         self.service = Service(self.venue, config)
         self.engine = Engine(rules(config), random=self._chance, topics=tuple(KEYS[: config.keys]), lines=config.lines)
-        self.fold = Fold(self.venue, config, "engine", sees_all=True)
+        notes = Notes()
+        self.fold = Fold(self.venue, config, "engine", notes, sees_all=True)
         self.folds = [self.fold]
         self.outlet: Optional[Outlet] = None
         if config.policy:
             self.outlet = Outlet(config.policy, config.maxsize, config.view, heals=config.source != "none")
-            self.folds.append(Fold(self.venue, config, "consumer", sees_all=False))
+            self.folds.append(Fold(self.venue, config, "consumer", notes, sees_all=False))
         self.watches = [LineWatch(index, config) for index in range(config.lines)]
         self.wanted = set(KEYS[: config.keys])
         self.dials: tuple[str, float, Optional[float]] = ("open", 0.05, None)
@@ -61,7 +62,7 @@ class World:
         self.closed_at: Optional[float] = None
         self.feeds = self.data = 0  # whole messages that were read; of these, with data
         self.fatal = ""  # a reason to fail that was given
-        self.remember = config.scope in ("growing", "none")  # which wire each message was on
+        self.remember = config.scope in ("growing", "none", "connection")  # which wire each message was on
         self.exact = True  # time has not jumped: what is due happens to the moment
         self.calm_down = False
         self.old: list[tuple[int, int]] = []  # lines and epochs of connections that are gone
@@ -135,7 +136,7 @@ class World:
         if self._moment != self.now:
             self._moment, self._at_this_moment = self.now, 0
         self._at_this_moment += 1
-        require(self._at_this_moment <= MOST_AT_ONE_MOMENT, "busy", f"no end of inputs at {self.now}")
+        require(self._at_this_moment <= MOST_TICKS, "busy", f"no end of ticks at {self.now}")
 
     # ---------------------------------------------------------------- what comes back from the engine
 
@@ -373,7 +374,11 @@ class World:
         shared = self.config.scope == "shared"
         numbers = [self.venue.count() if shared else 0 for _ in made]
         for wire in list(self.venue.wires.values()):
-            if wire.dead or wire.broken or not wire.subscribed or not (shared or made[0][1].key in wire.subscribed):
+            if wire.dead or wire.broken or not wire.subscribed:
+                continue
+            if not shared and made[0][1].key not in wire.subscribed:
+                for _, truth in made:
+                    wire.leave_out(truth.key, truth.after, truth.to)
                 continue
             hit = fault if hits in (2, wire.line) else ""
             pieces: list[tuple[int, Piece]] = []
@@ -401,6 +406,7 @@ class World:
             pieces.reverse()
         for _, piece in pieces * 2 if hit == "twice" else pieces:
             wire.put(piece)
+            wire.blank = False
         wire.sent.extend(pieces)
 
     def _displace(self, wire: Wire, ident: int, truth: Truth, *, late: bool) -> None:
@@ -418,7 +424,6 @@ class World:
         keep = 0 if wire.broken else wire.keep
         while wire.unread > keep and self.venue.wires.get(wire.line) is wire and not self.paused:
             data, whole = wire.read(wire.chunk or wire.unread - keep)
-            self._count()
             watch.read(whole, self.now)
             for piece in whole:
                 if piece.ends:
@@ -437,12 +442,13 @@ class World:
         """What must be so after every step."""
         engine = self.engine
         checks.bounds(engine)
-        for watch in self.watches:
-            watch.check(self.now, paused=self.paused)
-        if self.closed_at is not None:
+        if self.closed_at is None:
+            for watch in self.watches:
+                watch.check(self.now, paused=self.paused)
+        else:
             due = engine.deadline()
             finished = engine.finished and all(watch.open is None for watch in self.watches)
             require(due is None if engine.finished else due is not None, "closed", f"finished={engine.finished}, deadline {due}")
             require(finished or self.now < self.closed_at + 1.0, "closed", f"not finished at {self.now}, closed at {self.closed_at}")
-        elif not engine.connects:
+        if not engine.connects and self.closed_at is None:
             require(self.now < START + 30.0, "loud", f"nothing was ever open, and nothing is said at {self.now}")
