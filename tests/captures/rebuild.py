@@ -112,7 +112,7 @@ def assert_complete(result: Rebuild, server: ReplayServer, *, checked: int) -> N
     compared, contradicted = result.against_oracle()
     assert not contradicted
     assert result.books == server.final_books()
-    assert compared >= checked
+    assert compared >= checked  # far below what an idle machine reaches: while a key heals, the tape plays on
     status = result.status
     assert {key: picture.position for key, picture in status.keys.items()} == server.history.final
     assert (status.unhealed, status.dropped, status.quarantined, status.syncing) == (0, 0, 0, 0)

@@ -50,7 +50,7 @@ def test_a_whole_session_needs_one_snapshot_a_symbol(history: replay.History) ->
     """Without a fault no gap is seen, and every state the pure fold knows is reached, except where a snapshot came later."""
     with replay.ReplayServer(history, speed=math.inf, rate=RATE) as server:
         result = rebuild(feed(server), server, events=True)
-    assert_complete(result, server, checked=1100)
+    assert_complete(result, server, checked=800)
     assert result.gaps == []
     assert result.snapshots == len(history.final) == 10
 
@@ -59,7 +59,7 @@ def test_one_percent_left_out(history: replay.History) -> None:
     """Each hole is told with what is missing, healed by a snapshot, and no state contradicts the ticker."""
     with replay.ReplayServer(history, speed=math.inf, rate=RATE, leave_out=0.01, seed=1) as server:
         result = rebuild(feed(server), server, events=True)
-    assert_complete(result, server, checked=1000)
+    assert_complete(result, server, checked=500)
     assert_told(result, server)
     assert len(server.left_out) > 30
     assert result.snapshots > 10
@@ -70,7 +70,7 @@ def test_cuts_every_500_frames(history: replay.History) -> None:
     """The line is dropped again and again while the market goes on; the default view shows nothing but messages and snapshots."""
     with replay.ReplayServer(history, speed=math.inf, rate=CALM, cut_after=500) as server:
         result = rebuild(feed(server), server)
-    assert_complete(result, server, checked=600)
+    assert_complete(result, server, checked=300)
     assert result.events == []
     assert server.cuts >= 10
     assert result.status.reconnects >= 10
@@ -82,7 +82,7 @@ def test_cuts_and_one_percent_left_out(history: replay.History) -> None:
     """Both at once: holes found while others are being healed."""
     with replay.ReplayServer(history, speed=math.inf, rate=CALM, cut_after=500, leave_out=0.01, seed=2) as server:
         result = rebuild(feed(server), server)
-    assert_complete(result, server, checked=500)
+    assert_complete(result, server, checked=250)
     assert result.events == []
     assert server.cuts >= 10
     assert len(server.left_out) > 20
@@ -93,6 +93,6 @@ def test_snapshots_older_than_the_hole(history: replay.History) -> None:
     """REST lags 0.1 s behind the line: a snapshot that cannot be joined is asked for again until one can."""
     with replay.ReplayServer(history, speed=math.inf, rate=RATE, leave_out=0.01, seed=3, rest_lag=0.1) as server:
         result = rebuild(feed(server), server, events=True)
-    assert_complete(result, server, checked=900)
+    assert_complete(result, server, checked=400)
     assert_told(result, server)
     assert sum(server.fetched.values()) > result.snapshots

@@ -54,7 +54,7 @@ def test_one_percent_left_out(history: replay.History) -> None:
     """Each hole is told with what is missing, healed by a snapshot, and no state contradicts the ticker."""
     with replay.ReplayServer(history, speed=math.inf, rate=RATE, leave_out=0.01, seed=1) as server:
         result = rebuild(feed(server), server, events=True)
-    assert_complete(result, server, checked=700)
+    assert_complete(result, server, checked=400)
     assert_told(result, server)
     assert len(server.left_out) > 20
     assert result.snapshots > 9
@@ -64,7 +64,7 @@ def test_cuts_every_500_frames(history: replay.History) -> None:
     """After each cut the same subscribes go out again, and the books go on without a hole."""
     with replay.ReplayServer(history, speed=math.inf, rate=RATE, cut_after=500) as server:
         result = rebuild(feed(server), server)
-    assert_complete(result, server, checked=600)
+    assert_complete(result, server, checked=300)
     assert result.events == []
     assert server.cuts >= 5
     assert result.status.reconnects >= 5
@@ -75,7 +75,7 @@ def test_cuts_and_one_percent_left_out(history: replay.History) -> None:
     """Both at once: holes found while others are being healed."""
     with replay.ReplayServer(history, speed=math.inf, rate=RATE, cut_after=500, leave_out=0.01, seed=2) as server:
         result = rebuild(feed(server), server)
-    assert_complete(result, server, checked=600)
+    assert_complete(result, server, checked=300)
     assert result.events == []
     assert server.cuts >= 5
     assert len(server.left_out) > 10
