@@ -6,7 +6,8 @@ the message, so that a wrong feed never opens a connection.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Hashable, Mapping, Optional, Sequence, Union
+import re
+from typing import Any, Callable, Collection, Hashable, Mapping, Optional, Sequence, Union
 
 import msgspec
 
@@ -17,7 +18,9 @@ from .core.paths import Path
 from .core.rules import Kind, Rules, Scope
 from .core.sequence import Contiguous, Increasing, Rule
 from .errors import FeedError
-from .urls import check_header, check_url, redact
+from .urls import check_headers, check_url, harmless, named, redact
+
+_PLACE = re.compile(r"\{\w*(?:[.\[!:][^{}]*)?\}")  # of a format string; what looks like JSON is left alone
 
 
 class _Connection:
@@ -44,15 +47,20 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_url("endpoint", self.url, ("ws", "wss"))
-        for name, value in self.headers.items():
-            check_header(name, value)
-        for subprotocol in self.subprotocols:
-            check_header("Sec-WebSocket-Protocol", subprotocol)
+        check_headers(self.headers)
+        names = _listed("subprotocols", self.subprotocols)
+        if not all(isinstance(name, str) and name.isprintable() for name in names):
+            raise FeedError("subprotocols", type(names), "each is a text on one line")
+        if not isinstance(self.sslopt, Mapping):
+            raise FeedError("sslopt", harmless(self.sslopt), "expected a mapping of options")
         if self.proxy not in (None, "environment"):
             check_url("proxy", self.proxy, ("http", "socks4", "socks4a", "socks5", "socks5h"))
 
     def __repr__(self) -> str:
-        return f"Endpoint(url={redact(self.url)!r}, headers={sorted(self.headers)!r})"
+        return _written("Endpoint", self.__rich_repr__())
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # else rich shows every field of a Struct
+        return [("url", redact(self.url)), ("headers", sorted(self.headers))]
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -81,23 +89,31 @@ class Rest(msgspec.Struct, frozen=True):
             check_url("snapshot", self.url, ("http", "https"))
             if "{key}" not in self.url:
                 raise FeedError("snapshot", redact(self.url), "the URL needs {key}, the place of the key; or give a callable")
+            other = _PLACE.search(self.url.replace("{key}", ""))
+            if other is not None:
+                raise FeedError("snapshot", redact(self.url), f"only {{key}} is filled in, not {other[0]}; or give a callable")
+        schema.check_decode(self.decode)
+        schema.check_path("position", self.position, self.decode)
+        if self.position is not None and self.whole:
+            raise FeedError("whole", True, "a snapshot with a position is joined by it; give one or the other")
         if self.position is None and not self.whole:
             raise FeedError(
                 "position", None, "say where the snapshot's position stands, or that it replaces the state (whole=True)"
             )
-        if self.position is not None and not callable(self.position) and not isinstance(self.position, str):
-            raise FeedError("position", self.position, "expected a field name, a dotted path or a callable")
         _positive("timeout", self.timeout)
         _count("concurrency", self.concurrency)
         _count("attempts", self.attempts)
         _count("maximum_size", self.maximum_size)
+        if not isinstance(self.backoff, Backoff):
+            raise FeedError("backoff", self.backoff, "expected Backoff(...)")
         if not callable(self.headers):
-            for name, value in self.headers.items():
-                check_header(name, value)
+            check_headers(self.headers)
 
     def __repr__(self) -> str:
-        url = self.url if callable(self.url) else redact(self.url)
-        return f"Rest({url!r}, position={self.position!r})"
+        return _written("Rest", self.__rich_repr__())
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("", _shown(self.url)), ("whole", True) if self.whole else ("position", named(self.position))]
 
 
 class _Where(msgspec.Struct, frozen=True):
@@ -223,12 +239,12 @@ class Feed(_Where, frozen=True, kw_only=True):
         )
 
     def __repr__(self) -> str:
-        shown = [_endpoint_text(self.endpoint)]
-        for field in ("key", "sequence", "counter", "snapshot", "heartbeat"):
-            value = getattr(self, field)
-            if value is not None:
-                shown.append(f"{field}={value!r}")
-        return f"Feed({', '.join(shown)})"
+        return _written("Feed", self.__rich_repr__())
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        fields = ("key", "sequence", "counter", "snapshot", "heartbeat")
+        given = [(field, named(getattr(self, field))) for field in fields if getattr(self, field) is not None]
+        return [("", _shown(self.endpoint)), *given]
 
 
 def _fetch_rules(source: Optional[Rest]) -> dict[str, Any]:
@@ -242,30 +258,45 @@ def _fetch_rules(source: Optional[Rest]) -> dict[str, Any]:
     }
 
 
+def _shown(url: Any) -> Any:
+    return redact(url) if isinstance(url, str) else named(url)
+
+
+def _written(name: str, parts: list[tuple[str, Any]]) -> str:
+    return f"{name}({', '.join(f'{field}={value!r}' if field else repr(value) for field, value in parts)})"
+
+
 def _path_text(path: Optional[Path]) -> str:
-    return getattr(path, "__name__", repr(path)) if callable(path) else repr(path)
+    return repr(named(path))
 
 
-def _endpoint_text(endpoint: Any) -> str:
-    return repr(redact(endpoint)) if isinstance(endpoint, str) else repr(endpoint)
+def _listed(field: str, given: object) -> Collection[Any]:
+    if isinstance(given, (str, bytes)) or not isinstance(given, Collection):
+        raise FeedError(field, harmless(given), "expected a list, not one text" if isinstance(given, str) else "expected a list")
+    return given
 
 
 def _check_connection(feed: Feed) -> None:
     endpoint = feed.endpoint
+    if not isinstance(endpoint, (str, Endpoint)) and not callable(endpoint):
+        raise FeedError("endpoint", harmless(endpoint), "expected a URL, an Endpoint, or a callable that returns one")
+    check_headers(feed.headers)
     if isinstance(endpoint, str):
         Endpoint(url=endpoint, headers=feed.headers)
     elif feed.headers:
         raise FeedError("headers", sorted(feed.headers), "put them into the Endpoint; a Feed's own headers go with a plain URL")
-    if not isinstance(endpoint, (str, Endpoint)) and not callable(endpoint):
-        raise FeedError("endpoint", endpoint, "expected a URL, an Endpoint, or a callable that returns one")
-    if isinstance(feed.topics, (str, bytes)):
-        raise FeedError("topics", feed.topics, "expected a list of topics, not one text")
-    if len(feed.topics) and not callable(feed.subscribe):
-        raise FeedError("topics", list(feed.topics), "topics need subscribe to be a callable: topics -> payload(s)")
+    topics = list(_listed("topics", feed.topics))
+    if topics and not callable(feed.subscribe):
+        raise FeedError("topics", topics, "topics need subscribe to be a callable: topics -> payload(s)")
+    for topic in topics:
+        try:
+            hash(topic)
+        except TypeError:
+            raise FeedError("topics", topic, "a topic is a text, a number or a tuple: something hashable") from None
     for field in ("unsubscribe", "topic_key", "classify"):
         value = getattr(feed, field)
         if value is not None and not callable(value):
-            raise FeedError(field, value, "expected a callable")
+            raise FeedError(field, harmless(value), "expected a callable")
     if not callable(feed.subscribe) and feed.subscribe is not None:
         schema.encode("subscribe", feed.subscribe)
 
@@ -296,7 +327,9 @@ def _check_order(feed: Feed) -> None:
             raise FeedError("splice", feed.splice, "there is no snapshot to splice to")
         return
     if not isinstance(source, Rest):
-        raise FeedError("snapshot", source, "expected Rest(...) or None")
+        raise FeedError("snapshot", redact(source) if isinstance(source, str) else harmless(source), "expected Rest(...) or None")
+    if feed.key is None and not callable(source.url):
+        raise FeedError("snapshot", source, "its URL asks for {key}, and the feed has no key; give key=..., or a callable")
     if feed.sequence is None and not source.whole:
         raise FeedError(
             "snapshot", source, "a snapshot without a sequence cannot be joined to the messages; give sequence=..., or whole=True"
@@ -316,6 +349,8 @@ def _check_limits(feed: Feed) -> None:
         _positive(field, getattr(feed, field))
     if feed.heartbeat is not None:
         _positive("heartbeat", feed.heartbeat)
+        if feed.heartbeat == float("inf"):
+            raise FeedError("heartbeat", feed.heartbeat, "one that never comes is none; leave it out")
     for field in ("reorder", "resync_interval"):
         value = getattr(feed, field)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):

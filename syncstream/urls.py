@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Sequence
+from typing import Any, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from .errors import FeedError
@@ -53,6 +53,14 @@ def check_header(name: object, value: object) -> None:
         raise FeedError("headers", name, "the value of this header is not a text on one line")
 
 
+def check_headers(headers: object) -> None:
+    """Raise `FeedError` unless this is a mapping of such names and values."""
+    if not isinstance(headers, Mapping):
+        raise FeedError("headers", harmless(headers), "expected a mapping: name -> value")
+    for name, value in headers.items():
+        check_header(name, value)
+
+
 def redact(url: object) -> str:
     """The URL without what may be secret: no user name, password, query or fragment.
 
@@ -73,3 +81,15 @@ def redact(url: object) -> str:
 def harmless(value: object) -> object:
     """What an error may show of a value that should have been a text: of what could hold a secret only the type."""
     return value if value is None or isinstance(value, (int, float)) else type(value)
+
+
+class _Name(str):
+    """Owned by nobody: a text that is its own repr."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def named(value: Any) -> Any:
+    """A callable as its name and no more: what a partial is bound to, or whose method it is, may be secret. Else the value."""
+    return _Name(getattr(value, "__name__", type(value).__name__)) if callable(value) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Optional
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from syncstream.errors import FeedError
-from syncstream.urls import check_header, check_url, redact
+from syncstream.urls import check_header, check_headers, check_url, named, redact
 
 WS = ("ws", "wss")
 
@@ -67,6 +68,7 @@ SCHEME = "expected a URL that begins with ws:// or wss://"
         ("wss://host:port", "wss://host:port", PORT),
         ("wss://[::1/x", "wss://[::1/x", HOST),
         ("wss://[nonsense]/x", "wss://[nonsense]/x", HOST),
+        ("wss://[v1.x]/", "wss://[v1.x]/", HOST),
         ("wss://a b/", "wss://a b/", BLANKS),
         ("wss://host/a\r\nX-Evil: 1", "wss://host/a\r\nX-Evil: 1", BLANKS),
         ("wss://host/\x00", "wss://host/\x00", BLANKS),
@@ -220,3 +222,49 @@ def test_a_value_that_cannot_be_sent(value: Any) -> None:
         check_header("X-Key", value)
     assert str(caught.value) == "headers='X-Key': the value of this header is not a text on one line"
     assert caught.value.value == "X-Key"
+
+
+@pytest.mark.parametrize(
+    ("headers", "text"),
+    [
+        (None, "headers=None: expected a mapping: name -> value"),
+        (["X-Key: s3cr3t"], "headers=<class 'list'>: expected a mapping: name -> value"),
+        ("X-Key: s3cr3t", "headers=<class 'str'>: expected a mapping: name -> value"),
+        ({"A": "b", "X-Key": "s3cr3t\n"}, "headers='X-Key': the value of this header is not a text on one line"),
+    ],
+)
+def test_headers_that_cannot_be_sent(headers: Any, text: str) -> None:
+    """A list, as other libraries take it, is refused without showing what is in it."""
+    with pytest.raises(FeedError) as caught:
+        check_headers(headers)
+    assert str(caught.value) == text
+
+
+def test_headers_that_can_be_sent() -> None:
+    """Any mapping of names and values, an empty one too."""
+    check_headers({})
+    check_headers({"A": "b", "Authorization": "Bearer s3cr3t"})
+
+
+# ---------------------------------------------------------------- callables
+
+
+def function(_token: str) -> None:
+    """A user's own."""
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (function, "function"),
+        (lambda: 0, "<lambda>"),
+        ("text".upper, "upper"),
+        (functools.partial(function, "s3cr3t"), "partial"),
+        ("text", "'text'"),
+        (7, "7"),
+        (None, "None"),
+    ],
+)
+def test_what_is_shown_of_a_callable(value: Any, shown: str) -> None:
+    """Its name, not what it is bound to; all else is shown as it is."""
+    assert repr(named(value)) == shown

@@ -1,0 +1,279 @@
+"""Feed and its values: where it leads, what is shown of it, and what the engine gets. (See also test_feed_contradictions.)"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable, Optional
+
+import pytest
+
+from syncstream.core.backoff import Backoff
+from syncstream.core.liveness import Liveness
+from syncstream.core.rules import Kind, Rules, Scope
+from syncstream.core.sequence import Contiguous
+from syncstream.errors import FeedError
+from syncstream.feed import CONNECTION, Endpoint, Feed, Rest
+
+URL = "wss://stream.broker.example/v1"
+SNAPSHOT = "https://api.broker.example/v1/quotes/{key}"
+SEQ = Contiguous("seq")
+REST = Rest(SNAPSHOT, position="seq")
+WHOLE = Rest(SNAPSHOT, whole=True)
+
+
+def full(**changes: Any) -> Feed:
+    """A feed that uses everything, with a change."""
+    fields: dict[str, Any] = {"key": "symbol", "sequence": SEQ, "snapshot": REST, "heartbeat": 5.0}
+    return Feed(URL, **{**fields, **changes})
+
+
+# ---------------------------------------------------------------- where
+
+
+def test_where_a_url_leads() -> None:
+    """The headers of the feed go with its URL."""
+    assert Feed(URL).where() == Endpoint(url=URL)
+    assert Feed(URL, headers={"A": "b"}).where() == Endpoint(url=URL, headers={"A": "b"})
+    endpoint = Endpoint(url=URL, subprotocols=["v1"])
+    assert Feed(endpoint).where() is endpoint
+
+
+def test_a_callable_is_asked_before_every_attempt() -> None:
+    """Tokens expire; what it returns is checked as if it had been given."""
+    answers: list[Any] = [URL + "?a", Endpoint(url=URL + "?b"), None, "http://h", b"wss://h?s3cr3t"]
+    asked = iter(answers)
+    feed = Feed(lambda: next(asked))
+    assert feed.where() == Endpoint(url=URL + "?a")
+    assert feed.where() is answers[1]
+    for _ in range(3):
+        with pytest.raises(FeedError, match=r"^endpoint=") as caught:
+            feed.where()
+        assert "s3cr3t" not in str(caught.value)
+
+
+def test_headers_of_a_snapshot_may_come_from_a_callable() -> None:
+    """It is asked before every request, and not now."""
+    assert callable(Rest(SNAPSHOT, position="seq", headers=lambda: {"A": "b"}).headers)
+
+
+# ---------------------------------------------------------------- what is shown
+
+SECRET_URL = "wss://us:s3cr3t@h:9443/v1?token=s3cr3t#s3cr3t".partition("#")[0]
+
+
+class Credentials:
+    """As an application may have it."""
+
+    def __init__(self) -> None:
+        self.token = "s3cr3t"
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.token!r})"
+
+    def __call__(self, *_: Any) -> str:
+        return f"wss://h/?{self.token}"
+
+    def url(self, *_: Any) -> str:
+        return self()
+
+
+def tokenized(_token: str, *_: Any) -> str:
+    return URL
+
+
+CALLABLES: list[Any] = [
+    (tokenized, "tokenized"),
+    (lambda *_: URL, "<lambda>"),
+    (Credentials().url, "url"),
+    (Credentials(), "Credentials"),
+    (functools.partial(tokenized, "s3cr3t"), "partial"),
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Feed("wss://h/v1"), "Feed('wss://h/v1')"),
+        (
+            Feed("wss://h/v1", key="symbol", sequence=SEQ, snapshot=REST, heartbeat=5.0),
+            "Feed('wss://h/v1', key='symbol', sequence=Contiguous(first='seq', last=None, overlap=False, start=None), "
+            "snapshot=Rest('https://api.broker.example/v1/quotes/{key}', position='seq'), heartbeat=5.0)",
+        ),
+        (Feed(SECRET_URL, headers={"X-Key": "s3cr3t"}, subscribe={"auth": "s3cr3t"}), "Feed('wss://h:9443/v1?...')"),
+        (Feed("wss://h", sequence=SEQ, counter=CONNECTION), f"Feed('wss://h', sequence={SEQ!r}, counter=CONNECTION)"),
+        (Feed("wss://h", sequence=SEQ, counter=len, key=len), f"Feed('wss://h', key=len, sequence={SEQ!r}, counter=len)"),
+        (Feed(Endpoint(url=SECRET_URL)), "Feed(Endpoint(url='wss://h:9443/v1?...', headers=[]))"),
+        (
+            Endpoint(
+                url=SECRET_URL,
+                headers={"X-Key": "s3cr3t", "Authorization": "Bearer s3cr3t"},
+                subprotocols=["s3cr3t"],
+                sslopt={"password": "s3cr3t"},
+                proxy="http://us:s3cr3t@p",
+            ),
+            "Endpoint(url='wss://h:9443/v1?...', headers=['Authorization', 'X-Key'])",
+        ),
+        (
+            Rest("https://us:s3cr3t@h/{key}?s3cr3t", position="data.u", headers={"X-Key": "s3cr3t"}),
+            "Rest('https://h/{key}?...', position='data.u')",
+        ),
+        (Rest("https://h/{key}", whole=True), "Rest('https://h/{key}', whole=True)"),
+        (Rest("https://h/{key}", position=len), "Rest('https://h/{key}', position=len)"),
+        *[(Feed(function), f"Feed({name})") for function, name in CALLABLES],
+        *[(Rest(function, position="u"), f"Rest({name}, position='u')") for function, name in CALLABLES],
+        *[(Feed(URL, key=function), f"Feed({URL!r}, key={name})") for function, name in CALLABLES],
+    ],
+)
+def test_what_is_shown_of_a_feed(value: Any, expected: str) -> None:
+    """Where, and what the feed is about; never a header, a login, a query, a payload, or what a callable carries along.
+
+    `rich` and IPython show the same: they would print every field of a Struct otherwise.
+    """
+    assert repr(value) == str(value) == expected
+    assert f"{type(value).__name__}({', '.join(_parts(value))})" == expected
+    assert "s3cr3t" not in expected
+
+
+def _parts(value: Any) -> list[str]:
+    return [f"{name}={part!r}" if name else repr(part) for name, part in value.__rich_repr__()]
+
+
+def test_rich_shows_the_same() -> None:
+    """The terminal of the demo."""
+    pretty = pytest.importorskip("rich.pretty")
+    feed = Feed(SECRET_URL, headers={"X-Key": "s3cr3t"}, key="symbol")
+    assert pretty.pretty_repr(feed, max_width=200) == repr(feed)
+    assert pretty.pretty_repr(feed.where(), max_width=200) == repr(feed.where())
+    assert pretty.pretty_repr(Feed(functools.partial(tokenized, "s3cr3t")), max_width=200) == "Feed(partial)"
+
+
+def test_values_are_frozen_and_equal_by_content() -> None:
+    """A feed is a value: the same words make the same feed."""
+    assert full() == full()
+    assert full() != full(heartbeat=6.0)
+    for value, field in ((full(), "key"), (Endpoint(url=URL), "url"), (REST, "position")):
+        with pytest.raises(AttributeError):
+            setattr(value, field, "x")
+    assert Endpoint(url=URL).headers is not Endpoint(url=URL).headers  # no two share one
+
+
+# ---------------------------------------------------------------- what the engine gets
+
+
+def rules_of(**fields: Any) -> Rules:
+    return Feed(URL, **fields).rules()
+
+
+def test_the_plainest_feed() -> None:
+    """Any JSON, one single key, no numbers, nothing to heal from."""
+    rules = rules_of()
+    assert rules.decode(b'{"a": 1}', True) == {"a": 1}
+    assert (rules.key, rules.rule, rules.first, rules.last, rules.splice, rules.counter) == (None,) * 6
+    assert (rules.scope, rules.source, rules.whole) == (Scope.KEY, False, False)
+    assert (rules.key_text, rules.rule_text, rules.key_may_miss) == ("None", "None", True)
+    assert (rules.heartbeat, rules.liveness, rules.backoff) == (None, Liveness(), Backoff())
+    assert (rules.fetch_concurrency, rules.fetch_limit, rules.fetch_attempts) == (4, 15.0, 8)
+    assert rules.fields({"b": 1, "a": 2}) == ["a", "b"]
+
+
+def test_the_feed_of_the_design() -> None:
+    """Key, numbers and source; the snapshot is spliced by the same rule as the messages."""
+    rules = full().rules()
+    message = {"symbol": "ABC", "seq": 7}
+    assert rules.key is not None
+    assert rules.first is not None
+    assert (rules.key(message), rules.first(message)) == ("ABC", 7)
+    assert rules.last is rules.first  # one number: the hot path may rely on it
+    assert (rules.rule, rules.splice, rules.scope) == (SEQ, SEQ, Scope.KEY)
+    assert (rules.splice_first, rules.splice_last) == (None, None)
+    assert (rules.source, rules.whole, rules.heartbeat, rules.proves) == (True, False, 5.0, True)
+    assert (rules.key_text, rules.rule_text, rules.key_may_miss) == ("'symbol'", "'seq'", True)
+
+
+def test_two_numbers_and_a_splice_of_its_own() -> None:
+    """A counter of the connection beside the key's own numbering."""
+    splice = Contiguous("U", "u", overlap=True)
+    rules = full(sequence=Contiguous("n"), counter=CONNECTION, splice=splice).rules()
+    message = {"n": 1, "U": 5, "u": 9}
+    assert rules.first is not None
+    assert rules.splice_first is not None
+    assert rules.splice_last is not None
+    assert (rules.first(message), rules.splice_first(message), rules.splice_last(message)) == (1, 5, 9)
+    assert rules.splice_last is not rules.splice_first
+    assert (rules.scope, rules.counter, rules.splice) == (Scope.CONNECTION, None, splice)
+
+
+def test_a_counter_that_is_shared() -> None:
+    """A channel, a subscription id: the messages say which. There is no splice unless it is given."""
+    for counter in ("channel", lambda message: message["channel"]):
+        rules = full(counter=counter, snapshot=WHOLE).rules()
+        assert rules.counter is not None
+        assert rules.counter({"channel": 3}) == 3
+        assert (rules.scope, rules.splice, rules.whole) == (Scope.SHARED, None, True)
+
+
+@pytest.mark.parametrize("snapshot", [None, WHOLE])
+def test_without_a_position_to_join_there_is_no_splice(snapshot: Optional[Rest]) -> None:
+    """No source, or one that replaces the state whole."""
+    assert full(snapshot=snapshot).rules().splice is None
+
+
+def test_every_limit_is_handed_on() -> None:
+    """Nothing that a user sets is lost on the way to the engine."""
+    source = Rest(SNAPSHOT, position="seq", timeout=3.0, concurrency=2, attempts=5, backoff=Backoff(base=2.0))
+    fields: dict[str, Any] = {
+        "reorder": 0.1,
+        "restart_after": 11,
+        "verify_after": 12.0,
+        "resync_interval": 13.0,
+        "first_live_limit": 14.0,
+        "first_data_limit": 15.0,
+        "max_message_size": 16,
+        "max_keys": 17,
+        "hold_limit": 18,
+        "heartbeat": 19.0,
+        "liveness": Liveness(silence=20.0),
+        "backoff": Backoff(base=21.0),
+    }
+    rules = full(snapshot=source, dial_timeout=22.0, **fields).rules()
+    assert {name: getattr(rules, name) for name in fields} == fields
+    assert rules.dial_limit == 27.0  # the dialer keeps its own time; this is for one that hangs
+    assert (rules.fetch_attempts, rules.fetch_concurrency, rules.fetch_limit) == (5, 2, 8.0)
+    assert rules.fetch_backoff == Backoff(base=2.0)
+
+
+def test_the_users_callables_are_watched_under_their_names() -> None:
+    """All that run on the reader, and no others; paths are not user code."""
+    calls: list[str] = []
+
+    def watch(field: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def watched(message: Any) -> Any:
+            calls.append(field)
+            return function(message)
+
+        return watched
+
+    feed = Feed(
+        lambda: URL,
+        decode=lambda payload: {"payload": payload},
+        key=lambda message: "k",
+        classify=lambda message: Kind.DATA,
+        sequence=Contiguous(lambda message: 1, lambda message: 2),
+        counter=lambda message: "c",
+        splice=Contiguous("payload", lambda message: 3),
+        snapshot=Rest(lambda key: "http://h", position=lambda body: 1),
+        subscribe=lambda topics: list(topics),
+    )
+    rules = feed.rules(watch)
+    message = rules.decode(b"x", True)
+    getters = (rules.key, rules.classify, rules.first, rules.last, rules.counter, rules.splice_first, rules.splice_last)
+    assert [getter(message) for getter in getters if getter is not None] == ["k", Kind.DATA, 1, 2, "c", "x", 3]
+    assert calls == ["decode", "key", "classify", "sequence", "sequence", "counter", "splice"]
+    assert (rules.key_text, rules.key_may_miss) == ("<lambda>", False)
+
+
+def test_what_an_error_calls_a_callable() -> None:
+    """Its name; of one without, its type: never what it is bound to."""
+    for function, name in CALLABLES:
+        rules = Feed(URL, key=function, sequence=Contiguous(function)).rules()
+        assert (rules.key_text, rules.rule_text) == (name, name)
