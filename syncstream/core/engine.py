@@ -378,8 +378,7 @@ class Engine:
         self._actions.append(Hangup(place.index, place.epoch))
         data_at = place.data_at
         self._retry(place, reason, code, now)
-        self.keys.lost(now, data_at)
-        self.order.lost()
+        self.order.lost(now, data_at)
 
     def _retry(
         self,

@@ -88,6 +88,7 @@ class Keys:
         verdict = self._splices(sync, item)
         if verdict is Verdict.DUPLICATE:
             self.stale += 1
+            self._mistrust(sync, now)
             return
         if verdict is Verdict.HOLE:
             self.doubt(sync, "hole", sync.delivered if sync.anchor is None else sync.anchor, item.first, now)
@@ -100,6 +101,12 @@ class Keys:
         self.out.append(item.message)
         self.messages += 1
         self._plain(sync)
+
+    def _mistrust(self, sync: Sync, now: float) -> None:
+        """Messages are still below the snapshot: the line may be that late, or the numbers have started anew under it."""
+        if sync.state is State.LIVE and now - sync.resynced_at >= self.rules.verify_after:
+            sync.lost(sync.anchor, now)
+            self.fetches.want(sync, now)
 
     def _splices(self, sync: Sync, item: Held) -> Verdict:
         """How a message meets the snapshot, or the position before a loss, that it must join."""
@@ -239,6 +246,7 @@ class Keys:
         fit = sync.fit(position, self.rules.splice)
         self.held += sync.held - before
         if fit is Fit.SAME:
+            sync.anchor = position  # or so an old cache says: the next message has to join it all the same
             self._live(sync, 0, now, position)
         elif fit is Fit.JOINS or self._restarted(sync, position, now):
             self.apply(sync, position, state, now)
@@ -284,16 +292,19 @@ class Keys:
     def _restarted(self, sync: Sync, position: Any, now: float) -> bool:
         """Whether snapshots that stay behind what was delivered, with nothing held against them, show a restarted counter.
 
-        Soon if messages go backwards too; alone they may as well be a stale cache, and get a minute.
+        Soon if messages are behind it too; alone they may as well be a stale cache, and get a minute.
         """
-        if sync.held or sync.delivered is None or position >= sync.delivered:
+        if sync.delivered is None or position >= sync.delivered:
+            return False
+        behind = [item.last <= sync.delivered for segment in sync.segments for item in segment]
+        if not all(behind):
             return False
         if sync.behind == 0:
             sync.behind_at = now
         sync.behind += 1
         counter = sync.counter
         backwards = counter is not None and counter.run > 0 and counter.run_from == counter.position
-        patience = _BEHIND_AFTER if backwards else _BEHIND_ALONE_AFTER
+        patience = _BEHIND_AFTER if backwards or behind else _BEHIND_ALONE_AFTER
         if sync.behind < _BEHIND_COUNT or now - sync.behind_at < patience:
             return False
         if counter is not None:
@@ -321,6 +332,7 @@ class Keys:
         if not sync.segments or not sync.segments[-1]:
             segments.append([])  # nothing is held that shows the end of this one
         for segment in segments:
+            segment = self._above(sync, segment)
             self.unhealed += 1
             first = segment[0].first if segment else None
             self._tell_gap(sync.key, "unhealed", sync.delivered, first, now, healing=False)
@@ -331,6 +343,16 @@ class Keys:
         sync.attempts = sync.behind = 0
         sync.live()
         self._settle(sync, now)
+
+    def _above(self, sync: Sync, segment: list[Held]) -> list[Held]:
+        """What is held above the position delivered last."""
+        rule, delivered = self.rules.splice, sync.delivered
+        if rule is None or delivered is None:
+            return segment
+        above = [item for item in segment if rule.splice(delivered, item.first, item.last) is not Verdict.DUPLICATE]
+        self.held -= len(segment) - len(above)
+        self.stale += len(segment) - len(above)
+        return above
 
     def in_band(self, sync: Sync, position: Any, state: Any, now: float) -> None:
         """A snapshot in the stream's own order: it replaces the state whenever it comes.

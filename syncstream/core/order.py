@@ -160,7 +160,7 @@ class Order:
         first, last = self._numbers(message)
         held = None
         if data:
-            held = Whole(message, None, None) if kind is Kind.SNAPSHOT else self._held(message, first, last)
+            held = self._whole(message) if kind is Kind.SNAPSHOT else self._held(message, first, last)
         self._judge(self._counter(key, message, line), Numbered(first, last, key, held, line), now)
 
     def _numbers(self, message: Any) -> tuple[Any, Any]:
@@ -176,6 +176,16 @@ class Order:
         if rules.splice_first is None or rules.splice_last is None:
             return Held(message, first, last)
         return Held(message, rules.splice_first(message), rules.splice_last(message))
+
+    def _whole(self, message: Any) -> Whole:
+        """An in-band snapshot; its number on the counter is no position of the key, but it may carry one."""
+        try:
+            position = self._held(message, None, None).last
+        except MISSING:
+            position = None
+        if position is not None:
+            countable(position)
+        return Whole(message, None, position)
 
     def _unusable(self, field: str, message: Any) -> None:
         self.unusable += 1
@@ -271,7 +281,7 @@ class Order:
         else:
             counter.keys[item.key] = None
         if whole:
-            keys.in_band(sync, None, item.held.message, now)
+            keys.in_band(sync, item.held.last, item.held.message, now)
             return
         if self.rules.scope is Scope.SHARED:
             keys.unproved(sync, now)
@@ -302,9 +312,17 @@ class Order:
             self._waiting.pop(line, None)
         self.keys.opened(now)
 
-    def lost(self) -> None:
-        """A line is gone. With the last one, every counter has to show that it goes on."""
-        if not self.keys.open_lines:
+    def lost(self, now: float, data_at: float) -> None:
+        """A line is gone; `data_at` is when its last message came. With the last line, every counter has to show that it goes on.
+
+        Reorder windows end before that: what waited in them came before the loss, and proves nothing after it.
+        """
+        last = self.keys.open_lines == 1
+        if last:
+            for counter in list(self._waiting.values()):
+                self._expire(counter, now)
+        self.keys.lost(now, data_at)
+        if last:
             for counter in self.counters.values():
                 counter.unproven = True
 

@@ -136,6 +136,56 @@ def test_what_is_held_speaks_against_a_restart() -> None:
     assert rig.said() == ["gap A hole 500..502 healing"]
 
 
+def test_what_is_held_may_speak_for_a_restart() -> None:
+    """If it is behind what was delivered too: two seconds are enough. Here the numbers start anew twice in a row."""
+    rig = verifying(100)
+    answers(rig, 100, 60.0)
+    rig.drop("A")
+    rig.relieve()
+    rig.said()
+    rig.send(delta("A", 6))
+    answers(rig, 7, 4.0)
+    assert rig.said() == ["gap A restart 100..7 healing", "snapshot A at 7", "resynced A at 7 +0"]
+    assert rig.keys.held == 0
+
+
+@pytest.mark.parametrize(("position", "said"), [(500, []), (600, ["snapshot A at 600"])])
+def test_messages_that_stay_below_a_snapshot_make_it_doubtful(position: int, said: list[str]) -> None:
+    """The line may be that late; so it is only asked again, and again while it lasts."""
+    rig = Rig(change(HEALED, verify_after=5.0))
+    rig.open()
+    rig.send(delta("A", 1))
+    rig.answer("A", 500)
+    rig.wait(4.9)
+    rig.send(delta("A", 2))
+    assert rig.asked() == ["A"]
+    rig.wait(0.1)
+    rig.said()
+    rig.send(delta("A", 3))
+    assert (rig.state("A"), rig.asked()) == ("unproven", ["A"])
+    rig.answer("A", position)
+    assert rig.said() == [*said, f"resynced A at {position} +0"]
+    rig.wait(4.9)
+    rig.send(delta("A", 4), delta("A", position + 1))
+    assert (rig.said(), rig.asked()) == ([f"A{position + 1}"], [])
+
+
+def test_numbers_that_start_anew_below_a_snapshot_are_found() -> None:
+    """Else the key would be mute for ever: all that comes is below it."""
+    rig = Rig(change(HEALED, verify_after=5.0), chance=0.0)
+    rig.open()
+    rig.send(delta("A", 1))
+    rig.answer("A", 500)
+    rig.said()
+    for number in range(2, 80):
+        rig.wait(1.0)
+        rig.send(delta("A", number))
+        if rig.asked():
+            rig.answer("A", number)
+    assert rig.said()[0] == "gap A restart 500..66 healing"
+    assert (rig.state("A"), rig.keys.latest["A"]) == ("live", delta("A", 79))
+
+
 # ---------------------------------------------------------------- a source that fails
 
 
@@ -207,6 +257,21 @@ def test_a_hole_after_the_last_message_is_told_when_given_up() -> None:
     assert rig.said() == ["gap A unhealed 5..8 told", "A8", "gap A unhealed 8..None told"]
     rig.send(messages[2])
     assert rig.said() == ["A12"]
+
+
+def test_nothing_is_delivered_twice_when_given_up() -> None:
+    """A message that came after the snapshot, and is in it, was held all the same: more was in doubt."""
+    rig = Rig(change(HEALED, fetch_attempts=1))
+    rig.live("A", 5)
+    rig.send(delta("A", 8))
+    rig.cut()
+    rig.answer("A", 9)
+    rig.redial()
+    rig.open()
+    rig.send(delta("A", 9), delta("A", 10))
+    rig.said()
+    rig.fail("A")
+    assert (rig.said(), rig.keys.held) == (["gap A unhealed 9..10 told", "A10"], 0)
 
 
 def test_nothing_held_and_given_up() -> None:

@@ -75,6 +75,18 @@ def test_the_snapshot_that_verified_has_to_be_joined() -> None:
     assert rig.said() == ["A10", "gap A hole 10..12 healing"]
 
 
+def test_a_key_that_was_verified_has_to_be_joined_too() -> None:
+    """An old cache may say that nothing was missed; where the counter is new, only the key's own number shows that it lied."""
+    rig = Rig(change(BY_CONNECTION, verify_after=1.0))
+    rig.live("A", 5)
+    rig.reopen()
+    rig.wait(1.0)
+    rig.answer("A", 5)
+    rig.said()
+    rig.send(delta("A", 1, v=9))
+    assert rig.said() == ["gap A hole 5..9 healing"]
+
+
 def test_an_answer_asked_for_before_the_line_was_lost_proves_nothing_after_it() -> None:
     """What was missed in between would go unnoticed as long as the key is silent."""
     rig = Rig(change(HEALED, verify_after=1.0))

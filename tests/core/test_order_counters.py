@@ -10,6 +10,7 @@ from syncstream.core.rules import Rules
 from .rig import (
     BY_CHANNEL,
     BY_CONNECTION,
+    HEALED,
     NUMBERED,
     Rig,
     change,
@@ -207,15 +208,35 @@ def test_the_window_is_bounded_by_what_may_be_held() -> None:
     assert rig.said() == ["gap A hole 5..7 told", "A7", "A8", "A9", "A10"]
 
 
-def test_a_window_is_over_with_its_connection_or_the_stream() -> None:
-    """A counter of the connection ends with it; nothing is due after the end."""
-    rig = Rig(change(BY_CONNECTION, reorder=60.0))
+@pytest.mark.parametrize("rules", [HEALED, BY_CONNECTION, BY_CHANNEL])
+def test_a_window_is_over_with_the_last_line(rules: Rules) -> None:
+    """What waited came before the loss: it must not prove anything after it."""
+    rig = Rig(change(rules, reorder=60.0))
     rig.live("A", 5)
-    rig.send(delta("A", 7, v=7))
+    rig.send(delta("A", 7, v=7, c="c"))
     assert rig.order.deadline() == 160.0
-    rig.reopen()
-    assert rig.order.deadline() is None
-    rig.send(delta("A", 1, v=6), delta("A", 3, v=8))
-    assert rig.order.deadline() is not None
+    rig.cut()
+    assert (rig.order.deadline(), gaps(rig.said())[0]) == (None, "gap A hole 5..7 healing")
+    assert rig.state("A") == "syncing"
+
+
+def test_what_waited_goes_on_before_the_line_is_lost() -> None:
+    """A message that joins the snapshot behind a hole of the counter is delivered; then the key has to be proved."""
+    rig = Rig(change(HEALED, reorder=60.0))
+    rig.live("A", 5)
+    rig.send(delta("B", 1))
+    rig.answer("B", 4)
+    rig.send(delta("B", 5))
+    rig.said()
+    rig.cut()
+    assert rig.said() == ["disconnected 0: cut", "B5"]
+    assert (rig.state("A"), rig.state("B")) == ("unproven", "unproven")
+
+
+def test_a_window_is_over_with_the_stream() -> None:
+    """Nothing is due after the end."""
+    rig = Rig(change(NUMBERED, reorder=60.0))
+    rig.live("A", 5)
+    rig.send(delta("A", 7))
     rig.engine.close(rig.now)
-    assert rig.order.deadline() is None
+    assert (rig.order.deadline(), rig.said()) == (None, ["closed"])

@@ -10,6 +10,7 @@ from syncstream.core.rules import Rules
 
 from .rig import (
     BY_CHANNEL,
+    BY_CONNECTION,
     GROWING,
     PLAIN,
     TYPED,
@@ -202,6 +203,23 @@ def test_in_band_behind_a_hole_covers_it_for_its_key() -> None:
         "resynced A at None +0",
         "A9",
     ]
+
+
+def test_in_band_on_a_counter_of_many_keys_may_say_where_its_key_stands() -> None:
+    """In the numbering that snapshots count in: what follows has to join it, and nothing older replaces it."""
+    rig = Rig(change(BY_CONNECTION, classify=classify))
+    rig.open()
+    rig.said()
+    rig.send(snap("A", 1, v=7), delta("A", 2, v=8), delta("A", 3, v=10))
+    assert rig.said() == ["snapshot A at 7", "resynced A at 7 +0", "A8", "A10"]
+    rig.reopen()
+    rig.send(snap("A", 1, v=11))
+    rig.reopen()
+    rig.said()
+    rig.send(delta("A", 1, v=12))
+    assert rig.said() == ["resynced A at 12 +0", "A12"]
+    rig.send(snap("A", 2, v="?"), delta("A", 3, v=13))
+    assert rig.said() == ["quarantined", "gap A hole 1..3 healing"]
 
 
 def test_in_band_that_goes_back_is_a_restart_of_a_shared_counter() -> None:
