@@ -112,7 +112,11 @@ class Closed(Event, frozen=True, kw_only=True):
 
 
 class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One key as the reader last saw it. `state`: `"live"` or `"syncing"`; `held` messages wait for a snapshot."""
+    """One key as the reader last saw it. `held` messages wait for a snapshot.
+
+    `state`: `"live"`; `"syncing"`, in doubt and being healed; or `"incomplete"`: its snapshot source was given up, messages go on
+    without a beginning, and from time to time it is asked again.
+    """
 
     state: str = "syncing"
     position: Any = None

@@ -133,7 +133,7 @@ class Latest(Mapping[Hashable, Any]):
     def live(self, key: Hashable) -> bool:
         """Whether this key is complete and current, as far as the line shows."""
         sync = self._keys.syncs.get(key)
-        return sync is not None and sync.state is State.LIVE
+        return sync is not None and sync.state is State.LIVE and not sync.incomplete
 
     def __repr__(self) -> str:
         return f"<latest of {self._stream!r}: {len(self)} keys>"

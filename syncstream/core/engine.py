@@ -378,7 +378,7 @@ class Engine:
         self._actions.append(Hangup(place.index, place.epoch))
         data_at = place.data_at
         self._retry(place, reason, code, now)
-        self.order.lost(now, data_at)
+        self.order.lost(place.index, now, data_at)
 
     def _retry(
         self,

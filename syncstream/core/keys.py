@@ -5,7 +5,8 @@ Rules (the contract, per key)
 * A doubted key with a snapshot source is held and healed; without one the gap is told and the key goes on.
 * A key that was complete when the line was lost is proved by the first message that goes on from it; if it stays silent it is
   fetched. Where a message cannot prove that, every key is fetched, or one gap for all is told.
-* A source that does not answer is given up after so many attempts: the gap is told, and what was held is delivered.
+* A source that does not answer is given up after so many attempts: the gap is told, and what was held is delivered. The key is
+  then incomplete. It is asked for again from time to time, and what comes is held only while an answer is awaited.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Keys:
         self.plain: dict[Hashable, Counter] = {}  # LIVE and joined, with their own counter: the hot path may deliver
         self.latest: dict[Hashable, Any] = {}
         self.muted: set[Hashable] = set()
-        self.dropped_keys: dict[Hashable, None] = {}
+        self.dropped_keys: dict[Hashable, None] = {}  # those that are DROPPED
         self.fetches = Fetches(rules.fetch_concurrency, rules.fetch_limit)
         self.messages = self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = 0
         self.open_lines = 0
@@ -208,8 +209,11 @@ class Keys:
             self._live(sync, 0, now, sync.delivered)
 
     def _live(self, sync: Sync, replayed: int, now: float, position: Any) -> None:
-        """The key is complete again."""
+        """The key is complete again, or as incomplete as it was before the doubt."""
         sync.live()
+        if sync.incomplete:
+            self._ask_later(sync, now)
+            return
         self.fetches.withdraw(sync)
         sync.attempts = sync.behind = 0
         sync.healed += sync.doubts
@@ -228,6 +232,8 @@ class Keys:
             sync = self.fetches.take(now)
             if sync is None:
                 return
+            if sync.incomplete and sync.state is not State.SYNCING:
+                self._hold_again(sync, now)
             sync.asked()
             yield Fetch(sync.key, sync.epoch)
 
@@ -252,7 +258,7 @@ class Keys:
             self.apply(sync, position, state, now)
         else:
             error = FetchError(f"the snapshot of {sync.key!r} at {position!r} is older than what came over the line")
-            self._unfetched(sync, error, now, chance)
+            self._unfetched(sync, error, now, chance, answered=True)
 
     def unfetched(self, epoch: int, error: FetchError, now: float, chance: float) -> None:
         """A request failed."""
@@ -266,6 +272,7 @@ class Keys:
         self.out.append(marker)
         self.latest[sync.key] = marker
         was_live = sync.state is State.LIVE
+        sync.incomplete = False
         replayed = sync.replay(position)
         self._replay(sync, replayed)
         if sync.state is State.SYNCING:
@@ -313,7 +320,7 @@ class Keys:
         self.fetches.withdraw(sync)
         return True
 
-    def _unfetched(self, sync: Sync, error: FetchError, now: float, chance: float) -> None:
+    def _unfetched(self, sync: Sync, error: FetchError, now: float, chance: float, *, answered: bool = False) -> None:
         if error.severity is Severity.FATAL and not self.snapshots:
             failure = SnapshotFailed(str(error))
             failure.__cause__ = error
@@ -322,7 +329,8 @@ class Keys:
         # What is final at first (no such page, HTML in place of JSON) may be a passing trouble once it has worked.
         delay = self.rules.fetch_backoff.delay(sync.attempts, chance, retry_after=error.retry_after)
         sync.attempts += 1
-        if sync.state is not State.UNPROVEN and sync.attempts >= self.rules.fetch_attempts:
+        attempts = 1 if sync.incomplete and not answered else self.rules.fetch_attempts
+        if sync.state is not State.UNPROVEN and sync.attempts >= attempts:
             self._give_up(sync, now)
         else:
             self.fetches.want(sync, now + delay)
@@ -331,18 +339,32 @@ class Keys:
         segments: list[list[Held]] = [segment for segment in sync.segments if segment]
         if not sync.segments or not sync.segments[-1]:
             segments.append([])  # nothing is held that shows the end of this one
-        for segment in segments:
+        for index, segment in enumerate(segments):
             segment = self._above(sync, segment)
-            self.unhealed += 1
-            first = segment[0].first if segment else None
-            self._tell_gap(sync.key, "unhealed", sync.delivered, first, now, healing=False)
+            if index or not sync.unbroken:
+                self.unhealed += 1
+                first = segment[0].first if segment else None
+                self._tell_gap(sync.key, "unhealed", sync.delivered, first, now, healing=False)
             self._replay(sync, segment)
             if segment:
                 sync.delivered = segment[-1].last
         sync.doubts = 0
         sync.attempts = sync.behind = 0
         sync.live()
+        sync.incomplete = True
+        self._ask_later(sync, now)
         self._settle(sync, now)
+
+    def _ask_later(self, sync: Sync, now: float) -> None:
+        """Trouble of the source passes; a key that was given up is asked for at the policy's longest wait."""
+        self.fetches.withdraw(sync)
+        self.fetches.want(sync, now + self.rules.fetch_backoff.maximum)
+
+    def _hold_again(self, sync: Sync, now: float) -> None:
+        """What comes from here on must be there to follow the answer."""
+        self.plain.pop(sync.key, None)
+        sync.doubt(self._delivered(sync, sync.counter.position if sync.counter is not None else None), now)
+        sync.unbroken = True
 
     def _above(self, sync: Sync, segment: list[Held]) -> list[Held]:
         """What is held above the position delivered last."""
@@ -427,10 +449,9 @@ class Keys:
     def relieved(self, now: float) -> None:
         """The consumer has caught up: heal what it missed, each key at most once per `resync_interval`."""
         for key in self.dropped_keys:
-            sync = self.syncs.get(key)
-            if sync is not None and sync.state is State.DROPPED:
-                sync.relieved()
-                self.fetches.want(sync, max(now, sync.resynced_at + self.rules.resync_interval))
+            sync = self.syncs[key]
+            sync.relieved()
+            self.fetches.want(sync, max(now, sync.resynced_at + self.rules.resync_interval))
         self.dropped_keys.clear()
 
     def unsubscribed(self, key: Hashable) -> None:
@@ -459,5 +480,5 @@ class Keys:
 
     def _one_status(self, sync: Sync) -> KeyStatus:
         position = self._delivered(sync, sync.counter.position if sync.counter is not None else None)
-        state = "live" if sync.state is State.LIVE else "syncing"
+        state = "incomplete" if sync.incomplete else "live" if sync.state is State.LIVE else "syncing"
         return KeyStatus(state=state, position=position, gaps=sync.gaps, healed=sync.healed, held=sync.held)

@@ -309,17 +309,16 @@ class Order:
         """A line is open."""
         if self.rules.scope is Scope.CONNECTION:
             self.counters.pop(line, None)
-            self._waiting.pop(line, None)
         self.keys.opened(now)
 
-    def lost(self, now: float, data_at: float) -> None:
+    def lost(self, line: int, now: float, data_at: float) -> None:
         """A line is gone; `data_at` is when its last message came. With the last line, every counter has to show that it goes on.
 
         Reorder windows end before that: what waited in them came before the loss, and proves nothing after it.
         """
         last = self.keys.open_lines == 1
-        if last:
-            for counter in list(self._waiting.values()):
+        for counter in list(self._waiting.values()):
+            if last or (self.rules.scope is Scope.CONNECTION and counter.name == line):
                 self._expire(counter, now)
         self.keys.lost(now, data_at)
         if last:

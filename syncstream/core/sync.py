@@ -60,12 +60,14 @@ class Sync:
         "fetching",
         "gaps",
         "healed",
+        "incomplete",
         "key",
         "resynced_at",
         "sealed",
         "segments",
         "since",
         "state",
+        "unbroken",
     )
 
     def __init__(self, key: Hashable, state: State, now: float) -> None:
@@ -78,6 +80,8 @@ class Sync:
         self.sealed = 0  # so many segments were there when the snapshot was asked for: a doubt since is a segment more
         self.covered = 0  # so many messages were in the last of them
         self.since = now
+        self.incomplete = False  # its source was given up; what is delivered has no beginning
+        self.unbroken = False  # SYNCING, and what is held goes on from what was delivered
         self.doubts = 0  # gaps told since the key was LIVE
         self.gaps = 0
         self.healed = 0
@@ -102,6 +106,7 @@ class Sync:
             self.state = State.SYNCING
             self.delivered = delivered
             self.anchor = None
+            self.unbroken = False
         self.cut()
 
     def lost(self, delivered: Any, now: float) -> None:
@@ -156,10 +161,9 @@ class Sync:
         self.sealed, self.covered = len(self.segments), len(self.segments[-1])
 
     def fit(self, position: Any, rule: Optional[Rule]) -> Fit:
-        """How a snapshot at `position` meets this key. If it joins, the first segment is then what follows the snapshot."""
+        """How a snapshot at `position`, that was asked for, meets this key. If it joins, the first segment is what follows it."""
         if position is None or rule is None:
-            if self.sealed:
-                self.segments[: self.sealed] = [self.segments[self.sealed - 1][self.covered :]]
+            self.segments[: self.sealed] = [self.segments[self.sealed - 1][self.covered :]]
             return Fit.JOINS
         if self.delivered is not None and position < self.delivered:
             return Fit.OLD

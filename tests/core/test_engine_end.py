@@ -210,6 +210,15 @@ def test_a_failure_in_the_middle_of_a_batch_ends_it() -> None:
     assert (rig.said(), isinstance(rig.failure(), DataFailed)) == (["A1", "closed"], True)
 
 
+def test_a_feed_that_fits_nothing_fails_by_the_first_data_deadline() -> None:
+    """Ten messages, not one with the key: found by a tick."""
+    rig = Rig(change(NUMBERED, first_data_limit=30.0))
+    rig.open()
+    rig.send(*[{"x": 1}] * 10)
+    rig.wait(30.0)
+    assert (rig.said()[-1], isinstance(rig.failure(), DataFailed)) == ("closed", True)
+
+
 def test_a_failure_after_a_reorder_window() -> None:
     """It is found by a tick, not by a batch."""
     rig = Rig(change(BY_CONNECTION, source=False, splice=None, max_keys=1, reorder=0.5))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import pytest
 
+from syncstream.core.keys import Keys
 from syncstream.core.rules import Rules
 from syncstream.events import Gap, KeyStatus, Resynced, Snapshot
 
-from .rig import FEED, HEALED, NUMBERED, PLAIN, WHOLE, Rig, change, delta, run_of, snap
+from .rig import FEED, HEALED, NUMBERED, PLAIN, TYPED, WHOLE, Rig, change, delta, run_of, snap
 
 # ---------------------------------------------------------------- the first snapshot
 
@@ -328,6 +331,14 @@ def test_a_key_that_holds_too_much_starts_over() -> None:
     assert rig.said() == ["snapshot A at 4", "A5", "resynced A at 5 +1"]
 
 
+@pytest.mark.parametrize("rules", [PLAIN, HEALED, TYPED])
+def test_too_many_keys_are_a_failure(rules: Rules) -> None:
+    """The error names the field, the bound, and asks whether it is a key at all."""
+    keys = Keys(change(rules, max_keys=2), wall_ns=0)
+    assert [keys.find(key, 1.0) is None for key in "ABACD"] == [False, False, False, True, True]
+    assert str(keys.failure) == "key='k': more than max_keys=2 different values; is it really what belongs together?"
+
+
 def test_the_others_keep_what_they_hold() -> None:
     """The bound is one for all keys; whoever passes it pays."""
     rig = Rig(change(HEALED, hold_limit=3))
@@ -335,6 +346,28 @@ def test_the_others_keep_what_they_hold() -> None:
     rig.send(*run_of("A", 1, 2), *run_of("B", 1, 2))
     assert [(key, sync.held) for key, sync in rig.keys.syncs.items()] == [("A", 2), ("B", 0)]
     assert rig.keys.held == 2
+
+
+# ---------------------------------------------------------------- in-band
+
+
+@pytest.mark.parametrize(
+    ("position", "said"), [(8, ["snapshot A at 8", "A9"]), (3, ["snapshot A at 3"]), (None, ["snapshot A at None"])]
+)
+def test_a_snapshot_in_the_order_of_the_stream(position: Optional[int], said: list[str]) -> None:
+    """What is held and follows it is replayed; what was held before it is covered; a request is not needed any more."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.send(*run_of("A", 8, 9))
+    rig.said()
+    rig.keys.in_band(rig.keys.syncs["A"], position, {}, rig.now)
+    assert rig.said()[:-1] == said
+    assert (rig.state("A"), rig.keys.held, rig.keys.fetches.deadline(asking=True)) == ("live", 0, 115.0)
+    rig.answer("A", 9)
+    rig.fail("A")
+    assert rig.keys.fetches.late == 2
+    rig.keys.in_band(rig.keys.syncs["A"], position, {}, rig.now)
+    assert rig.said() == said[:1]
 
 
 # ---------------------------------------------------------------- left topics, the end
@@ -349,6 +382,7 @@ def test_a_key_that_is_not_wanted_any_more() -> None:
     rig.engine.unsubscribe(["A"], [])
     rig.answer("A", 8)
     rig.send(delta("A", 9), delta("A", 12))
+    rig.engine.unsubscribe(["A", "never seen"], [])
     status = rig.engine.status(rig.now)
     assert (rig.said(), status.held, status.late_answers, status.keys) == ([], 0, 1, {})
     assert rig.order.counters["A"].position == 12

@@ -199,7 +199,7 @@ def test_a_source_that_does_not_answer_is_given_up() -> None:
         rig.wait(8.0)
     rig.said()
     rig.fail("A")
-    rig.wait(100.0)
+    rig.wait(7.0)
     assert (rig.said(), rig.state("A")) == (["gap A unhealed 5..8 told", "A8"], "live")
     rig.send(delta("A", 9))
     assert (rig.said(), rig.keys.held, rig.engine.status(rig.now).unhealed) == (["A9"], 0, 1)

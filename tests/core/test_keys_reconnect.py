@@ -152,6 +152,34 @@ def test_a_key_given_up_while_no_line_is_open_has_to_be_proved() -> None:
     assert (rig.said(), rig.state("A")) == (["gap A unhealed 5..8 told", "A8", "gap A unhealed 8..None told"], "unproven")
 
 
+@pytest.mark.parametrize(("number", "said"), [(2, ["resynced A at 1 +0", "resynced B at 1 +0"]), (3, [])])
+def test_a_shared_counter_speaks_for_all_its_keys(number: int, said: list[str]) -> None:
+    """Whether it goes on or not; a key that is complete already is not told again."""
+    rig = Rig(change(BY_CHANNEL, source=False, splice=None))
+    rig.open()
+    rig.send(delta("A", 0, v=1, c="c"), delta("B", 1, v=1, c="c"), delta("C", 1, v=1, c="another"))
+    rig.reopen()
+    rig.said()
+    rig.send(delta("C", number, v=1, c="c"))
+    assert [word for word in rig.said() if word.startswith("resynced") and " C " not in word] == said
+    rig.cut()
+    rig.keys.prove(rig.keys.syncs["A"], rig.now)
+    rig.keys.prove(rig.keys.syncs["A"], rig.now)
+    assert rig.said()[-1].startswith("resynced A")
+
+
+def test_a_second_line_asks_for_nothing() -> None:
+    """Only the first one after a loss does."""
+    rig = Rig(change(HEALED, verify_after=1.0), lines=2)
+    rig.live("A", 5)
+    rig.cut()
+    rig.redial()
+    rig.open(0)
+    rig.open(1)
+    rig.wait(1.0)
+    assert rig.asked() == ["A"]
+
+
 @pytest.mark.parametrize(
     "rules", [PLAIN, change(GROWING, source=False, splice=None), change(BY_CONNECTION, source=False, splice=None)]
 )

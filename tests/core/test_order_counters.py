@@ -42,6 +42,17 @@ def test_a_hole_puts_every_key_on_the_counter_in_doubt(rules: Rules) -> None:
     assert rig.said() == ["snapshot A at 2", "A3", "resynced A at 3 +1", "snapshot B at 40", "resynced B at 40 +0"]
 
 
+def test_a_hole_is_not_about_keys_that_were_left() -> None:
+    """Nobody wants to hear of them."""
+    rig = Rig(BY_CHANNEL)
+    rig.live("A", 1)
+    rig.send(delta("B", 2, v=1, c="c"))
+    rig.engine.unsubscribe(["A"], [])
+    rig.said()
+    rig.send(delta("B", 4, v=2, c="c"))
+    assert rig.said() == ["gap B hole 2..4 healing"]
+
+
 def test_a_hole_on_another_counter_is_no_doubt() -> None:
     """Channels count by themselves."""
     rig = Rig(change(BY_CHANNEL, source=False, splice=None))
@@ -218,6 +229,23 @@ def test_a_window_is_over_with_the_last_line(rules: Rules) -> None:
     rig.cut()
     assert (rig.order.deadline(), gaps(rig.said())[0]) == (None, "gap A hole 5..7 healing")
     assert rig.state("A") == "syncing"
+
+
+def test_of_two_lines_only_the_lost_one_ends_its_window() -> None:
+    """A counter of the connection ends with it; on another one the missing message may still come."""
+    rig = Rig(change(BY_CONNECTION, reorder=60.0, source=False, splice=None), lines=2)
+    rig.start()
+    rig.open(0)
+    rig.open(1)
+    rig.send(delta("A", 1, v=1), line=0)
+    rig.send(delta("B", 1, v=1), line=1)
+    rig.send(delta("A", 3, v=3), line=0)
+    rig.send(delta("B", 3, v=3), line=1)
+    rig.said()
+    rig.cut(0)
+    assert rig.said() == ["disconnected 0: cut", "gap A hole 1..3 told", "gap B hole 1..3 told", "A3"]
+    rig.send(delta("B", 2, v=2), line=1)
+    assert rig.said() == ["B2", "B3"]
 
 
 def test_what_waited_goes_on_before_the_line_is_lost() -> None:

@@ -59,6 +59,15 @@ def test_where_there_is_no_hot_path(rules: Rules) -> None:
     assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 7, v=7, c="c")))], 0) == 0
 
 
+def test_a_range_that_ends_before_it_begins_is_not_plain() -> None:
+    """The long way says what it is."""
+    rig = Rig(RANGED_ALONE)
+    rig.live("A", 5)
+    assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 6, m=5)))], 0) == 0
+    rig.send(delta("A", 6, m=5), delta("A", 6, m=8), delta("A", 9))
+    assert rig.said() == ["A6", "A9"]
+
+
 def test_two_lines_have_no_hot_path() -> None:
     """Which line showed what has to be noted."""
     rig = Rig(NUMBERED, lines=2)
@@ -69,6 +78,7 @@ def test_two_lines_have_no_hot_path() -> None:
 
 
 RANGED = change(HEALED, first=lambda message: message["n"], last=lambda message: message.get("m", message["n"]))
+RANGED_ALONE = change(RANGED, source=False, splice=None)
 KEYLESS = change(NUMBERED, key=None)
 FRAMES = st.one_of(
     st.builds(lambda key, step: ("near", key, step), st.sampled_from("AB"), st.integers(-2, 3)),

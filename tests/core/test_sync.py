@@ -350,6 +350,10 @@ def test_shed_is_a_doubt_later_than_any_request(asked: bool, rule: Optional[Rule
     """What was thrown away is not covered by an answer already under way; by the next one it is."""
     key = syncing(5, (8, 9), asked=asked)
     key.shed()
+    if not asked:
+        key.asked()
+        assert snapshot(key, position, rule) == "joins [] live"
+        return
     assert (key.held, snapshot(key, position, rule)) == (0, "joins [] syncing")
     key.asked()
     assert snapshot(key, position, rule) == "joins [] live"
