@@ -46,7 +46,9 @@ def bound(world: World) -> float:
     waiting = max([watch.dial_at - world.now for watch in world.watches if watch.dial_at is not None], default=0.0)
     reconnect = LIVENESS.ping_after + LIVENESS.pong_within + DIAL_LIMIT + max(waiting, BACKOFF.maximum) + 0.05
     rounds = math.ceil(config.keys / config.concurrency)
-    fetches = FETCH_LIMIT + FETCH_BACKOFF.maximum + LONGEST_RETRY_AFTER + 2 * (rounds * config.calm_latency + FETCH_BACKOFF.maximum)
+    fetches = (
+        FETCH_LIMIT + FETCH_BACKOFF.maximum + LONGEST_RETRY_AFTER + 2 * (rounds * config.calm_latency + FETCH_BACKOFF.maximum)
+    )
     flow = 5 * config.calm_interval * config.keys
     return reconnect + VERIFY_AFTER + fetches + RESTART + flow + config.reorder + BLOCK_LIMIT
 

@@ -22,7 +22,20 @@ from syncstream.core.sync import Sync
 
 from .violation import require
 
-_NOT_IN_DIGEST = {"late", "_actions", "fetches", "random", "rules", "topic_key", "out", "keys", "order", "lines", "syncs", "counters"}
+_NOT_IN_DIGEST = {
+    "late",
+    "_actions",
+    "fetches",
+    "random",
+    "rules",
+    "topic_key",
+    "out",
+    "keys",
+    "order",
+    "lines",
+    "syncs",
+    "counters",
+}
 
 
 def bounds(engine: Engine) -> None:

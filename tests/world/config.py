@@ -55,7 +55,9 @@ class Config(NamedTuple):
 def draw_config(dice: random.Random) -> Config:
     """Any of them that a feed may be."""
     scope = dice.choice(("key", "key", "key", "key", "shared", "shared", "connection", "connection", "growing", "none"))
-    sources = {"none": ("whole", "none"), "growing": ("rest", "rest", "none")}.get(scope, ("rest", "rest", "rest", "rest", "whole", "none"))
+    sources = {"none": ("whole", "none"), "growing": ("rest", "rest", "none")}.get(
+        scope, ("rest", "rest", "rest", "rest", "whole", "none")
+    )
     lines = 2 if scope in ("key", "shared") and dice.random() < 0.3 else 1
     counted = scope not in ("none", "growing")
     policy = dice.choice(("", "", "", "raise", "block", "drop_oldest"))

@@ -9,6 +9,8 @@ Known limits of detection, one sentence each; everything else is a violation:
   the wire must be delivered, and between two connections a gap must be told.
 * a counter of each connection without a `start`: what the venue left out before the first message of a connection cannot be seen.
 * numbers that do not detect: a state in-band that the venue sends twice is delivered twice, so the worlds do not do that.
+* a snapshot without a position, or with one among numbers that do not detect, cannot be seen to be stale; so the worlds give
+  only true ones there.
 * no numbers: what the venue sends twice, or late, is delivered twice, or late.
 * a snapshot without a position is taken between request and answer, and messages held since the request follow it: they may say
   what is in it already, so a feed with such a source has messages that say the whole state.
@@ -31,19 +33,19 @@ _NONE: set[int] = set()
 class Standing:
     """Owned by: its fold. Where one key stands."""
 
-    __slots__ = ("awaits", "era", "met", "restarted", "seen", "sound", "state", "status", "version", "wire")
+    __slots__ = ("awaits", "era", "last", "met", "restarted", "seen", "sound", "state", "status", "version")
 
     def __init__(self) -> None:
         self.status = FRESH
         self.version = 0  # the true version of what was delivered
         self.seen = 0  # the version the last message brought; a snapshot without a position may go beyond it
         self.era = 0
+        self.last: Optional[tuple[int, int]] = None  # the era and number of the last message
         self.state: State = EMPTY
         self.sound = True  # `state` is what the consumer has folded itself
         self.met = False  # two eras have met: nobody can know
         self.awaits = False  # a gap that heals was told, and nothing has healed it
         self.restarted = False
-        self.wire: Optional[tuple[int, int]] = None
 
 
 class Notes:
@@ -96,7 +98,9 @@ class Fold:
                 self.standing(str(item.key)).awaits = True  # it will be healed
         elif isinstance(item, Resynced):
             standing = self.standing(str(item.key))
-            require(not standing.awaits, "held", f"{self.name}: {item.key} is told to be complete, and nothing has healed its gap")
+            require(
+                not standing.awaits, "held", f"{self.name}: {item.key} is told to be complete, and nothing has healed its gap"
+            )
 
     def forget(self, key: str) -> None:
         """It is not wanted any more, or wanted anew: what follows has nothing to do with what was."""
@@ -188,7 +192,7 @@ class Fold:
         text = f"{self.name}: {truth} after version {standing.version} (era {standing.era})"
         if standing.met:
             return False
-        if truth.era != standing.era and self.config.small and self._meets(standing, truth):
+        if self.config.small and self._meets(standing, truth):
             standing.met = True
             self.met += 1
             return False
@@ -209,7 +213,11 @@ class Fold:
 
     def _meets(self, standing: Standing, truth: Truth) -> bool:
         """Whether its numbers go on from where the key stands, though it is of another era."""
+        if truth.era == standing.era and not (self._whole and standing.last is not None and standing.last[0] != truth.era):
+            return False
         position = self.venue.keys[truth.key].number(standing.version, standing.era)
+        if self._whole and standing.last is not None and standing.last[0] != truth.era:
+            position = standing.last[1]  # a snapshot without a position does not move the counter
         return truth.first <= position + 1 and truth.last > position
 
     def _meets_snapshot(self, standing: Standing, answer: Answer) -> bool:
@@ -233,4 +241,5 @@ class Fold:
             raise Violation("state", f"{self.name}: {truth.key} folded to {standing.state}, the truth is {states[to]}: {truth}")
         standing.version = standing.seen = to
         standing.era = truth.era
+        standing.last = (truth.era, truth.last)
         standing.restarted = False

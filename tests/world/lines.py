@@ -47,7 +47,11 @@ class LineWatch:
         require(self.dialing is None, "dials", f"line {self.index} is dialled twice at once")
         require(self.open is None, "dials", f"line {self.index} is dialled while a connection is open")
         require(action.epoch > self.epoch, "dials", f"line {self.index} uses epoch {action.epoch} again")
-        require(self.dial_at is not None and now >= self.dial_at, "backoff", f"line {self.index} is dialled at {now}, not {self.dial_at}")
+        require(
+            self.dial_at is not None and now >= self.dial_at,
+            "backoff",
+            f"line {self.index} is dialled at {now}, not {self.dial_at}",
+        )
         require(now == self.dial_at or not exact, "backoff", f"line {self.index} is dialled at {now}, after {self.dial_at}")
         self.dialing = self.epoch = action.epoch
         self.dialed_at = now
@@ -109,7 +113,11 @@ class LineWatch:
     # ---------------------------------------------------------------- what the engine says
 
     def stale(self, marker: Stale, now: float) -> None:
-        require(self.heartbeat is None and now >= self.feed_at + self.rung, "hasty", f"stale after {now - self.feed_at}, limit {self.rung}")
+        require(
+            self.heartbeat is None and now >= self.feed_at + self.rung,
+            "hasty",
+            f"stale after {now - self.feed_at}, limit {self.rung}",
+        )
 
     def disconnected(self, marker: Disconnected, chances: list[float], now: float, *, stale: bool) -> None:
         """An attempt failed or a connection was lost: its wait must be what the policy says for one of the dice thrown."""

@@ -67,9 +67,10 @@ class Service:
             error = FetchError(f"{mode} of {key}", severity=_SEVERITIES[mode], retry_after=self.retry_after)
             return Reply(request, None, None, error)
         answer = self.venue.answer(key)
-        if mode == "stale" and self.config.source != "whole":
+        tells = self.config.source != "whole" and self.config.scope != "growing"  # whether one can see that a state is old
+        if mode == "stale" and tells:
             answer = self.venue.answer(key, max(0, answer.version - 3))
-        if mode == "cached" and self.config.source != "whole":
+        if mode == "cached" and tells:
             answer = self.cache.setdefault(key, answer)
         position: Any = answer.position
         if self.config.source == "whole":
@@ -96,7 +97,7 @@ class Service:
 
     def told(self, item: Any) -> None:
         """What the engine says of a key ends its requests."""
-        if isinstance(item, Resynced) or (isinstance(item, Gap) and item.reason in ("restart", "drop", "unhealed") and item.key):
+        if isinstance(item, Resynced) or (isinstance(item, Gap) and item.reason in ("restart", "drop", "unhealed")):
             self.withdraw(str(item.key))
 
     def withdraw(self, key: str) -> None:

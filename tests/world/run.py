@@ -1,4 +1,4 @@
-"""Runs worlds: one from a seed, many in a row; shrinks what fails, and says how to run it again. Pure but for the caller's clock."""
+"""Runs worlds: one from a seed, many in a row; shrinks what fails, and says how to run it again. Pure."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def violation_of(config: Config, script: list[Step], seed: int) -> Optional[Viol
     except Violation as violation:
         return violation
     except Exception as error:
-        violation = Violation("raised", f"{type(error).__name__}: {error}")
-        violation.__cause__ = error
-        return violation
+        raised = Violation("raised", f"{type(error).__name__}: {error}")
+        raised.__cause__ = error
+        return raised
     return None
 
 

@@ -301,5 +301,3 @@ def steps() -> st.SearchStrategy[Step]:
 
 def _options(values: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     return st.sampled_from(list(dict.fromkeys(values)))
-
-

@@ -305,7 +305,9 @@ class World:
         error = DialError(mode, severity=_SEVERITIES.get(mode, Severity.RETRY), retry_after=retry_after)
         if watch.dialing != dial.epoch:
             if mode == "open":
-                self.changes_nothing(lambda: require(not engine.opened(dial.line, dial.epoch, payloads, self.now), "late", "taken"))
+                self.changes_nothing(
+                    lambda: require(not engine.opened(dial.line, dial.epoch, payloads, self.now), "late", "taken")
+                )
             else:
                 self.changes_nothing(lambda: engine.refused(dial.line, dial.epoch, error, self.now))
             return
@@ -344,7 +346,7 @@ class World:
 
     def changes_nothing(self, late: Callable[[], Any]) -> None:
         """An input of an older epoch. All it may do is give a place free for another request."""
-        self.faults["late"] += 1
+        self.faults["late answer"] += 1
         before = checks.digest(self.engine)
         late()
         items = self.engine.take_deliveries()
@@ -374,9 +376,9 @@ class World:
         shared = self.config.scope == "shared"
         numbers = [self.venue.count() if shared else 0 for _ in made]
         for wire in list(self.venue.wires.values()):
-            if wire.dead or wire.broken or not wire.subscribed:
+            if wire.dead or wire.broken:
                 continue
-            if not shared and made[0][1].key not in wire.subscribed:
+            if not wire.subscribed or not (shared or made[0][1].key in wire.subscribed):
                 for _, truth in made:
                     wire.leave_out(truth.key, truth.after, truth.to)
                 continue
@@ -449,6 +451,8 @@ class World:
             due = engine.deadline()
             finished = engine.finished and all(watch.open is None for watch in self.watches)
             require(due is None if engine.finished else due is not None, "closed", f"finished={engine.finished}, deadline {due}")
-            require(finished or self.now < self.closed_at + 1.0, "closed", f"not finished at {self.now}, closed at {self.closed_at}")
+            require(
+                finished or self.now < self.closed_at + 1.0, "closed", f"not finished at {self.now}, closed at {self.closed_at}"
+            )
         if not engine.connects and self.closed_at is None:
             require(self.now < START + 30.0, "loud", f"nothing was ever open, and nothing is said at {self.now}")

@@ -1,0 +1,51 @@
+"""Many random worlds, from dice and from Hypothesis; and that the same seed is always the same world."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .config import Config, draw_config
+from .run import Found, plan, run_script, run_worlds, violation_of
+from .script import steps
+
+WORLDS, STEPS = 500, 200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize("share", range(5))
+def test_random_worlds_keep_every_rule(share: int) -> None:
+    """Five hundred worlds of two hundred steps, each calmed down at the end, without a violation."""
+    found = run_worlds(share * WORLDS // 5, WORLDS // 5, STEPS)
+    assert found is None, str(found)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@given(seed=st.integers(0, 10_000), script=st.lists(steps(), max_size=60))
+def test_worlds_that_hypothesis_draws(seed: int, script: list[Any]) -> None:
+    """Scripts of another distribution than the dice's; a failing one is shrunk to its shortest."""
+    config = draw_config(random.Random(seed))
+    violation = violation_of(config, script, seed)
+    if violation is not None:
+        raise AssertionError(str(Found(violation, seed, len(script), config, script)))
+
+
+def test_a_world_is_the_same_each_time() -> None:
+    """The same seed gives the same steps, faults, deliveries and recovery."""
+    config, script = plan(7, 150)
+    assert run_script(config, script, 7) == run_script(config, script, 7)
+
+
+def test_a_violation_says_how_to_see_it_again() -> None:
+    """Its text has the check, the configuration, the script and the command."""
+    violation = violation_of(Config(keys=0), [("trade", 0, 1, "", 2)], 0)
+    assert violation is not None
+    text = str(Found(violation, 3, 200, Config(keys=1), [("wait", 1.0)]))
+    assert "Config(keys=1)" in text
+    assert "('wait', 1.0)" in text
+    assert "python -m tests.world --seed 3 --steps 200 --worlds 1" in text
