@@ -1,6 +1,7 @@
 """How do I write batches to a database? `get_many`. Runs offline: python examples/batches.py"""
 
 import sqlite3
+import time
 
 from syncstream import Contiguous, Event, Feed, Stream
 from syncstream.testing import Broker
@@ -17,6 +18,7 @@ with Broker(symbols=("ABC", "XYZ"), rate=500) as broker:
             database.executemany("insert into deltas values (:symbol, :seq, :price, :size)", batch)
             rows += len(batch)
             print(f"wrote {len(batch)} rows")
+            time.sleep(0.1)  # a database takes its time; what comes meanwhile is the next batch
 
 for symbol, count, last in database.execute("select symbol, count(*), max(seq) from deltas group by symbol"):
     print(f"{symbol}: {count} rows, up to {last}")
