@@ -88,6 +88,8 @@ class Engine:
         self._started_at = 0.0
         self._data_due_at: Optional[float] = None
         self._last_error: Optional[DialError] = None
+        self.notes: list[str] = []  # for the log: the shell takes them out
+        self._noted = False
 
     # ---------------------------------------------------------------- lines
 
@@ -319,6 +321,9 @@ class Engine:
                     return
             elif not self._control(place, opcode, payload, now):
                 return
+        if self.order.quarantined and not self._noted:
+            self._noted = True
+            self.notes.append(f"a message was quarantined, the first of perhaps many: {self.order.quarantine_why}")
         self._ask(now)
 
     def _control(self, place: Line, opcode: int, payload: bytes, now: float) -> bool:
@@ -393,6 +398,7 @@ class Engine:
         before = place.failed()
         delay = self.rules.backoff.delay(before, self.random(), severity=severity, retry_after=retry_after)
         place.wait(now + delay)
+        self.notes.append(f"line {place.index}: {reason}; the next attempt in {delay:.2g} s")
         self.keys.out.append(Disconnected(line=place.index, reason=reason, code=code, retry_in=delay, at_ns=self.keys.wall(now)))
 
     def _fail_to_connect(self, text: str, now: float) -> None:

@@ -40,6 +40,7 @@ class Order:
         self.used = 0  # messages that had what the feed says they have
         self.unusable = 0
         self.unusable_why = ""
+        self.quarantine_why = ""
         self.duplicates = self.quarantined = self.keyless = 0
         self._waiting: dict[Hashable, Counter] = {}  # counters with a reorder window open
         self._scans = rules.rule is not None and rules.scope is Scope.KEY and rules.classify is None and lines == 1
@@ -93,12 +94,14 @@ class Order:
                 raise TypeError(f"classify returned {kind!r}, which is not a Kind")
             key, has_key = self._key(message)
         except Exception as error:  # user code and strangers' bytes: whatever it is, it is this message's trouble only
-            self._quarantine(payload, f"{type(error).__name__}: {error}", now)
+            reason = f"{type(error).__name__}: {error}"
+            self._unusable(f"no message could be read: {reason[:_RAW_KEPT]}; the last one began: {payload[:80]!r}")
+            self._quarantine(payload, reason, now)
             return False
         data = has_key and kind in (Kind.DATA, Kind.SNAPSHOT)
         if not has_key and kind is Kind.DATA:
             self.keyless += 1
-            self._unusable(f"key={rules.key_text}", message)
+            self._unusable(self._lacks(f"key={rules.key_text}", message))
         if not data and rules.scope is not Scope.CONNECTION:
             return False
         try:
@@ -110,7 +113,7 @@ class Order:
                 self._numbered(key, kind, message, data, line, now)
         except Exception as error:
             if data:
-                self._unusable(f"sequence={rules.rule_text}", message)
+                self._unusable(self._lacks(f"sequence={rules.rule_text}", message))
                 self._quarantine(payload, f"sequence={rules.rule_text}: {type(error).__name__}: {error}", now)
             return False
         self.used += data
@@ -187,14 +190,17 @@ class Order:
             countable(position)
         return Whole(message, None, position)
 
-    def _unusable(self, field: str, message: Any) -> None:
+    def _unusable(self, why: str) -> None:
         self.unusable += 1
         if self.unusable <= _UNUSABLE_LEAST:
-            fields = ", ".join(self.rules.fields(message))
-            self.unusable_why = f"{field}: no message has it; the fields seen are: {fields}"
+            self.unusable_why = why
+
+    def _lacks(self, field: str, message: Any) -> str:
+        return f"{field}: no message has it; the fields seen are: {', '.join(self.rules.fields(message))}"
 
     def _quarantine(self, payload: bytes, reason: str, now: float) -> None:
         self.quarantined += 1
+        self.quarantine_why = reason[:_RAW_KEPT]
         self.keys.out.append(Quarantined(reason=reason[:_RAW_KEPT], raw=payload[:_RAW_KEPT], at_ns=self.keys.wall(now)))
 
     def never_usable(self) -> Optional[DataFailed]:
