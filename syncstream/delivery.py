@@ -36,11 +36,13 @@ class Delivery(queue.Queue[Any]):
         key: Callable[[Any], Optional[Hashable]],
         block_limit: float = 5.0,
         heals: bool = True,
+        keyless: bool = False,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         """`maxsize`: items, at least 1. `overflow`: `"raise"`, `"block"` or `"drop_oldest"`. `block_limit`: seconds.
 
         `key` gives the key of a message; one for which it raises has none. `heals`: a snapshot will follow what is dropped.
+        `keyless`: the feed names no key, so everything belongs to the key `None`.
         `wake` is called when the depth falls below half after a pause or an overflow, and when the queue is closed. Raises
         `FeedError`.
         """
@@ -51,7 +53,7 @@ class Delivery(queue.Queue[Any]):
         if not block_limit > 0:
             raise FeedError("block_limit", block_limit, "seconds, more than 0")
         super().__init__(maxsize)
-        self._backlog = Backlog(maxsize, heals=heals)
+        self._backlog = Backlog(maxsize, heals=heals, keyless=keyless)
         self.queue = self._backlog.queue
         self._pressure = Pressure(maxsize, policy=overflow, block_limit=block_limit)
         self._policy = overflow

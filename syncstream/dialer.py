@@ -129,9 +129,10 @@ class Attempt:
             return Refused(self.line, self.epoch, error)
         except FeedError as error:  # what a callable returned cannot be dialled or sent, and will not be next time
             return Refused(self.line, self.epoch, _because(error, str(error), Severity.FATAL))
-        except BaseException as error:  # the user's callables, evaluated here for every attempt; a token server may be away
-            # Not its text: it may hold a token.
-            return Refused(self.line, self.epoch, _because(error, f"{doing}: raised {type(error).__name__}", Severity.RETRY))
+        except BaseException as error:  # the user's callables, evaluated here for every attempt
+            # A token server may be away, which is an OSError; any other error is a mistake. Not its text: it may hold a token.
+            severity = Severity.RETRY if isinstance(error, OSError) else Severity.FATAL
+            return Refused(self.line, self.epoch, _because(error, f"{doing}: raised {type(error).__name__}", severity))
         return Opened(self.line, self.epoch, connection, said)
 
 

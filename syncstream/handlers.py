@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import typing
 from typing import Any, Callable, Optional
@@ -33,6 +34,8 @@ class Handlers:
         check_types(types)
         if not callable(handler):
             raise FeedError("on", handler, "expected a function to call")
+        if inspect.iscoroutinefunction(handler):
+            raise FeedError("on", handler, "a coroutine function would never be awaited here; give a plain one")
         self._handlers.append((types or None, handler))
 
     def __call__(self, item: Any) -> None:

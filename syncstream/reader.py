@@ -37,6 +37,7 @@ _SELECT_EVERY = 16  # turns without the selector, at most, while there is always
 _LONGEST_WAIT = 3600.0  # seconds; the system takes no endless number
 _SLOW_CALL = 0.05
 _STATUS_EVERY = 0.1
+_FETCHER = "syncstream-snapshot"  # how the names of the threads that fetch begin
 _STATUS_SHARE = 50e-6  # seconds between two pictures for each key in them: at most a few per cent of the reader's time
 
 
@@ -72,7 +73,6 @@ class Reader:
         self.status = Status()
         self.heard_at: Optional[float] = None  # when the last bytes came
         self.ended = threading.Event()
-        self._feed = feed
         self._delivery = delivery
         self._waker = waker
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -86,7 +86,7 @@ class Reader:
         self._selector = selectors.DefaultSelector()
         self._links: dict[int, Link] = {}
         self._dialers = Dialers(feed, self.post)
-        self._snapshots = Snapshots(feed.snapshot, self.post) if feed.snapshot is not None else None
+        self._snapshots = Snapshots(feed.snapshot, self.post, name=_FETCHER) if feed.snapshot is not None else None
         self._paused = False
         self._blind_turns = 0
         self._status_at = 0.0
@@ -117,20 +117,19 @@ class Reader:
     @property
     def inside(self) -> bool:
         """Whether the caller is the reader itself: a callable of the feed. It must not wait for anything."""
-        return threading.current_thread() is self._thread
+        return threading.get_ident() == self._thread.ident
 
     def join(self, timeout: float) -> list[str]:
-        """Wait until all threads have ended; the names of those that have not."""
+        """Wait until all threads have ended, but the caller's own; the names of those that have not."""
         if self.inside:
             return []
         deadline = clock.now() + timeout
-        names = []
-        if clock.wait_event(self.ended, timeout):  # not by Thread.join: Ctrl-C could not end that on Windows
+        ended = clock.wait_event(self.ended, timeout)  # not by Thread.join: Ctrl-C could not end that on Windows
+        if ended:
             self._thread.join()  # only its last instructions
-        else:
-            names.append(self._thread.name)
+        names = [] if ended else [self._thread.name]
         names += self._dialers.join(max(0.0, deadline - clock.now()))
-        if self._snapshots is not None:
+        if self._snapshots is not None and not threading.current_thread().name.startswith(_FETCHER):
             names += self._snapshots.join(max(0.0, deadline - clock.now()))
         return names
 
@@ -293,11 +292,13 @@ class Reader:
                 self._hang_up(action, now)
             elif isinstance(action, Abandon):
                 self._dialers.abandon(action.line, action.epoch)
+        while self.engine.notes:
+            _log.warning("%s", self.engine.notes.pop(0))
 
     def _link(self, line: int, epoch: int) -> Optional[Link]:
         """The link of this epoch; `None` if it is closed already."""
         link = self._links.get(line)
-        return link if link is not None and link.epoch == epoch else None
+        return link if link and link.epoch == epoch else None
 
     def _hang_up(self, action: Hangup, now: float) -> None:
         link = self._link(action.line, action.epoch)

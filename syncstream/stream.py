@@ -76,6 +76,7 @@ class Stream:
             key=self._key,
             block_limit=_seconds("block_limit", block_limit),
             heals=feed.snapshot is not None,
+            keyless=feed.key is None,
             wake=waker.wake,
         )
         self._reader = Reader(feed, self._delivery, waker)
@@ -248,8 +249,8 @@ class Stream:
 
     @property
     def closed(self) -> bool:
-        """Whether the stream has ended, closed or failed. What it held may still be taken."""
-        return self._reader.ended.is_set()
+        """Whether the stream is over, closed or failed. What it held may still be taken."""
+        return self._delivery.is_shutdown
 
     def close(self, timeout: float = 5.0, *, drain: bool = False) -> Report:
         """End the stream within `timeout` seconds; wakes every wait. Idempotent, from any thread, a callback included.
@@ -378,7 +379,7 @@ def _seconds(field: str, value: Any) -> float:
 
 def _close_all() -> None:
     """At interpreter exit: say goodbye properly. The threads are daemons; whatever hangs does not hold the exit."""
-    streams = [stream for stream in list(_open) if not stream.closed]
+    streams = [stream for stream in list(_open) if not stream._reader.ended.is_set()]
     for stream in streams:
         stream._reader.post(Close())
     deadline = clock.now() + _EXIT_LIMIT

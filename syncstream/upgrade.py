@@ -148,6 +148,10 @@ def severity(status: int) -> Severity:
     return Severity.RETRY if status >= 500 or status in _WORTH_WAITING else Severity.FATAL
 
 
+RETRY_AFTER_LIMIT = 3600.0
+"""Seconds; who asks for more gets this. A slip in a header must not end a stream for years."""
+
+
 def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
     """The seconds a `Retry-After` asks for, given as seconds or as an HTTP date. `now` is wall clock, seconds since 1970.
 
@@ -155,12 +159,12 @@ def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
     """
     asked = headers.get("retry-after", "")
     if re.fullmatch(r"[0-9]{1,9}", asked):
-        return float(asked)
+        return min(float(asked), RETRY_AFTER_LIMIT)
     at = _moment(asked)
     if at is None:
         return None
     sent = _moment(headers.get("date", ""))
-    return max(0.0, at - (now if sent is None else sent))
+    return min(max(0.0, at - (now if sent is None else sent)), RETRY_AFTER_LIMIT)
 
 
 def _moment(text: str) -> Optional[float]:

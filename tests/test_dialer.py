@@ -106,14 +106,23 @@ def test_the_endpoint_is_asked_for_every_attempt(venue: Venue) -> None:
     assert venue.endpoints[1].headers == {"A": "b"}
 
 
-@pytest.mark.parametrize("error", [KeyError("s3cr3t"), SystemExit("s3cr3t"), TimeoutError("s3cr3t"), RecursionError("s3cr3t")])
+@pytest.mark.parametrize(
+    ("error", "severity"),
+    [
+        (TimeoutError("s3cr3t"), Severity.RETRY),
+        (ConnectionError("s3cr3t"), Severity.RETRY),
+        (KeyError("s3cr3t"), Severity.FATAL),
+        (SystemExit("s3cr3t"), Severity.FATAL),
+        (RecursionError("s3cr3t"), Severity.FATAL),
+    ],
+)
 @pytest.mark.parametrize("field", ["endpoint", "subscribe"])
-def test_a_callable_that_raises_is_tried_again(venue: Venue, field: str, error: BaseException) -> None:
-    """A token server may be away. The reason names the callable and the kind of error; its text may hold a secret."""
+def test_a_callable_that_raises(venue: Venue, field: str, error: BaseException, severity: Severity) -> None:
+    """A token server may be away: try again. A mistake stays one. The reason names the callable and the kind of error only."""
     feed = Feed(raising(error)) if field == "endpoint" else Feed(URL, subscribe=raising(error), topics=["A"])
     found = outcome(feed, ("A",))
     assert isinstance(found, Refused)
-    assert found.error.severity is Severity.RETRY
+    assert found.error.severity is severity
     assert found.error.__cause__ is error
     assert str(found.error) == f"{field}: raised {type(error).__name__}"
     assert venue.lines == []

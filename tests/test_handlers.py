@@ -179,3 +179,13 @@ def test_what_a_callback_raised_becomes_the_failure_of_the_stream() -> None:
     assert isinstance(told[0], HandlerFailed)
     assert told[0].__cause__ is original
     assert str(told[0]) == "a callback raised KeyError: 'mine'"
+
+
+def test_a_coroutine_function_is_refused() -> None:
+    """Nobody would await it, and its messages would be counted as handled."""
+
+    async def handler(item: Any) -> None:
+        raise AssertionError(item)
+
+    with pytest.raises(FeedError, match="awaited"):
+        Handlers().add((), handler)

@@ -187,18 +187,19 @@ def test_what_is_ours_may_not_pile_up() -> None:
 
 
 def test_one_message_of_any_size_is_no_reason_to_lose_the_line() -> None:
-    """A large message of the user's may wait as a whole; what comes while so much waits is refused, and the line goes on."""
+    """A large message of the user's may wait as a whole, and so may the next; then more are refused, and the line goes on."""
     wire = Wire(room=10)
     link = link_on(wire)
     large = send(link, "x" * (OUT_LIMIT + 1000))
     link.flush(0.0)
+    second = send(link, "x" * (OUT_LIMIT + 1000))
     refused = send(link, "one more")
     link.put(PONG, b"", urgent=True)
     link.flush(1.0)
-    assert (verdict(large), verdict(refused)) == ("waits", NotConnected)
-    wire.room = 2 * OUT_LIMIT
+    assert [verdict(large), verdict(second), verdict(refused)] == ["waits", "waits", NotConnected]
+    wire.room = 3 * OUT_LIMIT
     link.flush(2.0)
-    assert verdict(large) == "done"
+    assert [verdict(large), verdict(second)] == ["done", "done"]
     assert verdict(send(link, "welcome again")) == "waits"
 
 

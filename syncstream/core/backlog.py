@@ -104,13 +104,14 @@ def falls(items: list[Any], keys: list[Optional[Hashable]], need: int, *, heals:
 class Backlog:
     """Owned by: whoever holds the lock of its `Delivery`."""
 
-    def __init__(self, maxsize: int, *, heals: bool) -> None:
+    def __init__(self, maxsize: int, *, heals: bool, keyless: bool = False) -> None:
         self.maxsize = maxsize
         self.queue: deque[Any] = deque()  # always this object: `Delivery` takes from it directly
         self.ahead = 0  # how many items wait before the queue
         self.in_hand = 0
         self.view: Optional[str] = None
         self._heals = heals
+        self._keyless = keyless  # everything belongs to one key, and that key is `None`
         self._drops: OrderedDict[Optional[Hashable], Dropped] = OrderedDict()
         self._kept: deque[Event] = deque()
         self._reordered = 0  # changes of the queue that are no take from its left
@@ -267,7 +268,8 @@ class Backlog:
             if self._kept.popleft().in_default_view:
                 told.setdefault(None, 0)
         self._tell(told, at_ns)
-        harmed.pop(None, None)  # nothing could heal it
+        if not self._keyless:
+            harmed.pop(None, None)  # nothing could heal it
         return list(harmed)
 
     def _tell(self, told: dict[Optional[Hashable], int], at_ns: int) -> None:
