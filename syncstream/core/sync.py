@@ -192,6 +192,7 @@ class Sync:
         """After `fit` said JOINS: what follows the snapshot, up to the next hole. The key is LIVE if no hole is left."""
         replayed = self.segments.pop(0) if self.segments else []
         self.sealed = self.covered = 0
+        self.unbroken = False  # what is left lies beyond a hole
         self.anchor = None if replayed or self.segments else position
         self.delivered = replayed[-1].last if replayed else position
         self.behind = 0

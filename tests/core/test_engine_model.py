@@ -137,8 +137,7 @@ def make_peace(world: World, quiet: str) -> None:
     for name in KEYS:
         world.emit(name)
         world.join(name)
-    heals = world.rules.source and world.rules.fetch_attempts > len(MOVES)  # and never gives up
-    loud = [name for name in KEYS if name not in quiet or not heals or world.market.now[name].era]
+    loud = [name for name in KEYS if name not in quiet or not world.rules.source or world.market.now[name].era]
     began = world.now
     while True:
         world.relieve()
@@ -150,19 +149,19 @@ def make_peace(world: World, quiet: str) -> None:
             for name in loud:
                 world.emit(name)
         world.flush()
-        left = [name for name in KEYS if not is_healed(world, name, name in loud, heals)]
+        left = [name for name in KEYS if not is_healed(world, name, name in loud)]
         if world.open is not None and not left:
             return
         assert world.now - began < BOUND, [(n, keys.syncs.get(n), consumer.at.get(n), world.market.now[n]) for n in left]
 
 
-def is_healed(world: World, name: str, loud: bool, heals: bool) -> bool:
+def is_healed(world: World, name: str, loud: bool) -> bool:
     """LIVE and current: the true state, or at least its position where nothing heals the state."""
     sync = world.engine.keys.syncs.get(name)
     if sync is None:
         return not loud
     at, now = world.consumer.at.get(name), world.market.now[name]
-    current = world.consumer.is_current(name) if heals else at is not None and at[:2] == now[:2]
+    current = world.consumer.is_current(name) if world.rules.source else at is not None and at[:2] == now[:2]
     return sync.state is State.LIVE and current
 
 

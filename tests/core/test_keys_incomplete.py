@@ -43,6 +43,17 @@ def test_a_given_up_key_is_asked_for_again_and_healed() -> None:
     assert rig.engine.status(rig.now).keys["A"].state == "live"
 
 
+def test_a_hole_that_its_healing_left_is_told_when_that_is_given_up_too() -> None:
+    """What is held beyond the snapshot does not go on from it, though it did go on from what was delivered before."""
+    rig = given_up()
+    rig.wait(8.0)
+    rig.send(delta("A", 13), delta("A", 15))
+    rig.said()
+    rig.answer("A", 12)
+    rig.fail("A")
+    assert rig.said() == ["snapshot A at 12", "A13", "gap A unhealed 13..15 told", "A15"]
+
+
 def test_a_source_that_stays_away_delays_nothing_for_long() -> None:
     """One failure lets go what was held, with no new gap where none is, and the next request waits again."""
     rig = given_up()
