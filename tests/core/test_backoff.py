@@ -98,4 +98,6 @@ def test_it_is_a_frozen_value() -> None:
     assert hash(Backoff(base=2.0)) == hash(Backoff(base=2.0))
     with pytest.raises(AttributeError):
         Backoff().base = 3.0  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Backoff(2.0)  # type: ignore[call-arg]
     assert repr(Backoff()) == "Backoff(base=1.0, maximum=30.0, stable_after=10.0)"

@@ -1,4 +1,4 @@
-"""One counter: next, duplicate, hole; restarts exactly at their limits; the reorder window; two lines."""
+"""One counter: next, duplicate, hole; restarts exactly at their limits; two lines. (See also test_counter_reorder.)"""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ def judge(
 
 
 # ---------------------------------------------------------------- the plain life of a counter
+
+
+def test_a_new_counter() -> None:
+    """It has a name and a rule, and has seen nothing."""
+    c = counter()
+    assert (c.name, c.rule, c.position, list(c.keys)) == ("ABC", Contiguous("U", "u"), None, [])
+    assert c.unproven is False
 
 
 def test_it_goes_on_repeats_and_leaves_out() -> None:
@@ -101,15 +108,16 @@ def test_an_old_position_is_never_next(numbers: list[int]) -> None:
     repeats: list[int] = []  # since the last advance
     for n in numbers:
         (outcome,) = judge(c, n)
-        climbed = repeats[-4:] == [top - 3, top - 2, top - 1, top]
+        old = [repeat for repeat in repeats if repeat < top]
+        anew = len(old) >= 3 and 2 * old[0] <= top
         if top < 0:
             assert outcome is NEXT
         elif n <= top:
             assert outcome is DUPLICATE
-        elif n == top + 1:
-            assert outcome is (RESTART if climbed else NEXT)
+        elif anew:
+            assert outcome is RESTART
         else:
-            assert outcome is HOLE
+            assert outcome is (NEXT if n == top + 1 else HOLE)
         repeats = [*repeats, n] if outcome is DUPLICATE else []
         top = max(top, n)
         assert c.position == top
@@ -171,20 +179,20 @@ def test_repeating_the_last_position_is_not_going_backwards() -> None:
 @pytest.mark.parametrize(
     ("numbers", "expected"),
     [
-        ([7, 8, 9, 10, 11], RESTART),
         ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], RESTART),
-        ([3, 7, 8, 9, 10, 11], RESTART),
-        ([8, 9, 10, 11], NEXT),  # only two below where it stands: late copies
-        ([7, 8, 9, 11], NEXT),  # not up to there
-        ([7, 9, 8, 10, 11], NEXT),  # not one by one
-        ([7, 8, 9, 10, 10, 11], NEXT),
-        ([7, 8, 9, 10, 3, 11], NEXT),
-        ([7, 8, 9, 10, 12], HOLE),  # not the next one: a hole, which heals all the same
+        ([5, 6, 7, 8, 9, 10, 11], RESTART),
+        ([1, 2, 3, 5, 7, 8, 10, 11], RESTART),  # some of the new ones were lost
+        ([1, 2, 3, 3, 4, 9, 10, 10, 11], RESTART),  # or came twice
+        ([1, 2, 3, 12], RESTART),  # the new ones passed ours in a hole
+        ([6, 7, 8, 9, 10, 11], NEXT),  # the last ones told again
+        ([6, 7, 8, 9, 10, 12], HOLE),
+        ([1, 2, 10, 11], NEXT),  # only two below where it stands: late copies
     ],
 )
-def test_old_numbers_that_count_up_to_where_we_stand(numbers: list[int], expected: Outcome) -> None:
-    """The venue counts anew and has just come up to our position: the next number is not the next message."""
-    c = counter(10)
+def test_old_numbers_from_a_new_beginning(numbers: list[int], expected: Outcome) -> None:
+    """The venue counts anew, and has come up to our position or past it: what follows is not the next message."""
+    c = counter()
+    assert judge(c, 10) == [NEXT]
     *old, last = judge(c, *numbers)
     assert set(old) == {DUPLICATE}
     assert last is expected
@@ -207,6 +215,26 @@ def test_after_a_restart_the_next_one_is_judged_afresh() -> None:
     assert judge(c, 1, 2, 3, after=2) == [DUPLICATE, DUPLICATE, RESTART]
 
 
+def test_a_restart_throws_away_what_came_early() -> None:
+    """It counts in the old numbers; the gap that is told covers it."""
+    c = counter(1_000)
+    assert judge(c, 1_002, reorder=WINDOW) == [EARLY]
+    assert judge(c, 1, 2, 3, after=2, reorder=WINDOW) == [DUPLICATE, DUPLICATE, RESTART]
+    assert (c.early, c.early_until, c.ready()) == ([], None, None)
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 3], [7, 8, 9, 10]])
+def test_what_was_counted_before_forgetting_does_not_count_after(numbers: list[int]) -> None:
+    """Not even if it begins again where it stood."""
+    c = counter(10)
+    assert set(judge(c, *numbers, after=3)) == {DUPLICATE}
+    c.forget()
+    assert judge(c, 10) == [NEXT]
+    assert judge(c, 1, 2, 3, after=3) == [DUPLICATE] * 3
+    c.forget()
+    assert judge(c, 10, 11) == [NEXT, NEXT]
+
+
 def test_forget() -> None:
     """Whatever number comes next is the first; nothing of before is left."""
     c = counter(10)
@@ -215,142 +243,6 @@ def test_forget() -> None:
     assert (c.position, c.early, c.early_until, c.shown) == (None, [], None, {})
     assert judge(c, 3, 4) == [NEXT, NEXT]
     assert judge(c, 1, 2, after=2) == [DUPLICATE, DUPLICATE]  # counted from none
-
-
-# ---------------------------------------------------------------- the reorder window
-
-
-def settle(c: Counter, item: Numbered, now: float) -> list[tuple[Outcome, Numbered]]:
-    """What the owner of a counter does: judge, then take what has waited for it."""
-    outcome = c.judge(item, now, restart_after=100, reorder=WINDOW)
-    done = [] if outcome is EARLY else [(outcome, item)]
-    while outcome is not EARLY and (ready := c.ready()) is not None:
-        done.append((c.judge(ready, now, restart_after=100), ready))
-    return done
-
-
-def expired(c: Counter, now: float) -> list[tuple[Outcome, Numbered]]:
-    return [(c.judge(item, now, restart_after=100), item) for item in c.expire()]
-
-
-def arrive(c: Counter, item: Numbered, now: float) -> list[tuple[Outcome, int]]:
-    return [(outcome, one.last) for outcome, one in settle(c, item, now)]
-
-
-def expire(c: Counter, now: float) -> list[tuple[Outcome, int]]:
-    return [(outcome, one.last) for outcome, one in expired(c, now)]
-
-
-def until(c: Counter) -> Optional[float]:
-    return c.early_until
-
-
-def test_an_early_message_waits_for_the_missing_one() -> None:
-    """Without a hole nothing waits; with one, what is beyond it comes after what was missing."""
-    c = counter(10)
-    assert arrive(c, number(11), 1.0) == [(NEXT, 11)]
-    assert until(c) is None
-    assert arrive(c, number(13), 2.0) == []
-    assert until(c) == 2.0 + WINDOW
-    assert arrive(c, number(14), 2.01) == []
-    assert arrive(c, number(12), 2.02) == [(NEXT, 12), (NEXT, 13), (NEXT, 14)]
-    assert (c.position, c.early, c.early_until) == (14, [], None)
-
-
-def test_a_duplicate_does_not_wait() -> None:
-    """Not when it comes, and not when it came early, twice."""
-    c = counter(10)
-    assert arrive(c, number(12), 0.0) == []
-    assert arrive(c, number(12), 0.0) == []
-    assert arrive(c, number(10), 0.0) == [(DUPLICATE, 10)]
-    assert arrive(c, number(11), 0.0) == [(NEXT, 11), (NEXT, 12), (DUPLICATE, 12)]
-    assert c.early == []
-
-
-def test_when_the_window_is_over_the_hole_is_told() -> None:
-    """Everything that waited comes by position, judged without a window; the missing one comes too late."""
-    c = counter(10)
-    for n in (15, 13, 12):
-        assert arrive(c, number(n), 1.0) == []
-    assert expire(c, 1.0 + WINDOW) == [(HOLE, 12), (NEXT, 13), (HOLE, 15)]
-    assert (c.early, c.early_until) == ([], None)
-    assert arrive(c, number(11), 2.0) == [(DUPLICATE, 11)]
-
-
-def test_the_window_is_that_of_the_message_that_waits_longest() -> None:
-    """A second hole has the whole window to itself: it is not cut short by the first one, which was filled."""
-    c = counter(10)
-    arrive(c, number(12), 0.0)
-    arrive(c, number(14), 0.04)
-    arrive(c, number(16), 0.045)
-    assert until(c) == WINDOW
-    assert arrive(c, number(11), 0.045) == [(NEXT, 11), (NEXT, 12)]
-    assert until(c) == 0.04 + WINDOW
-    assert arrive(c, number(13), 0.08) == [(NEXT, 13), (NEXT, 14)]
-    assert until(c) == 0.045 + WINDOW
-    assert arrive(c, number(15), 0.09) == [(NEXT, 15), (NEXT, 16)]
-    assert until(c) is None
-
-
-def test_nothing_is_ready_where_nothing_waits() -> None:
-    """Asking an idle counter is harmless."""
-    assert counter(10).ready() is None
-    assert counter(10).expire() == []
-
-
-def test_overlapping_ranges_in_any_order() -> None:
-    """The one that joins is found wherever it stands."""
-    c = counter(10, overlap=True)
-    assert arrive(c, number(16, 20), 0.0) == []
-    assert arrive(c, number(12, 17), 0.0) == []
-    assert arrive(c, number(9, 12), 0.0) == [(NEXT, 12), (NEXT, 17), (NEXT, 20)]
-
-
-DELAYED = st.lists(st.tuples(st.floats(0, 0.1), st.floats(0, WINDOW, exclude_max=True)), min_size=1, max_size=25)
-
-
-@given(sent=DELAYED, copies=st.lists(st.integers(0, 24), max_size=5))
-def test_what_is_reordered_within_the_window_comes_out_complete_and_in_order(
-    sent: list[tuple[float, float]], copies: list[int]
-) -> None:
-    """Each message is sent some time after the one before and is under way for less than the window: no gap, ever."""
-    at, arrivals = 0.0, []
-    for index, (pause, delay) in enumerate(sent, 1):
-        at += pause
-        arrivals += [(at + delay, index)] * (1 + copies.count(index))
-    c, delivered = counter(0), []
-    for now, index in sorted(arrivals):
-        if c.early_until is not None and c.early_until <= now:
-            delivered += expire(c, c.early_until)
-        delivered += arrive(c, number(index), now)
-        assert (c.early_until is None) == (not c.early)
-    assert c.early == []
-    assert [n for outcome, n in delivered if outcome is not DUPLICATE] == list(range(1, len(sent) + 1))
-    assert {outcome for outcome, _ in delivered} <= {NEXT, DUPLICATE}
-    assert len(delivered) == len(arrivals)
-
-
-@given(numbers=st.lists(st.tuples(st.integers(1, 15), st.floats(0, 0.04)), max_size=40))
-def test_no_message_waits_longer_than_the_window(numbers: list[tuple[int, float]]) -> None:
-    """Whatever is lost or repeated: each comes out once, at most a window after it came, and positions only advance."""
-    c, now = counter(0), 1.0
-    came: list[float] = []
-    out: list[tuple[Outcome, Numbered]] = []
-    for place, (n, pause) in enumerate(numbers):
-        now += pause
-        while c.early_until is not None and c.early_until <= now:
-            moment = c.early_until
-            late = expired(c, moment)
-            out += late
-            assert min(came[item.line] for _, item in late) + WINDOW == moment
-        came.append(now)
-        for outcome, item in settle(c, number(n, line=place), now):  # the line serves as a name for the message
-            assert now - came[item.line] < WINDOW
-            out.append((outcome, item))
-    out += expired(c, now + WINDOW)
-    assert sorted(item.line for _, item in out) == list(range(len(numbers)))
-    moved = [item.last for outcome, item in out if outcome in (NEXT, HOLE)]
-    assert moved == sorted(set(moved))
 
 
 # ---------------------------------------------------------------- two lines
@@ -379,3 +271,27 @@ def test_a_line_that_goes_back_on_itself_is_a_restart() -> None:
     assert judge(c, 1, 2, 3, line=1, lines=2, after=2) == [DUPLICATE, DUPLICATE, RESTART]
     assert c.position == 3
     assert judge(c, 3, 4, line=0, lines=2, after=2) == [DUPLICATE, NEXT]
+
+
+def test_the_line_that_leads_is_measured_against_itself() -> None:
+    """What it has shown is what it delivered."""
+    c = counter()
+    judge(c, 100, line=0, lines=2)
+    assert judge(c, 1, 2, 3, line=0, lines=2, after=2) == [DUPLICATE, DUPLICATE, RESTART]
+
+
+def test_the_line_that_follows_is_measured_against_how_far_it_came() -> None:
+    """Not against where it began."""
+    c = counter()
+    judge(c, 100, line=0, lines=2)
+    assert judge(c, 50, 60, line=1, lines=2, after=2) == [DUPLICATE, DUPLICATE]
+    assert judge(c, 55, 56, 57, line=1, lines=2, after=2) == [DUPLICATE, DUPLICATE, RESTART]
+
+
+def test_a_restart_forgets_what_every_line_has_shown() -> None:
+    """The other line restarts too, and comes after: it is behind again, not backwards."""
+    c = counter()
+    judge(c, 100, line=0, lines=2)
+    judge(c, 100, line=1, lines=2)
+    assert judge(c, 1, 2, 3, line=1, lines=2, after=2) == [DUPLICATE, DUPLICATE, RESTART]
+    assert judge(c, 1, 2, 3, 4, line=0, lines=2, after=2) == [DUPLICATE, DUPLICATE, DUPLICATE, NEXT]

@@ -219,7 +219,9 @@ def test_clear() -> None:
     a, b = wanted(fetches, "A", "B")
     taken(fetches, 0.0)
     epoch = a.epoch
+    assert fetches.under_way == 1
     fetches.clear()
+    assert fetches.under_way == 0
     assert [(one.fetching, one.fetch_at, one.epoch) for one in (a, b)] == [(False, None, 0)] * 2
     assert fetches.deadline(asking=True) is None
     assert taken(fetches, 99.0) == []

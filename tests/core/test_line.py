@@ -120,7 +120,8 @@ def test_any_sequence_of_moves(moves: list[str]) -> None:
 
 def test_a_dial_has_a_limit() -> None:
     """`dial_limit` after it began; it names its epoch."""
-    it = line()
+    it = Line(1, rules())
+    assert it.index == 1
     assert it.deadline() is None
     assert it.dial(NOW) == 1 == it.epoch
     assert it.deadline() == NOW + 15.0
@@ -215,6 +216,20 @@ def test_failures_in_a_row_are_counted() -> None:
     it = line()
     assert [it.failed() for _ in range(4)] == [0, 1, 2, 3]
     assert it.attempt == 4
+
+
+def test_a_message_proves_the_feed_and_ends_the_ladder() -> None:
+    """The rung falls back with the first one, data or not, and stays down on the next connection."""
+    it = line(LIVE, liveness=Liveness(silence=20.0, ping_after=1000.0))
+    it.silence = it.clocks.silence = 80.0
+    it.heard(NOW + 5.0)
+    assert it.data_from is None
+    assert it.silence == 20.0
+    assert it.deadline() == NOW + 25.0
+    it.wait(NOW + 6.0)
+    it.dial(NOW + 6.0)
+    it.opened(NOW + 6.0)
+    assert it.deadline() == NOW + 26.0
 
 
 @pytest.mark.parametrize(

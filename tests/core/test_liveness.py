@@ -113,6 +113,7 @@ def test_stale_while_a_ping_is_under_way_and_dead_once_it_has_failed() -> None:
     assert c.due(155.0) is Due.PING
     assert c.due(160.0) is Due.STALE
     assert c.due(164.999) is Due.STALE
+    assert c.reason(164.999) == "mute: no message for 65.0 s"
     assert c.due(165.0) is Due.DEAD
     assert c.reason(165.0).startswith("half-open")
 
@@ -284,6 +285,10 @@ TestAnyInputs = AnyInputs.TestCase
 def test_the_default_is_the_one_of_the_design() -> None:
     """A ping after 15 s, ten for its answer, a minute of silence, an hour at most."""
     assert Liveness() == POLICY
+    with pytest.raises(TypeError):
+        Liveness(15.0)  # type: ignore[call-arg]
+    with pytest.raises(AttributeError):
+        Liveness().silence = 1.0  # type: ignore[misc]
     assert repr(Liveness()) == "Liveness(ping_after=15.0, pong_within=10.0, silence=60.0, maximum_silence=3600.0)"
 
 

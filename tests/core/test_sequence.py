@@ -195,6 +195,15 @@ def test_a_start_that_cannot_be(start: Any) -> None:
         Contiguous("seq", start=start)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_are_frozen(rule: Any) -> None:
+    """Values that can be shared and compared."""
+    for field in rule.__struct_fields__:
+        with pytest.raises(AttributeError):
+            setattr(rule, field, "x")
+    assert rule == type(rule)(**{field: getattr(rule, field) for field in rule.__struct_fields__})
+
+
 def test_callables_and_dotted_paths_are_places() -> None:
     """Either can say where a number stands."""
     rule = Contiguous(len, "data.u", overlap=True, start=0)
