@@ -4,7 +4,7 @@ Rules
 * A counter knows only what messages have shown; snapshots never move it. (They move a key: see `sync`.)
 * Duplicates are dropped, but numbers that *keep* going backwards mean that the venue started to count anew: more than
   `restart_after` of them without an advance; at least three that have gone on for two seconds (a slow market); or at least
-  three that counted up, one by one, to where the counter stands, when the next one comes: whatever was missed looked old.
+  three that began in the lower half of what was counted, when an advance follows: what was missed meanwhile looked old.
 * With a reorder window a message beyond a hole waits for the missing ones, at most that long; without a hole nothing waits.
   Each has the whole window: a hole that was filled does not shorten the next one's.
 * With two lines the slower one is not a restart: backward is measured against what the same line showed before.
@@ -71,9 +71,8 @@ class Counter:
         "rule",
         "run",
         "run_at",
-        "run_climb",
+        "run_began",
         "run_from",
-        "run_last",
         "shown",
         "unproven",
     )
@@ -88,8 +87,7 @@ class Counter:
         self.run = 0
         self.run_at = 0.0
         self.run_from: Any = None
-        self.run_last: Any = None
-        self.run_climb = 0  # how many of the run, the last ones, followed each other
+        self.run_began: Any = None
         self.early: list[tuple[float, Numbered]] = []  # until when each one waits; as they came
         self.early_until: Optional[float] = None
 
@@ -101,7 +99,7 @@ class Counter:
         verdict = self.rule.judge(self.position, first, last)
         if verdict is Verdict.DUPLICATE:
             return self._backward(item, now, restart_after, lines)
-        if verdict is Verdict.NEXT and self._climbed():
+        if self._began_anew():
             self._restart(last, item.line, lines)
             return Outcome.RESTART
         if verdict is Verdict.HOLE and reorder > 0:
@@ -132,7 +130,7 @@ class Counter:
         """Start anew: whatever number comes next is the first."""
         self.position = None
         self.shown.clear()
-        self.run = self.run_climb = 0
+        self.run = 0
         self.early = []
         self.early_until = None
 
@@ -150,15 +148,12 @@ class Counter:
     def _backward(self, item: Numbered, now: float, restart_after: int, lines: int) -> Outcome:
         last = item.last
         reference = self.shown.setdefault(item.line, last) if lines > 1 else self.position
-        if self.run == 0 or self.run_from != self.position:
-            self.run, self.run_at, self.run_from, self.run_last, self.run_climb = 0, now, self.position, None, 0
-        follows = self.run_last is not None and item.first == self.run_last + 1
-        self.run_climb = self.run_climb + 1 if follows else 1
-        self.run_last = last
         if last >= reference:
             if lines > 1:
                 self.shown[item.line] = last
             return Outcome.DUPLICATE
+        if self.run == 0 or self.run_from != self.position:
+            self.run, self.run_at, self.run_from, self.run_began = 0, now, self.position, item.first
         self.run += 1
         lasting = self.run >= RESTART_LEAST and now - self.run_at >= RESTART_WINDOW
         if self.run <= restart_after and not lasting:
@@ -166,9 +161,12 @@ class Counter:
         self._restart(last, item.line, lines)
         return Outcome.RESTART
 
-    def _climbed(self) -> bool:
-        """Whether old numbers have just counted up to where this counter stands. (Of two lines, the slower one does that.)"""
-        return self.run_climb > RESTART_LEAST and self.run_last == self.run_from == self.position and not self.shown
+    def _began_anew(self) -> bool:
+        """Whether the numbers that went backwards look like a new beginning, not like a piece of the past told again.
+
+        Of two lines, the slower one goes backwards by right.
+        """
+        return self.run >= RESTART_LEAST and self.run_from == self.position and 2 * self.run_began <= self.position and not self.shown
 
     def _restart(self, last: Any, line: int, lines: int) -> None:
         self.forget()

@@ -15,7 +15,7 @@ from typing import Any, Hashable, Iterable, Iterator, NamedTuple, Optional
 
 from ..errors import DataFailed, FetchError, Severity, SnapshotFailed, StreamFailed
 from ..events import Gap, KeyStatus, Resynced, Snapshot
-from .counter import Counter, Held
+from .counter import Counter, Held, Numbered, Outcome
 from .fetches import Fetches
 from .rules import Rules, Scope
 from .sequence import Verdict
@@ -81,6 +81,8 @@ class Keys:
 
     def place(self, sync: Sync, item: Held, now: float) -> None:
         """Deliver the message, hold it, or drop it as stale."""
+        if self._renumbered(sync, item, now):
+            self.doubt(sync, "restart", sync.delivered, item.first, now)
         if sync.state is State.DROPPED:
             return
         if sync.state is State.SYNCING:
@@ -102,6 +104,15 @@ class Keys:
         self.out.append(item.message)
         self.messages += 1
         self._plain(sync)
+
+    def _renumbered(self, sync: Sync, item: Held, now: float) -> bool:
+        """Whether the numbers of this key have started anew, where the messages are counted by other ones."""
+        if self.rules.scope is Scope.KEY or self.rules.splice is None:
+            return False
+        if sync.own is None:
+            sync.own = Counter(sync.key, self.rules.splice)
+        numbered = Numbered(item.first, item.last, sync.key, item, 0)
+        return sync.own.judge(numbered, now, restart_after=self.rules.restart_after) is Outcome.RESTART
 
     def _mistrust(self, sync: Sync, now: float) -> None:
         """Messages are still below the snapshot: the line may be that late, or the numbers have started anew under it."""
@@ -309,7 +320,7 @@ class Keys:
         if sync.behind == 0:
             sync.behind_at = now
         sync.behind += 1
-        counter = sync.counter
+        counter = sync.counter or sync.own
         backwards = counter is not None and counter.run > 0 and counter.run_from == counter.position
         patience = _BEHIND_AFTER if backwards or behind else _BEHIND_ALONE_AFTER
         if sync.behind < _BEHIND_COUNT or now - sync.behind_at < patience:
@@ -363,8 +374,9 @@ class Keys:
     def _hold_again(self, sync: Sync, now: float) -> None:
         """What comes from here on must be there to follow the answer."""
         self.plain.pop(sync.key, None)
+        proved = sync.state is State.LIVE
         sync.doubt(self._delivered(sync, sync.counter.position if sync.counter is not None else None), now)
-        sync.unbroken = True
+        sync.unbroken = proved
 
     def _above(self, sync: Sync, segment: list[Held]) -> list[Held]:
         """What is held above the position delivered last."""

@@ -64,6 +64,7 @@ class Sync:
         "key",
         "resynced_at",
         "sealed",
+        "own",
         "segments",
         "since",
         "state",
@@ -76,6 +77,7 @@ class Sync:
         self.delivered: Any = None  # the position delivered last, known exactly only when not LIVE or when anchored
         self.anchor: Any = None  # a snapshot's position that no message has joined yet; only while nothing is missing
         self.counter: Optional[Counter] = None  # its own, where the numbers count per key
+        self.own: Optional[Counter] = None  # elsewhere: follows the key's numbering, only to see it start anew
         self.segments: list[list[Held]] = []  # what is held; between two of them is a hole
         self.sealed = 0  # so many segments were there when the snapshot was asked for: a doubt since is a segment more
         self.covered = 0  # so many messages were in the last of them
@@ -107,6 +109,8 @@ class Sync:
             self.delivered = delivered
             self.anchor = None
             self.unbroken = False
+        elif not self.held:
+            self.unbroken = False  # what comes does not go on from what was delivered
         self.cut()
 
     def lost(self, delivered: Any, now: float) -> None:
@@ -138,6 +142,7 @@ class Sync:
         """Hold nothing."""
         self.segments = []
         self.sealed = self.covered = 0
+        self.unbroken = False
 
     def cut(self) -> None:
         """The next message held does not follow the one before, or that is not known."""
@@ -148,6 +153,7 @@ class Sync:
         """Too much is held: go on with the next message, as after a hole."""
         self.segments = [[]]
         self.sealed, self.covered = 1, 0
+        self.unbroken = False
         self.cut()
 
     def hold(self, item: Held) -> None:

@@ -344,3 +344,32 @@ def test_a_key_that_is_only_unproven_is_never_given_up() -> None:
     assert (rig.said(), rig.state("A")) == ([], "unproven")
     rig.answer("A", 5)
     assert rig.said() == ["resynced A at 5 +0"]
+
+
+def by_connection() -> Rig:
+    """A is live at version 500, by numbers of the connection."""
+    rig = Rig(change(BY_CONNECTION, restart_after=3, verify_after=1.0))
+    rig.live("A", 500)
+    rig.said()
+    return rig
+
+
+def test_versions_that_start_anew_with_a_connection() -> None:
+    """The connection's numbers cannot show that; the key's own do, by the same rule as everywhere."""
+    rig = by_connection()
+    rig.reopen()
+    rig.said()
+    rig.send(*(delta("A", number, v=number) for number in range(1, 5)))
+    assert rig.said() == ["gap A restart 500..4 healing"]
+    rig.answer("A", 3)
+    assert rig.said() == ["snapshot A at 3", "A4", "resynced A at 4 +1"]
+
+
+def test_versions_behind_a_snapshot_are_no_restart() -> None:
+    """A line that is late shows old versions, but they advance."""
+    rig = by_connection()
+    rig.send(delta("A", 502, v=502))
+    rig.answer("A", 520)
+    rig.said()
+    rig.send(*(delta("A", number, v=number) for number in range(503, 522)))
+    assert rig.said() == ["A521"]
