@@ -18,6 +18,8 @@ from .world import World
 
 LONGEST_RETRY_AFTER = 1.5
 RESTART = 2.0
+CROSSED = 75.0
+"""When the service gave out a state of before a restart: a minute until what stays below it counts as a restart, and the waits."""
 
 
 def heal(world: World) -> None:
@@ -50,7 +52,8 @@ def bound(world: World) -> float:
         FETCH_LIMIT + FETCH_BACKOFF.maximum + LONGEST_RETRY_AFTER + 2 * (rounds * config.calm_latency + FETCH_BACKOFF.maximum)
     )
     flow = 5 * config.calm_interval * config.keys
-    return reconnect + VERIFY_AFTER + fetches + RESTART + flow + config.reorder + BLOCK_LIMIT
+    crossed = CROSSED if world.service.crossed else 0.0
+    return crossed + reconnect + VERIFY_AFTER + fetches + RESTART + flow + config.reorder + BLOCK_LIMIT
 
 
 def calm(world: World) -> float:

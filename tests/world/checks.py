@@ -23,6 +23,7 @@ from syncstream.core.sync import Sync
 from .violation import require
 
 _NOT_IN_DIGEST = {
+    "plain",
     "late",
     "_actions",
     "fetches",

@@ -8,9 +8,11 @@ Known limits of detection, one sentence each; everything else is a violation:
 * numbers that do not detect ("growing", "none"): what the venue itself left out of one connection cannot be seen; what was on
   the wire must be delivered, and between two connections a gap must be told.
 * a counter of each connection without a `start`: what the venue left out before the first message of a connection cannot be seen.
+* a counter of each connection, and a key whose subscription the venue has ignored there: what was not asked for is not counted.
 * numbers that do not detect: a state in-band that the venue sends twice is delivered twice, so the worlds do not do that.
 * a snapshot without a position, or with one among numbers that do not detect, cannot be seen to be stale; so the worlds give
   only true ones there.
+* growing numbers: late messages enough look like a restart, which is told; then what was delivered before may not come again.
 * no numbers: what the venue sends twice, or late, is delivered twice, or late.
 * a snapshot without a position is taken between request and answer, and messages held since the request follow it: they may say
   what is in it already, so a feed with such a source has messages that say the whole state.
@@ -33,12 +35,13 @@ _NONE: set[int] = set()
 class Standing:
     """Owned by: its fold. Where one key stands."""
 
-    __slots__ = ("awaits", "era", "last", "met", "restarted", "seen", "sound", "state", "status", "version")
+    __slots__ = ("awaits", "era", "given_up", "last", "met", "restarted", "seen", "sound", "state", "status", "top", "version")
 
     def __init__(self) -> None:
         self.status = FRESH
         self.version = 0  # the true version of what was delivered
         self.seen = 0  # the version the last message brought; a snapshot without a position may go beyond it
+        self.top = 0  # the latest version of all
         self.era = 0
         self.last: Optional[tuple[int, int]] = None  # the era and number of the last message
         self.state: State = EMPTY
@@ -46,6 +49,7 @@ class Standing:
         self.met = False  # two eras have met: nobody can know
         self.awaits = False  # a gap that heals was told, and nothing has healed it
         self.restarted = False
+        self.given_up = False  # nothing could heal it; it goes on without a beginning until the next snapshot
 
 
 class Notes:
@@ -75,7 +79,8 @@ class Fold:
         self._source = config.source != "none"
         self._whole = config.source == "whole"
         self._detects = config.scope not in ("growing", "none")
-        self._blank = config.scope == "connection" and not config.start
+        self._by_connection = config.scope == "connection"
+        self._blank = self._by_connection and not config.start
 
     def standing(self, key: str) -> Standing:
         found = self.keys.get(key)
@@ -127,6 +132,8 @@ class Fold:
     def _gap(self, gap: Gap) -> None:
         if not gap.healing:
             self._lose(gap.key)
+            for standing in self.keys.values() if gap.key is None else [self.standing(str(gap.key))]:
+                standing.given_up = True
             return
         require(gap.key is not None and self._source, "held", f"{self.name}: {gap} can never heal")
         standing = self.standing(str(gap.key))
@@ -160,7 +167,8 @@ class Fold:
             require(not back or standing.restarted or self._meets_snapshot(standing, answer), "order", text)
         standing.status, standing.version, standing.era, standing.state = KNOWN, answer.version, answer.era, answer.state
         standing.seen = 0 if self._whole else answer.version
-        standing.sound, standing.met, standing.awaits, standing.restarted = True, False, False, False
+        standing.sound = True
+        standing.met = standing.awaits = standing.restarted = standing.given_up = False
 
     # ---------------------------------------------------------------- messages
 
@@ -175,7 +183,7 @@ class Fold:
             standing = self.standing(key)
         if standing.status is FRESH:
             self._note(standing, message)
-        if standing.awaits:
+        if standing.awaits and not standing.given_up:
             raise Violation("held", f"{self.name}: {truth} was delivered while its key waits to be healed")
         if standing.status is KNOWN:
             if not truth.after <= standing.version < truth.to and self._does_not_follow(standing, ident, truth):
@@ -203,10 +211,13 @@ class Fold:
             if not (self._whole and truth.to > standing.seen):
                 raise Violation("order", text)
             return False
-        if not self._detects or self._blank:
+        if not self._detects or self._by_connection:
             wire = self.wires[ident]
-            left_out = (wire.first_skipped if self._detects else wire.skipped).get(truth.key, _NONE)
-            if all(version in left_out for version in range(standing.version + 1, truth.after + 1)):
+            left_out = wire.unasked.get(truth.key, _NONE)
+            if not self._detects or self._blank:
+                left_out = left_out | (wire.first_skipped if self._detects else wire.skipped).get(truth.key, _NONE)
+            top = 0 if self._detects else standing.top
+            if all(version <= top or version in left_out for version in range(standing.version + 1, truth.after + 1)):
                 standing.sound = False
                 return False
         raise Violation("hole", text)
@@ -240,6 +251,7 @@ class Fold:
         if standing.state != states[to] and not standing.met:
             raise Violation("state", f"{self.name}: {truth.key} folded to {standing.state}, the truth is {states[to]}: {truth}")
         standing.version = standing.seen = to
+        standing.top = max(to, standing.top)
         standing.era = truth.era
         standing.last = (truth.era, truth.last)
         standing.restarted = False

@@ -47,6 +47,7 @@ class Service:
         self.cache: dict[str, Answer] = {}
         self.under_way: dict[int, Request] = {}  # not answered, and not given up
         self.dead: set[int] = set()  # epochs whose answer, if it comes, must change nothing
+        self.crossed = False  # a state of an older era was given out
         self.replies: list[Reply] = []  # the last few that came in
 
     def asked(self, key: str, epoch: int, now: float) -> Request:
@@ -72,6 +73,7 @@ class Service:
             answer = self.venue.answer(key, max(0, answer.version - 3))
         if mode == "cached" and tells:
             answer = self.cache.setdefault(key, answer)
+        self.crossed |= answer.era != self.venue.keys[key].era
         position: Any = answer.position
         if self.config.source == "whole":
             position = "none"

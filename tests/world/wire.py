@@ -52,6 +52,7 @@ class Wire:
         self.sent: deque[tuple[int, Piece]] = deque(maxlen=8)
         self.skipped: dict[str, set[int]] = {}  # versions that are not on this wire, or not in their place
         self.first_skipped: dict[str, set[int]] = {}  # the same, of those before anything was on it
+        self.unasked: dict[str, set[int]] = {}  # the same, of those whose subscription the venue has ignored
         self.blank = True  # nothing was on it yet
         self.lossy: set[str] = set()  # keys of which something was left out here
         self._tail = b""  # of pieces that are partly through

@@ -381,6 +381,7 @@ class World:
             if not wire.subscribed or not (shared or made[0][1].key in wire.subscribed):
                 for _, truth in made:
                     wire.leave_out(truth.key, truth.after, truth.to)
+                    wire.unasked.setdefault(truth.key, set()).update(range(truth.after + 1, truth.to + 1))
                 continue
             hit = fault if hits in (2, wire.line) else ""
             pieces: list[tuple[int, Piece]] = []

@@ -1,0 +1,47 @@
+"""Worlds in which the engine once broke a rule: found by dice, shrunk, and kept. Each runs to its end, the calm after it too."""
+
+from __future__ import annotations
+
+from .config import Config
+from .run import run_script
+
+
+def test_a_hole_found_while_an_incomplete_key_is_asked_for_again_is_told() -> None:
+    """The source was given up; while it is asked again the key is held, and a restart throws away what is held: told when given up."""
+    config = Config(source="whole", keys=4, classify=False, restart_after=30, concurrency=4, attempts=2, flow=0.02, calm_latency=0.05)
+    script = [("rest", "odd", 5.0, 0.0), ("wait", 2.5), ("restart", 2), ("mute", 0, True), ("wait", 7.0), ("wait", 7.0)]
+    run_script(config, script, seed=2017)
+
+
+def test_a_loss_while_an_incomplete_key_is_asked_for_again_is_told() -> None:
+    """The same, with a line lost while nothing is held: what comes after does not go on from what was delivered before."""
+    config = Config(scope="connection", ranges="overlap", heartbeat=2.0, concurrency=1, calm_latency=1.0, calm_interval=0.1)
+    script = [
+        ("wait", 1.0),
+        ("trade", 3, 1, "", 0),
+        ("trade", 2, 5, "swap", 2),
+        ("rest", "fail", 0.05, 0.0),
+        ("jump", 100.0),
+        ("wait", 7.0),
+        ("rest", "fail", 1.5, 0.0),
+        ("wait", 2.5),
+        ("wait", 7.0),
+    ]
+    run_script(config, script, seed=3022)
+
+
+def test_an_incomplete_key_that_no_message_proved_is_not_unbroken() -> None:
+    """It is asked for again after the line was lost, in vain: what was missed in between is told."""
+    config = Config(
+        scope="connection", ranges="range", keys=4, heartbeat=2.0, restart_after=8, concurrency=4, attempts=2, calm_interval=0.5
+    )
+    script = [
+        ("wait", 2.5),
+        ("trade", 2, 2, "twice", 0),
+        ("rest", "slow", 0.05, 0.0),
+        ("jump", 0.5),
+        ("trade", 2, 5, "skip", 0),
+        ("wait", 2.5),
+        ("wait", 2.5),
+    ]
+    run_script(config, script, seed=3123)
