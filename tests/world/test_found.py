@@ -15,17 +15,27 @@ def test_a_hole_found_while_an_incomplete_key_is_asked_for_again_is_told() -> No
 
 def test_a_loss_while_an_incomplete_key_is_asked_for_again_is_told() -> None:
     """The same, with a line lost while nothing is held: what comes after does not go on from what was delivered before."""
-    config = Config(scope="connection", ranges="overlap", heartbeat=2.0, concurrency=1, calm_latency=1.0, calm_interval=0.1)
+    config = Config(scope="connection", ranges="overlap", heartbeat=2.0, concurrency=1, attempts=8, calm_latency=1.0)
     script = [
         ("wait", 1.0),
         ("trade", 3, 1, "", 0),
         ("trade", 2, 5, "swap", 2),
         ("rest", "fail", 0.05, 0.0),
         ("jump", 100.0),
-        ("wait", 7.0),
-        ("rest", "fail", 1.5, 0.0),
+        ("wait", 0.3),
+        ("wait", 1.0),
+        ("dials", "fatal", 0.0, 0.0),
+        ("trade", 3, 1, "", 1),
         ("wait", 2.5),
         ("wait", 7.0),
+        ("dials", "open", 0.05, 0.0),
+        ("rest", "fail", 1.5, 0.0),
+        ("wait", 2.5),
+        ("trade", 4, 1, "", 0),
+        ("wait", 7.0),
+        ("trade", 4, 1, "", 1),
+        ("trade", 2, 1, "skip", 2),
+        ("wait", 1.0),
     ]
     run_script(config, script, seed=3022)
 
