@@ -332,7 +332,8 @@ class Keys:
         return True
 
     def _unfetched(self, sync: Sync, error: FetchError, now: float, chance: float, *, answered: bool = False) -> None:
-        if error.severity is Severity.FATAL and not self.snapshots:
+        # Asked twice, so that one key nobody knows does not end the others' stream before they were answered.
+        if error.severity is Severity.FATAL and not self.snapshots and sync.attempts:
             failure = SnapshotFailed(str(error))
             failure.__cause__ = error
             self.failure = self.failure or failure

@@ -6,7 +6,8 @@ Rules
 * Without one, silence is no proof of death. After `ping_after` without proof of the transport we ping; no proof within
   `pong_within` means half-open, dead. A feed mute for the silence limit is told once (`STALE`) and gets one reconnect;
   then the limit doubles, up to `maximum_silence`, until data comes again.
-* While we ourselves do not read (back-pressure) no clock runs against the venue: `resumed` starts them anew.
+* While we ourselves do not read (back-pressure) no clock runs against the venue: `resumed` starts them anew. Our own pings go
+  out all the same, for the venue may have a clock that runs against us.
 """
 
 from __future__ import annotations
@@ -81,22 +82,29 @@ class Clocks:
         self.transport_at = self.feed_at = now
         self.pinged_at = None
 
-    def deadline(self) -> Optional[float]:
-        """When to call `due` next; `None` while paused."""
+    def deadline(self) -> float:
+        """When to call `due` next."""
         if self.paused:
-            return None
+            return self.transport_at + self.policy.ping_after
         return min(self._dead_at(), self._ping_at())
 
     def due(self, now: float) -> Optional[Due]:
         """What `now` asks for. `PING` has been noted when this returns; `DEAD` says why in `reason`."""
         if self.paused:
-            return None
+            return self._ping_unheard(now)
         if now >= self._dead_at():
             return Due.STALE if self._mute_is_no_proof(now) else Due.DEAD
         if now >= self._ping_at():
             self.pinged_at = now
             return Due.PING
         return None
+
+    def _ping_unheard(self, now: float) -> Optional[Due]:
+        """While we do not read, a ping now and then; its answer waits with the rest."""
+        if now < self.transport_at + self.policy.ping_after:
+            return None
+        self.transport_at = now
+        return Due.PING
 
     def climb(self) -> float:
         """The next rung: how long the next line may be mute."""

@@ -193,8 +193,8 @@ def test_a_line_that_opens_while_we_do_not_read_is_paused_too(phase: Phase) -> N
     if phase is not DIALING:
         it.dial(NOW)
     it.opened(NOW)
-    assert it.deadline() is None
-    assert it.clocks.due(NOW + 999.0) is None
+    assert it.deadline() == NOW + 15.0
+    assert it.clocks.due(NOW + 999.0) is Due.PING
     it.clocks.resume(NOW + 999.0)
     assert it.deadline() == NOW + 999.0 + 15.0
 

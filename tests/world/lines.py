@@ -101,9 +101,13 @@ class LineWatch:
         self.transport_at = self.feed_at = now
         self.pinged_at = None
 
-    def sends(self, action: Send, now: float) -> None:
+    def sends(self, action: Send, now: float, *, paused: bool) -> None:
         if action.opcode == PING:
             waited = now >= self.transport_at + LIVENESS.ping_after
+            if paused:  # it is heard, and its answer waits unread: the next one is due as long after it
+                require(waited, "hasty", f"line {self.index} pings while nothing is read, silent since {self.transport_at}")
+                self.transport_at = now
+                return
             require(waited and self.pinged_at is None, "hasty", f"line {self.index} pings, silent since {self.transport_at}")
             self.pinged_at = now
         elif action.opcode == PONG:
