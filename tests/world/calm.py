@@ -19,7 +19,7 @@ from .world import World
 LONGEST_RETRY_AFTER = 1.5
 RESTART = 2.0
 CROSSED = 75.0
-"""When the service gave out a state of before a restart: a minute until what stays below it counts as a restart, and the waits."""
+"""After a state of before a restart was given out: a minute until what stays below it counts as a restart, and the waits."""
 
 
 def heal(world: World) -> None:

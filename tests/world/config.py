@@ -27,7 +27,8 @@ class Config(NamedTuple):
 
     `scope`: what the numbers count: "key", "shared" (a channel of all keys), "connection", "growing" (increasing, per key) or
     "none". `ranges`: how the key's own numbers stand in a message: "one", "range" (first..last) or "overlap". `source`: "rest",
-    "whole" (no position) or "none". `small`: numbers begin at 1, and again at each restart, so that those of two eras may meet.
+    "whole" (no position) or "none". `fragments`: each message comes in
+    two frames, a pong between them. `small`: numbers begin at 1, and again at each restart, so that those of two eras may meet.
     """
 
     scope: str = "key"
@@ -38,6 +39,7 @@ class Config(NamedTuple):
     reorder: float = 0.0
     heartbeat: Optional[float] = None
     classify: bool = True
+    fragments: bool = False
     small: bool = False
     start: bool = False
     restart_after: int = 8
@@ -58,6 +60,7 @@ def draw_config(dice: random.Random) -> Config:
     sources = {"none": ("whole", "none"), "growing": ("rest", "rest", "none")}.get(
         scope, ("rest", "rest", "rest", "rest", "whole", "none")
     )
+    source = dice.choice(sources)
     lines = 2 if scope in ("key", "shared") and dice.random() < 0.3 else 1
     counted = scope not in ("none", "growing")
     policy = dice.choice(("", "", "", "raise", "block", "drop_oldest"))
@@ -65,13 +68,14 @@ def draw_config(dice: random.Random) -> Config:
     return Config(
         scope=scope,
         ranges=dice.choice(("one", "one", "range", "overlap")) if counted else "one",
-        source=dice.choice(sources),
+        source=source,
         lines=lines,
         keys=dice.randint(1, 5),
         reorder=dice.choice((0.0, 0.0, 0.05, 0.4)) if counted else 0.0,
         heartbeat=dice.choice((None, 2.0)),
         classify=dice.random() < 0.6,
-        small=scope == "key" and dice.random() < 0.2,
+        fragments=dice.random() < 0.1,
+        small=scope == "key" and source != "whole" and dice.random() < 0.2,
         start=scope == "connection" and dice.random() < 0.5,
         restart_after=dice.choice((3, 8, 30)),
         concurrency=dice.choice((1, 2, 4)),

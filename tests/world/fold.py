@@ -5,6 +5,7 @@ Checks: `order`, `hole`, `state`, `muted`, `held`, `foreign`.
 Known limits of detection, one sentence each; everything else is a violation:
 * meeting eras: where the numbers restart at 1 (`Config.small`), a number of one era may go on exactly from a number of another,
   and then nobody can tell; the key's state counts as unknown until the next snapshot or told gap (counted in `met`).
+* a stale state of before a restart has a higher number than what was delivered since, and nobody can tell it from one to come.
 * numbers that do not detect ("growing", "none"): what the venue itself left out of one connection cannot be seen; what was on
   the wire must be delivered, and between two connections a gap must be told.
 * a counter of each connection without a `start`: what the venue left out before the first message of a connection cannot be seen.
@@ -20,7 +21,7 @@ Known limits of detection, one sentence each; everything else is a violation:
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 from syncstream.events import Dropped, Event, Gap, Resynced, Snapshot
 
@@ -35,7 +36,7 @@ _NONE: set[int] = set()
 class Standing:
     """Owned by: its fold. Where one key stands."""
 
-    __slots__ = ("awaits", "era", "given_up", "last", "met", "restarted", "seen", "sound", "state", "status", "top", "version")
+    __slots__ = ("awaits", "era", "given_up", "met", "restarted", "seen", "sound", "state", "status", "top", "version")
 
     def __init__(self) -> None:
         self.status = FRESH
@@ -43,7 +44,6 @@ class Standing:
         self.seen = 0  # the version the last message brought; a snapshot without a position may go beyond it
         self.top = 0  # the latest version of all
         self.era = 0
-        self.last: Optional[tuple[int, int]] = None  # the era and number of the last message
         self.state: State = EMPTY
         self.sound = True  # `state` is what the consumer has folded itself
         self.met = False  # two eras have met: nobody can know
@@ -224,17 +224,15 @@ class Fold:
 
     def _meets(self, standing: Standing, truth: Truth) -> bool:
         """Whether its numbers go on from where the key stands, though it is of another era."""
-        if truth.era == standing.era and not (self._whole and standing.last is not None and standing.last[0] != truth.era):
+        if truth.era == standing.era:
             return False
         position = self.venue.keys[truth.key].number(standing.version, standing.era)
-        if self._whole and standing.last is not None and standing.last[0] != truth.era:
-            position = standing.last[1]  # a snapshot without a position does not move the counter
         return truth.first <= position + 1 and truth.last > position
 
     def _meets_snapshot(self, standing: Standing, answer: Answer) -> bool:
-        """Whether a snapshot of another era only looks later than where the key stands."""
+        """Whether a state of another era only looks later than where the key stands, by its number."""
         position = self.venue.keys[answer.key].number(standing.version, standing.era)
-        return self.config.small and answer.era != standing.era and answer.position >= position
+        return answer.era != standing.era and answer.position >= position
 
     def _apply(self, standing: Standing, truth: Truth, message: Any) -> None:
         states = self.venue.keys[truth.key].states
@@ -253,5 +251,4 @@ class Fold:
         standing.version = standing.seen = to
         standing.top = max(to, standing.top)
         standing.era = truth.era
-        standing.last = (truth.era, truth.last)
         standing.restarted = False

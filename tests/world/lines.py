@@ -36,6 +36,7 @@ class LineWatch:
         self.silence = LIVENESS.silence
         self.rung = LIVENESS.silence  # of the connection that is open
         self.transport_at = self.feed_at = 0.0
+        self.resumed_at = self.unread_since = float("-inf")
         self.pinged_at: Optional[float] = None
         self.data_from: Optional[float] = None
         self.data_at = 0.0
@@ -98,13 +99,15 @@ class LineWatch:
                 self.owed.append(piece.ping)
 
     def resumed(self, now: float) -> None:
+        self.resumed_at, self.unread_since = now, self.transport_at
         self.transport_at = self.feed_at = now
         self.pinged_at = None
 
     def sends(self, action: Send, now: float, *, paused: bool) -> None:
         if action.opcode == PING:
             waited = now >= self.transport_at + LIVENESS.ping_after
-            if paused:  # it is heard, and its answer waits unread: the next one is due as long after it
+            if paused or now == self.resumed_at:  # its answer waits unread: the next one is due as long after it
+                waited |= now == self.resumed_at and now >= self.unread_since + LIVENESS.ping_after
                 require(waited, "hasty", f"line {self.index} pings while nothing is read, silent since {self.transport_at}")
                 self.transport_at = now
                 return

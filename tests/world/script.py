@@ -153,7 +153,7 @@ def echo(world: World, back: int) -> None:
 
 def restart(world: World, key: int) -> None:
     """The numbers of a key start anew; the state is carried on."""
-    if world.config.scope == "key":
+    if world.config.scope in ("key", "shared", "connection"):
         world.venue.keys[_key(world, key)].restart()
 
 
@@ -186,7 +186,7 @@ def unsubscribe(world: World, key: int) -> None:
 
 
 def deaf(world: World, key: int) -> None:
-    """The venue ignores the next subscription of a key."""
+    """The venue refuses the next subscription of a key, and says so in a message without a key."""
     world.venue.deaf.add(_key(world, key))
 
 

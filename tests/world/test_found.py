@@ -7,8 +7,10 @@ from .run import run_script
 
 
 def test_a_hole_found_while_an_incomplete_key_is_asked_for_again_is_told() -> None:
-    """The source was given up; while it is asked again the key is held, and a restart throws away what is held: told when given up."""
-    config = Config(source="whole", keys=4, classify=False, restart_after=30, concurrency=4, attempts=2, flow=0.02, calm_latency=0.05)
+    """The source was given up; while it is asked again a restart throws away what is held, and that is told."""
+    config = Config(
+        source="whole", keys=4, classify=False, restart_after=30, concurrency=4, attempts=2, flow=0.02, calm_latency=0.05
+    )
     script = [("rest", "odd", 5.0, 0.0), ("wait", 2.5), ("restart", 2), ("mute", 0, True), ("wait", 7.0), ("wait", 7.0)]
     run_script(config, script, seed=2017)
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Optional
 import msgspec
 
 from .config import KEYS, Config
-from .wire import Wire, text_frame
+from .wire import Wire, fragments, text_frame
 
 State = tuple[int, int]
 EMPTY: State = (0, 0)
@@ -171,4 +171,4 @@ class Venue:
             message["d"] = self.keys[truth.key].states[truth.to]
         else:
             message["d"] = [(version, amount_of(version)) for version in range(truth.after + 1, truth.to + 1)]
-        return text_frame(_encode(message))
+        return fragments(_encode(message)) if self.config.fragments else text_frame(_encode(message))

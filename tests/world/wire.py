@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple, Optional
 
-from syncstream.core.frames import BINARY, CLOSE, PING, PONG, TEXT
+from syncstream.core.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
 BYTES, FEED, DATA = 0, 1, 2
 """What a frame proves when it is whole: only the transport, the feed, or that there is data."""
@@ -21,6 +21,12 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
 def text_frame(payload: bytes) -> bytes:
     return frame(TEXT, payload)
+
+
+def fragments(payload: bytes) -> bytes:
+    """A text in two frames, and a pong that nobody asked for between them."""
+    first = frame(TEXT, payload[:10])
+    return bytes((first[0] & 0x7F,)) + first[1:] + frame(PONG, b"odd") + frame(CONTINUATION, payload[10:])
 
 
 class Piece(NamedTuple):
@@ -116,6 +122,8 @@ def beat(classified: bool) -> Piece:
     """A heartbeat of the venue's own kind."""
     return Piece(text_frame(b'{"t":"beat"}' if classified else b'{"beat":1}'), FEED)
 
+
+REFUSAL = Piece(text_frame(b'{"error":"no such topic"}'), FEED)
 
 GARBAGE = {
     "json": Piece(text_frame(b'{"k":'), FEED),

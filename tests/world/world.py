@@ -27,7 +27,7 @@ from .outlet import Outlet
 from .requests import Reply, Request, Service
 from .venue import Truth, Venue
 from .violation import Violation, require
-from .wire import DATA, FEED, Piece, Wire, goodbye, pong
+from .wire import DATA, FEED, REFUSAL, Piece, Wire, goodbye, pong
 
 MOST_TICKS = 20  # at one moment
 START = 1000.0
@@ -255,7 +255,7 @@ class World:
         wire = self.venue.wires.get(action.line)
         if wire is None or wire.epoch != action.epoch:
             raise Violation("hangup", f"{action} goes to no connection")
-        self.watches[action.line].sends(action, self.now)
+        self.watches[action.line].sends(action, self.now, paused=self.paused)
         if wire.dead or wire.broken:
             return
         if action.opcode == PING:
@@ -271,6 +271,9 @@ class World:
             wire.subscribed.pop(wish["unsub"], None)
         elif wish["sub"] in self.venue.deaf:
             self.venue.deaf.discard(wish["sub"])
+            if not wire.mute:
+                wire.put(REFUSAL)
+                self.later(_RTT, "flush")
         else:
             wire.subscribed[wish["sub"]] = None
 
