@@ -351,6 +351,7 @@ class Keys:
         segments: list[list[Held]] = [segment for segment in sync.segments if segment]
         if not sync.segments or not sync.segments[-1]:
             segments.append([])  # nothing is held that shows the end of this one
+        stale = self.stale
         for index, segment in enumerate(segments):
             segment = self._above(sync, segment)
             if index or not sync.unbroken:
@@ -363,6 +364,8 @@ class Keys:
         sync.doubts = 0
         sync.attempts = sync.behind = 0
         sync.live()
+        if self.stale > stale:  # the line is that late, or counts anew: what comes next has to join
+            sync.anchor = sync.delivered
         sync.incomplete = True
         self._ask_later(sync, now)
         self._settle(sync, now)

@@ -19,7 +19,7 @@ from .world import World
 LONGEST_RETRY_AFTER = 1.5
 RESTART = 2.0
 CROSSED = 75.0
-"""After a state of before a restart was given out: a minute until what stays below it counts as a restart, and the waits."""
+"""After a state of before a restart: a minute until what stays below it counts as a restart, and the waits."""
 
 
 def heal(world: World) -> None:
@@ -52,8 +52,19 @@ def bound(world: World) -> float:
         FETCH_LIMIT + FETCH_BACKOFF.maximum + LONGEST_RETRY_AFTER + 2 * (rounds * config.calm_latency + FETCH_BACKOFF.maximum)
     )
     flow = 5 * config.calm_interval * config.keys
-    crossed = CROSSED if world.service.crossed else 0.0
+    crossed = CROSSED if world.service.crossed or _above(world) else 0.0
     return crossed + reconnect + VERIFY_AFTER + fetches + RESTART + flow + config.reorder + BLOCK_LIMIT
+
+
+def _above(world: World) -> bool:
+    """Whether a key stands at a number of an older era, higher than those that come now."""
+    for key, standing in world.fold.keys.items():
+        numbers = world.venue.keys[key]
+        if standing.era != numbers.era and numbers.number(standing.version, standing.era) > numbers.number(
+            numbers.version, numbers.era
+        ):
+            return True
+    return False
 
 
 def calm(world: World) -> float:

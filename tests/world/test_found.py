@@ -57,3 +57,23 @@ def test_an_incomplete_key_that_no_message_proved_is_not_unbroken() -> None:
         ("wait", 2.5),
     ]
     run_script(config, script, seed=3123)
+
+
+def test_what_is_thrown_away_when_a_key_is_given_up_does_not_hide_a_hole() -> None:
+    """Versions start anew behind a channel's counter while a key is held: they look old, and what comes next has to join."""
+    config = Config(
+        scope="shared",
+        ranges="overlap",
+        lines=2,
+        keys=4,
+        heartbeat=2.0,
+        classify=False,
+        restart_after=30,
+        concurrency=1,
+        attempts=2,
+        flow=0.02,
+        calm_latency=1.0,
+        calm_interval=0.5,
+    )
+    script = [("wait", 2.5), ("trade", 4, 2, "skip", 2), ("trade", 3, 1, "", 2), ("restart", 3), ("wait", 2.5)]
+    run_script(config, script, seed=5375)
