@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Collection, Hashable, Mapping, Optional, Sequence, Union
 
-import msgspec
-
 from . import schema
 from .core.backoff import Backoff
 from .core.liveness import Liveness
+from .core.options import Options
 from .core.paths import Path
 from .core.rules import Kind, Rules, Scope
 from .core.sequence import Contiguous, Increasing, Rule
@@ -32,7 +31,7 @@ CONNECTION = _Connection()
 """`counter=CONNECTION`: the venue numbers each connection, across all keys, from a fresh start every time."""
 
 
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+class Endpoint(Options, frozen=True, kw_only=True):
     """Where a line is dialled, and how.
 
     `sslopt` goes to the TLS set-up as websocket-client knows it; verification is on unless it says otherwise. `proxy` is a URL,
@@ -63,7 +62,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return [("url", redact(self.url)), ("headers", sorted(self.headers))]
 
 
-class Rest(msgspec.Struct, frozen=True):
+class Rest(Options, frozen=True):
     """The authoritative snapshot of one key by REST.
 
     `url`: a template with `{key}`, or a callable key → URL. `position`: where the body says at which position it was taken (a
@@ -116,7 +115,7 @@ class Rest(msgspec.Struct, frozen=True):
         return [("", _shown(self.url)), ("whole", True) if self.whole else ("position", named(self.position))]
 
 
-class _Where(msgspec.Struct, frozen=True):
+class _Where(Options, frozen=True):
     endpoint: Union[str, Endpoint, Callable[[], Union[str, Endpoint]]]
 
 
@@ -141,7 +140,7 @@ class Feed(_Where, frozen=True, kw_only=True):
     Life
         `heartbeat`: the venue sends something at least that often, seconds. `liveness`, `backoff`: the policies. `dial_timeout`:
         for one attempt. `first_live_limit`: so long may it take until a line is open for the first time. `first_data_limit`: so
-        long may a line carry no message that has the key.
+        long may messages come, ten or more, of which none can be used.
     Bounds
         `max_message_size` bytes; `max_keys`; `hold_limit`: messages held while snapshots are on their way, over all keys.
     """

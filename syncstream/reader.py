@@ -79,7 +79,7 @@ class Reader:
         self.engine = Engine(
             feed.rules(_watched),
             random=random.random,
-            wall_ns=clock.wall_ns() - int(clock.now() * 1e9),
+            wall_ns=_wall_offset(),
             topics=feed.topics,
             topic_key=feed.topic_key or (lambda topic: topic),
         )
@@ -348,6 +348,7 @@ class Reader:
 
     def _show(self, now: float) -> None:
         """Replace the picture that other threads see."""
+        self.engine.keys.wall_ns = _wall_offset()  # it may have been set, or the machine have slept
         tally = self._delivery.tally()
         self.status = self.engine.status(now, queued=tally.queued, dropped=tally.dropped)
         self._changed = False
@@ -383,6 +384,10 @@ class Reader:
                     item.connection.close()
                 elif isinstance(item, Transmit):
                     item.ticket.settle(NotConnected("the stream is closed"))
+
+
+def _wall_offset() -> int:
+    return clock.wall_ns() - int(clock.now() * 1e9)
 
 
 def _watched(field: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Optional
 
-import msgspec
-
 from ..errors import FeedError, Severity
+from .options import Options
 
 _LARGEST_EXPONENT = 60
 
 
-class Backoff(msgspec.Struct, frozen=True, kw_only=True):
+class Backoff(Options, frozen=True, kw_only=True):
     """Wait up to `base * 2**attempt` seconds, never more than `maximum`.
 
     A line has proved itself once it carried data for `stable_after` seconds; only then the attempts count from zero again.

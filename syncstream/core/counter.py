@@ -166,7 +166,12 @@ class Counter:
 
         Of two lines, the slower one goes backwards by right.
         """
-        return self.run >= RESTART_LEAST and self.run_from == self.position and 2 * self.run_began <= self.position and not self.shown
+        return (
+            self.run >= RESTART_LEAST
+            and self.run_from == self.position
+            and 2 * self.run_began <= self.position
+            and not self.shown
+        )
 
     def _restart(self, last: Any, line: int, lines: int) -> None:
         self.forget()

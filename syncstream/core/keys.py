@@ -48,13 +48,13 @@ class Keys:
         self.fetches = Fetches(rules.fetch_concurrency, rules.fetch_limit)
         self.messages = self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = 0
         self.open_lines = 0
-        self._wall_ns = wall_ns
+        self.wall_ns = wall_ns  # wall clock at moment 0; the shell may set it again when that clock was changed
         self._lost_at: Optional[float] = None
         self._anchors = rules.source and not rules.whole and rules.splice is not None
 
     def wall(self, now: float) -> int:
         """Wall clock, nanoseconds since 1970, of a moment of the monotonic clock."""
-        return self._wall_ns + int(now * 1e9)
+        return self.wall_ns + int(now * 1e9)
 
     # ---------------------------------------------------------------- messages
 

@@ -15,14 +15,13 @@ from __future__ import annotations
 import enum
 from typing import Optional
 
-import msgspec
-
 from ..errors import FeedError
+from .options import Options
 
 HEARTBEAT_TOLERANCE = 1.5
 
 
-class Liveness(msgspec.Struct, frozen=True, kw_only=True):
+class Liveness(Options, frozen=True, kw_only=True):
     """Limits in seconds. `ping_after`: idle transport before our ping; `pong_within`: for its answer; `silence`: mute feed."""
 
     ping_after: float = 15.0

@@ -15,9 +15,8 @@ from __future__ import annotations
 import enum
 from typing import Any, Optional, Union
 
-import msgspec
-
 from ..errors import FeedError
+from .options import Options
 from .paths import Path
 
 
@@ -32,7 +31,7 @@ class Verdict(enum.Enum):
 NEXT, DUPLICATE, HOLE = Verdict.NEXT, Verdict.DUPLICATE, Verdict.HOLE
 
 
-class Contiguous(msgspec.Struct, frozen=True):
+class Contiguous(Options, frozen=True):
     """Every number comes, one after the other. A message covers `first`..`last`, or one number if only `first` is given.
 
     `first`, `last`: a field name, a dotted path or a callable, message → `int`. With `overlap` a message may begin before the
@@ -76,7 +75,7 @@ class Contiguous(msgspec.Struct, frozen=True):
         return int(count) if count > 0 else None
 
 
-class Increasing(msgspec.Struct, frozen=True):
+class Increasing(Options, frozen=True):
     """Numbers only grow; some are skipped by right, so loss cannot be seen. `position`: a name, a path or a callable."""
 
     position: Path

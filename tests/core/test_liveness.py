@@ -227,7 +227,7 @@ class AnyInputs(RuleBasedStateMachine):
     @rule(share=st.floats(0, 1, exclude_max=True))
     def time_passes_to_just_before_the_deadline(self, share: float) -> None:
         deadline = self.clocks.deadline()
-        if deadline is None or deadline <= self.now:
+        if deadline <= self.now:
             return
         before = self.now + share * (deadline - self.now)
         if before < deadline:

@@ -1,0 +1,33 @@
+"""A frozen value made of options: what it does not know is refused by name, with the nearest name it does know. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..errors import FeedError
+
+if TYPE_CHECKING:
+
+    class Options(msgspec.Struct, frozen=True):
+        """The base of `Feed` and its policies. (A type checker finds a wrong option by itself.)"""
+
+else:
+
+    class _Named(type(msgspec.Struct)):
+        """Puts the name of the class, the field and the value into what a wrong call says."""
+
+        def __call__(cls, *args: Any, **options: Any) -> Any:
+            known = cls.__struct_fields__
+            for name, value in options.items():
+                if name not in known:
+                    near = difflib.get_close_matches(name, known, n=1)
+                    hint = f"did you mean {near[0]}=?" if near else f"it has: {', '.join(known)}"
+                    shown = value if isinstance(value, (bool, int, float)) else type(value)  # anything else may be a secret
+                    raise FeedError(name, shown, f"{cls.__name__} has no such option; {hint}")
+            return super().__call__(*args, **options)
+
+    class Options(msgspec.Struct, frozen=True, metaclass=_Named):
+        """The base of `Feed` and its policies."""

@@ -1,0 +1,33 @@
+"""`core/options.py`: what an unknown option is told."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import pytest
+
+from syncstream import Backoff, Contiguous, Feed, FeedError, Rest
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda options: Feed("ws://venue.example", **options), "hearbeat=5: Feed has no such option; did you mean heartbeat=?"),
+        (lambda options: Rest("https://venue.example/{key}", **options), "positon=<class 'str'>: Rest has no such option; did"),
+        (lambda options: Contiguous("seq", **options), "zzz=1.5: Contiguous has no such option; it has: first, last, overlap"),
+        (lambda options: Backoff(**options), "bas=True: Backoff has no such option; did you mean base=?"),
+    ],
+)
+def test_an_unknown_option_is_named(make: Callable[[dict[str, Any]], object], said: str) -> None:
+    """The field, the value unless it may be a secret, and the nearest name there is."""
+    field = said.partition("=")[0]
+    values = {"hearbeat": 5, "positon": "s3cret", "zzz": 1.5, "bas": True}
+    with pytest.raises(FeedError) as caught:
+        make({field: values[field]})
+    assert str(caught.value).startswith(said)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_known_options_pass() -> None:
+    """By position and by name, as for any struct."""
+    assert Contiguous("U", last="u") == Contiguous("U", "u")
