@@ -151,7 +151,7 @@ def test_values_are_frozen_and_equal_by_content() -> None:
     """A feed is a value: the same words make the same feed."""
     assert full() == full()
     assert full() != full(heartbeat=6.0)
-    for value, field in ((full(), "key"), (Endpoint(url=URL), "url"), (REST, "position")):
+    for value, field in ((full(), "key"), (full(), "endpoint"), (Endpoint(url=URL), "url"), (REST, "position")):
         with pytest.raises(AttributeError):
             setattr(value, field, "x")
     assert Endpoint(url=URL).headers is not Endpoint(url=URL).headers  # no two share one
@@ -172,8 +172,22 @@ def test_the_plainest_feed() -> None:
     assert (rules.scope, rules.source, rules.whole) == (Scope.KEY, False, False)
     assert (rules.key_text, rules.rule_text, rules.key_may_miss) == ("None", "None", True)
     assert (rules.heartbeat, rules.liveness, rules.backoff) == (None, Liveness(), Backoff())
-    assert (rules.fetch_concurrency, rules.fetch_limit, rules.fetch_attempts) == (4, 15.0, 8)
+    plain = Rules(decode=rules.decode)
+    changed = {name for name in rules.__struct_fields__ if getattr(rules, name) != getattr(plain, name)}
+    assert changed == {"fields"}  # everything else is as the engine has it by default
+    assert Feed(URL).dial_timeout == 10.0
     assert rules.fields({"b": 1, "a": 2}) == ["a", "b"]
+
+
+def test_the_plainest_snapshot() -> None:
+    """Ten seconds a request, four at once, eight tries, with half a second to begin with, 64 MiB at most."""
+    assert (REST.timeout, REST.concurrency, REST.attempts, REST.maximum_size) == (10.0, 4, 8, 64 * 2**20)
+    assert REST.backoff == Backoff(base=0.5)
+    assert (REST.whole, REST.headers, REST.decode) == (False, {}, dict)
+    rules = full().rules()
+    plain = Rules(decode=rules.decode)
+    fetching = [name for name in rules.__struct_fields__ if name.startswith("fetch_")]
+    assert {name: getattr(rules, name) for name in fetching} == {name: getattr(plain, name) for name in fetching}
 
 
 def test_the_feed_of_the_design() -> None:
