@@ -250,6 +250,17 @@ def test_a_key_is_healed_at_most_once_per_interval() -> None:
     assert rig.asked() == ["A"]
 
 
+def test_a_key_that_was_never_complete_can_be_dropped_too() -> None:
+    """It was never healed: there is no interval to keep."""
+    rig = Rig(change(HEALED, resync_interval=60.0))
+    rig.open()
+    rig.send(delta("A", 5))
+    rig.drop("A")
+    rig.asked()
+    rig.relieve()
+    assert rig.asked() == ["A"]
+
+
 def test_a_drop_throws_away_what_is_held_and_asked_for() -> None:
     """The answer would come to a consumer that is still behind."""
     rig = Rig()

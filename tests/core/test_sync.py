@@ -330,15 +330,19 @@ def test_growing_numbers_join_wherever_they_are_above(position: int, said: str) 
     assert snapshot(syncing(5, (8, 9)), position, GROWING) == said
 
 
-def test_growing_numbers_cannot_show_that_a_later_doubt_is_covered() -> None:
+@pytest.mark.parametrize(("position", "said"), [(8, "joins [9] syncing"), (9, "joins [] syncing"), (30, "joins [] syncing")])
+def test_growing_numbers_cannot_show_that_a_later_doubt_is_covered(position: int, said: str) -> None:
     """A message beyond the doubt is above any older snapshot: it must not be taken for the one that follows it."""
     key = syncing(5, (8,))
     key.hold(held(9))
     key.doubt(9, 3.0)
-    key.hold(held(20))
-    assert (snapshot(key, 8, GROWING), key.held) == ("joins [9] syncing", 1)
+    key.hold(held(40))
+    key.doubt(40, 3.0)
+    assert (snapshot(key, position, GROWING), key.held) == (said, 1)
     key.asked()
-    assert snapshot(key, 19, GROWING) == "joins [20] live"
+    assert snapshot(key, 39, GROWING) == "joins [40] syncing"  # older than what was missed after 40
+    key.asked()
+    assert snapshot(key, 41, GROWING) == "joins [] live"
 
 
 # ---------------------------------------------------------------- too much is held
@@ -357,6 +361,21 @@ def test_shed_is_a_doubt_later_than_any_request(asked: bool, rule: Optional[Rule
     assert (key.held, snapshot(key, position, rule)) == (0, "joins [] syncing")
     key.asked()
     assert snapshot(key, position, rule) == "joins [] live"
+
+
+def test_shed_of_several_runs_is_one_doubt() -> None:
+    """However many holes there were when the snapshot was asked for."""
+    key = syncing(5, (8, 9), (12,), (15,))
+    key.shed()
+    assert snapshot(key, 20) == "joins [] syncing"
+
+
+def test_doubts_do_not_pile_up() -> None:
+    """A key that is doubted again and again, and holds nothing, grows by nothing."""
+    key = syncing(5)
+    for _ in range(9):
+        key.doubt(5, 3.0)
+    assert key.segments == [[], []]
 
 
 def test_after_shed_it_is_held_again() -> None:
