@@ -1,0 +1,216 @@
+"""`core/keys.py`: a consumer that is too slow, what may be held, topics that are left, and the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncstream.core.keys import Keys
+from syncstream.core.rules import Rules
+
+from .rig import HEALED, NUMBERED, PLAIN, TYPED, Rig, change, delta, run_of, snap
+
+# ---------------------------------------------------------------- a slow consumer
+
+
+def test_what_the_consumer_did_not_take_is_healed_when_it_has_caught_up() -> None:
+    """Meanwhile nothing of the key is delivered, held or asked for; its counter goes on."""
+    rig = Rig(change(HEALED, resync_interval=0.0))
+    rig.live("A", 5)
+    rig.send(delta("A", 6))
+    rig.said()
+    rig.drop("A", "unknown")
+    rig.send(delta("A", 7), delta("A", 9))
+    assert (rig.said(), rig.asked(), rig.keys.held) == (["gap A drop 6..None healing"], [], 0)
+    rig.drop("A")
+    rig.relieve()
+    rig.send(delta("A", 10))
+    assert (rig.said(), rig.asked()) == ([], ["A"])
+    rig.answer("A", 9)
+    assert rig.said() == ["snapshot A at 9", "A10", "resynced A at 10 +1"]
+    assert rig.engine.status(rig.now).healed == 1
+
+
+def test_a_key_is_healed_at_most_once_per_interval() -> None:
+    """A consumer that is always behind does not hammer the source."""
+    rig = Rig(change(HEALED, resync_interval=10.0))
+    rig.live("A", 5)
+    rig.wait(3.0)
+    rig.drop("A")
+    rig.relieve()
+    rig.wait(6.9)
+    assert rig.asked() == []
+    rig.wait(0.1)
+    assert rig.asked() == ["A"]
+    rig.answer("A", 7)
+    rig.wait(20.0)
+    rig.drop("A")
+    rig.relieve()
+    assert rig.asked() == ["A"]
+
+
+def test_a_key_that_was_never_complete_can_be_dropped_too() -> None:
+    """It was never healed: there is no interval to keep."""
+    rig = Rig(change(HEALED, resync_interval=60.0))
+    rig.open()
+    rig.send(delta("A", 5))
+    rig.drop("A")
+    rig.asked()
+    rig.relieve()
+    assert rig.asked() == ["A"]
+
+
+def test_a_drop_throws_away_what_is_held_and_asked_for() -> None:
+    """The answer would come to a consumer that is still behind."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.send(delta("A", 8))
+    rig.said()
+    rig.drop("A")
+    assert (rig.keys.held, rig.state("A")) == (0, "dropped")
+    rig.answer("A", 8)
+    assert (rig.said(), rig.engine.status(rig.now).late_answers) == (["gap A drop 5..None healing"], 1)
+
+
+def test_a_snapshot_older_than_what_was_dropped_is_old() -> None:
+    """It would go back behind what the queue held."""
+    rig = Rig(change(HEALED, resync_interval=0.0))
+    rig.live("A", 5)
+    rig.send(*run_of("A", 6, 9))
+    rig.drop("A")
+    rig.relieve()
+    rig.said()
+    rig.answer("A", 8)
+    assert (rig.said(), rig.state("A")) == ([], "syncing")
+
+
+@pytest.mark.parametrize("rules", [NUMBERED, PLAIN])
+def test_a_drop_that_nothing_can_heal_changes_nothing(rules: Rules) -> None:
+    """The queue has told it; the key goes on."""
+    rig = Rig(rules)
+    rig.live("A", 5)
+    rig.drop("A")
+    rig.send(delta("A", 6))
+    assert rig.said() == ["A6"]
+
+
+def test_dropped_through_a_reconnect() -> None:
+    """It stays dropped, and is healed afterwards."""
+    rig = Rig(change(HEALED, resync_interval=0.0))
+    rig.live("A", 5)
+    rig.drop("A")
+    rig.reopen()
+    rig.wait(10.0)
+    assert (rig.state("A"), rig.asked()) == ("dropped", [])
+    rig.relieve()
+    assert rig.asked() == ["A"]
+
+
+def test_relieved_of_a_key_that_was_left_meanwhile() -> None:
+    """There is nothing to heal."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.live("B", 5)
+    rig.drop("A", "B")
+    rig.engine.unsubscribe(["A"], [])
+    rig.send(snap("B", 9))
+    rig.relieve()
+    rig.wait(10.0)
+    assert "A" not in rig.asked()
+
+
+# ---------------------------------------------------------------- bounds
+
+
+def test_a_key_that_holds_too_much_starts_over() -> None:
+    """What it held is covered by a snapshot asked for later than the one on its way."""
+    rig = Rig(change(HEALED, hold_limit=3))
+    rig.open()
+    rig.send(*run_of("A", 1, 3))
+    assert rig.keys.held == 3
+    rig.send(delta("A", 4))
+    assert rig.keys.held == 0
+    rig.send(delta("A", 5))
+    rig.asked()
+    rig.said()
+    rig.answer("A", 2)
+    assert (rig.said(), rig.asked()) == ([], [])
+    rig.wait(1.0)
+    assert rig.asked() == ["A"]
+    rig.answer("A", 4)
+    assert rig.said() == ["snapshot A at 4", "A5", "resynced A at 5 +1"]
+
+
+@pytest.mark.parametrize("rules", [PLAIN, HEALED, TYPED])
+def test_too_many_keys_are_a_failure(rules: Rules) -> None:
+    """The error names the field, the bound, and asks whether it is a key at all."""
+    keys = Keys(change(rules, max_keys=2), wall_ns=0)
+    assert [keys.find(key, 1.0) is None for key in "ABACD"] == [False, False, False, True, True]
+    assert str(keys.failure) == "key='k': more than max_keys=2 different values; is it really what belongs together?"
+
+
+def test_the_others_keep_what_they_hold() -> None:
+    """The bound is one for all keys; whoever passes it pays."""
+    rig = Rig(change(HEALED, hold_limit=3))
+    rig.open()
+    rig.send(*run_of("A", 1, 2), *run_of("B", 1, 2))
+    assert [(key, sync.held) for key, sync in rig.keys.syncs.items()] == [("A", 2), ("B", 0)]
+    assert rig.keys.held == 2
+
+
+# ---------------------------------------------------------------- left topics, the end
+
+
+def test_a_key_that_is_not_wanted_any_more() -> None:
+    """What it holds goes; a late answer and late messages change nothing; the counter goes on."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.send(delta("A", 8))
+    rig.said()
+    rig.engine.unsubscribe(["A"], [])
+    rig.answer("A", 8)
+    rig.send(delta("A", 9), delta("A", 12))
+    rig.engine.unsubscribe(["A", "never seen"], [])
+    status = rig.engine.status(rig.now)
+    assert (rig.said(), status.held, status.late_answers, status.keys) == ([], 0, 1, {})
+    assert rig.order.counters["A"].position == 12
+
+
+def test_subscribing_a_syncing_key_does_nothing() -> None:
+    """It is wanted already."""
+    rig = Rig()
+    rig.open()
+    rig.send(delta("A", 5))
+    rig.engine.subscribe(["A"], [])
+    assert (rig.asked(), rig.keys.held) == (["A"], 1)
+    rig.answer("A", 4)
+    assert rig.said()[1:] == ["snapshot A at 4", "A5", "resynced A at 5 +1"]
+
+
+def test_subscribing_again_begins_with_a_snapshot() -> None:
+    """Its old state is of no use."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.engine.unsubscribe(["A"], [])
+    rig.engine.subscribe(["A"], [])
+    rig.send(delta("A", 3))
+    assert rig.asked() == ["A"]
+    rig.answer("A", 2)
+    assert rig.said() == ["snapshot A at 2", "A3", "resynced A at 3 +1"]
+
+
+def test_after_the_end_nothing_is_held_or_due() -> None:
+    """Requests on their way come late."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.send(delta("A", 8), delta("B", 1))
+    rig.drop("A")
+    rig.fail("B")
+    rig.send(delta("C", 1))
+    rig.engine.close(rig.now)
+    assert (rig.keys.held, rig.keys.fetches.deadline(asking=True), rig.keys.dropped_keys) == (0, None, {})
+    rig.said()
+    rig.answer("C", 1)
+    rig.fail("C")
+    rig.drop("C")
+    rig.relieve()
+    assert (rig.said(), rig.engine.status(rig.now).late_answers) == ([], 2)
