@@ -9,7 +9,7 @@ import pytest
 from syncstream.core.rules import Rules
 from syncstream.errors import FetchError, Severity, SnapshotFailed
 
-from .rig import BY_CONNECTION, HEALED, NUMBERED, WHOLE, Rig, change, delta, run_of
+from .rig import BY_CONNECTION, HEALED, NUMBERED, WHOLE, Rig, change, classify, delta, run_of, snap
 
 # ---------------------------------------------------------------- restart
 
@@ -123,6 +123,18 @@ def test_a_duplicate_of_long_ago_is_no_second_witness() -> None:
 def test_snapshots_behind_on_a_counter_of_the_connection() -> None:
     """There is no counter of the key's own to ask: a minute."""
     rig = verifying(7, BY_CONNECTION)
+    answers(rig, 7, 61.0)
+    assert rig.said() == ["gap A restart 500..7 healing", "snapshot A at 7", "resynced A at 7 +0"]
+
+
+def test_snapshots_behind_a_key_that_never_had_a_message() -> None:
+    """Known by an in-band snapshot only: there is no counter at all to ask."""
+    rig = Rig(change(BY_CONNECTION, classify=classify, verify_after=1.0), chance=0.0)
+    rig.open()
+    rig.send(snap("A", 1, v=500))
+    rig.reopen()
+    rig.wait(1.0)
+    rig.said()
     answers(rig, 7, 61.0)
     assert rig.said() == ["gap A restart 500..7 healing", "snapshot A at 7", "resynced A at 7 +0"]
 

@@ -168,6 +168,19 @@ def test_a_shared_counter_speaks_for_all_its_keys(number: int, said: list[str]) 
     assert rig.said()[-1].startswith("resynced A")
 
 
+def test_while_another_line_is_open_nothing_is_in_doubt() -> None:
+    """Only the last one leaves keys to be proved."""
+    rig = Rig(HEALED, lines=2)
+    rig.start()
+    rig.open(0)
+    rig.open(1)
+    rig.live("A", 5)
+    rig.cut(0)
+    assert rig.state("A") == "live"
+    rig.cut(1)
+    assert rig.state("A") == "unproven"
+
+
 def test_a_second_line_asks_for_nothing() -> None:
     """Only the first one after a loss does."""
     rig = Rig(change(HEALED, verify_after=1.0), lines=2)
