@@ -155,7 +155,8 @@ def test_only_the_users_own_function_is_watched() -> None:
     assert watched == ["decode"]
 
 
-Unresolved = msgspec.defstruct("Unresolved", [("other", "NotThere")])
+NOT_THERE: Any = "NotThere"
+Unresolved = msgspec.defstruct("Unresolved", [("other", NOT_THERE)])
 
 
 @pytest.mark.parametrize("decode", [42, "Trade", Ellipsis, Unresolved, Union[Trade, Tick], [Trade]])

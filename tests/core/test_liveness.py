@@ -280,8 +280,9 @@ TestAnyInputs = AnyInputs.TestCase
 def test_the_default_is_the_one_of_the_design() -> None:
     """A ping after 15 s, ten for its answer, a minute of silence, an hour at most."""
     assert Liveness() == POLICY
+    by_position: Any = Liveness
     with pytest.raises(TypeError):
-        Liveness(15.0)  # type: ignore[call-arg]
+        by_position(15.0)
     with pytest.raises(AttributeError):
         Liveness().silence = 1.0  # type: ignore[misc]
     assert repr(Liveness()) == "Liveness(ping_after=15.0, pong_within=10.0, silence=60.0, maximum_silence=3600.0)"
