@@ -134,9 +134,9 @@ class Feed(_Where, frozen=True, kw_only=True):
         `sequence`: `Contiguous`, `Increasing` or `None`. `counter`: the scope the numbers count in, if it is not the key: a path,
         a callable or `CONNECTION`. `snapshot`: where the truth is (`Rest`). `splice`: the rule that joins a message to a
         snapshot, if it is not `sequence`. `reorder`: seconds to wait for a late message before a hole is a gap.
-        `restart_after`: so many backward positions within 2 s mean that the counter restarted. `verify_after`: after a reconnect,
-        a key silent that long is fetched. `resync_interval`: the least time between two healings of one key that a slow consumer
-        caused.
+        `restart_after`: more backward positions than that, without an advance, mean that the counter restarted (fewer do where
+        they last, see `core.counter`). `verify_after`: after a reconnect, a key silent that long is fetched. `resync_interval`:
+        the least time between two healings of one key that a slow consumer caused.
     Life
         `heartbeat`: the venue sends something at least that often, seconds. `liveness`, `backoff`: the policies. `dial_timeout`:
         for one attempt. `first_live_limit`: so long may it take until a line is open for the first time. `first_data_limit`: so

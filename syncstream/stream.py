@@ -25,7 +25,7 @@ from .handlers import Failure, Handler, Handlers, check_types
 from .link import Ticket
 from .reader import Close, Fail, Reader, Want
 from .transport import frame
-from .urls import redact
+from .urls import named, redact
 from .views import Items, Latest, Tap
 from .wake import Waker
 from .workers import Workers
@@ -295,7 +295,7 @@ class Stream:
 
     def __repr__(self) -> str:
         where = self.feed.endpoint
-        shown = self.name or (redact(where) if isinstance(where, str) else repr(where))
+        shown = self.name or (redact(where) if isinstance(where, str) else repr(named(where)))
         if os.getpid() != self._pid:
             return f"<Stream {shown} of another process>"
         status = self.status
