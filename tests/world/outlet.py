@@ -12,7 +12,7 @@ from syncstream.events import Closed
 from .config import FIELDS
 from .violation import require
 
-BLOCK_LIMIT = 2.0
+BLOCK_LIMIT = 6.0
 
 
 class Outlet:
@@ -65,10 +65,14 @@ class Outlet:
             self._fail()
         return self._make_room([]) if verdict is Verdict.DROPS else []
 
-    def _fail(self) -> None:
-        self.error = Overflow("the consumer is too slow")
+    def close(self) -> None:
+        """The stream is over: nothing more comes in, and nobody waits for room."""
         self.over = True
         self.pressure.end()
+
+    def _fail(self) -> None:
+        self.error = Overflow("the consumer is too slow")
+        self.close()
 
     def _make_room(self, batch: list[Any]) -> list[Hashable]:
         seen = self.backlog.look(batch)

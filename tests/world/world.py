@@ -216,6 +216,8 @@ class World:
 
     def _ended(self, marker: Closed) -> None:
         self.closed_at = self.now
+        if self.outlet is not None:
+            self.outlet.close()
         failure = self.engine.failure
         if failure is None:
             require(marker.error == "" and self.fatal == "close", "failure", f"the stream ended with {marker}, nobody closed it")
