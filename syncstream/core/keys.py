@@ -362,7 +362,7 @@ class Keys:
             if segment:
                 sync.delivered = segment[-1].last
         sync.doubts = 0
-        sync.attempts = sync.behind = 0
+        sync.attempts = 0  # but what stays behind is counted on: a restart takes longer to show than a source to be given up
         sync.live()
         if self.stale > stale:  # the line is that late, or counts anew: what comes next has to join
             sync.anchor = sync.delivered

@@ -97,7 +97,8 @@ def _speaking(world: World) -> str:
     config = world.config
     silent = KEYS[0]
     left_out = any(silent in wire.lossy for wire in world.venue.wires.values())
-    if config.keys == 1 or world.steps % 2 or left_out or silent not in world.fold.keys or config.source != "rest":
+    tells = config.source == "rest" and not config.small  # whether a snapshot alone shows what was missed
+    if config.keys == 1 or world.steps % 2 or left_out or silent not in world.fold.keys or not tells:
         return KEYS[: config.keys]
     return KEYS[1 : config.keys]
 

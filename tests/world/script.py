@@ -250,7 +250,11 @@ STEPS: dict[str, tuple[Callable[..., None], int, tuple[tuple[Any, ...], ...]]] =
     "lag": (lag, 3, (_line, _on)),
     "cut": (cut, 2, (_line, _on)),
     "bye": (bye, 1, (_line, (0, 1000, 1001, 1006 + 6, 4000))),
-    "dials": (dials, 3, (("open", "open", "open", "retry", "slow", "fatal", "hang"), (0.0, 0.05, 0.5, 2.0, 3.5), (0.0, 0.0, 1.5))),
+    "dials": (
+        dials,
+        3,
+        (("open", "open", "open", "retry", "slow", "fatal", "hang"), (0.0, 0.05, 0.5, 2.0, 3.5), (0.0, 0.0, 1.5)),
+    ),
     "rest": (rest, 4, (("ok",) * 6 + MODES, (0.0, 0.05, 0.4, 1.5, 5.0), (0.0, 0.0, 1.0))),
     "echo": (echo, 1, (_many,)),
     "restart": (restart, 1, (_many,)),

@@ -77,3 +77,37 @@ def test_what_is_thrown_away_when_a_key_is_given_up_does_not_hide_a_hole() -> No
     )
     script = [("wait", 2.5), ("trade", 4, 2, "skip", 2), ("trade", 3, 1, "", 2), ("restart", 3), ("wait", 2.5)]
     run_script(config, script, seed=5375)
+
+
+def test_a_restart_that_only_snapshots_show_is_seen_though_the_source_is_given_up_again_and_again() -> None:
+    """A silent key: its snapshots stay behind for a minute, longer than the source gets each time."""
+    config = Config(
+        scope="connection",
+        keys=4,
+        reorder=0.4,
+        heartbeat=2.0,
+        classify=False,
+        start=True,
+        restart_after=30,
+        concurrency=4,
+        attempts=2,
+        hold_limit=8,
+        maxsize=64,
+        calm_latency=0.05,
+        calm_interval=0.5,
+    )
+    script = [
+        ("wait", 0.005),
+        ("wait", 7.0),
+        ("recount",),
+        ("rest", "lost", 1.5, 1.0),
+        ("ping", 0),
+        ("trade", 1, 1, "late", 2),
+        ("dials", "open", 3.5, 0.0),
+        ("trade", 4, 1, "", 0),
+        ("wait", 7.0),
+        ("take", 4),
+        ("restart", 0),
+        ("wait", 0.005),
+    ]
+    run_script(config, script, seed=286)
