@@ -1,0 +1,338 @@
+"""A stream in a program of its own: Ctrl-C in every blocking call, the end of the interpreter, fork, and what is printed."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from syncstream.clock import now
+from syncstream.testing import Broker
+
+from .outside import Program
+from .setting import PATIENCE
+
+SECOND = 1.0
+SLACK = 1.0
+"""What a busy machine may add."""
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with Broker(symbols=("ABC",), rate=0, heartbeat=0.2) as broker:
+        yield broker
+
+
+def subscribed(broker: Broker, connections: int = 1) -> None:
+    broker.wait_for(lambda: len(broker.subscriptions) == connections and all(broker.subscriptions.values()), PATIENCE)
+
+
+# ---------------------------------------------------------------- Ctrl-C
+
+INTERRUPTED = """
+    stream = Stream(FEED)
+    hanging = threading.Event()
+    busy = []
+
+    @stream.on()
+    def message(item):
+        if busy:
+            hanging.wait()
+
+    def run_busy():
+        busy.append(True)
+        stream.run(workers=2, markers="ignore")
+
+    CALLS = {
+        "for": lambda: [item for item in stream],
+        "get": stream.get,
+        "get with time-out": lambda: stream.get(timeout=60),
+        "get_many": lambda: stream.get_many(timeout=60),
+        "queue": stream.queue.get,
+        "join": stream.join,
+        "join with time-out": lambda: stream.join(60),
+        "run": lambda: stream.run(markers="ignore"),
+        "run, callbacks busy": run_busy,
+        "send": lambda: stream.send("x" * 20_000_000, timeout=60),
+        "close": lambda: stream.close(60),
+    }
+    for name in CALLS:
+        say("ready", name)
+        sys.stdin.readline()
+        try:
+            CALLS[name]()
+        except KeyboardInterrupt:
+            say("interrupted")
+        else:
+            say("returned")
+        hanging.set()
+        if name != "close":
+            say("usable?")
+            say("got", stream.get(timeout=5)["symbol"])
+    say("closed", stream.close().threads)
+"""
+
+
+def test_ctrl_c_ends_every_blocking_call(broker: Broker) -> None:
+    """Within a second, with KeyboardInterrupt; nothing is printed, and the stream goes on."""
+    took: dict[str, float] = {}
+    with Program(INTERRUPTED, broker) as program:
+        for _ in range(INTERRUPTED.count('": ')):
+            name = program.hear().partition("ready ")[2]
+            subscribed(broker)
+            lock = broker._venue.lock if name == "send" else threading.Lock()
+            with lock:  # a venue that reads nothing
+                if name == "run, callbacks busy":
+                    broker.publish("ABC", 3)
+                if name == "close":
+                    broker.faults.half_open()
+                program.go_on()
+                threading.Event().wait(0.15)
+                began = now()
+                program.interrupt()
+                assert program.hear() == "interrupted", name
+                took[name] = now() - began
+            if name != "close":
+                assert program.hear() == "usable?", name
+                if name == "send":  # it is still going out, and the venue does not like it
+                    broker.faults.cut()
+                    broker.wait_for(lambda: broker.counts["connects"] == 2, PATIENCE)
+                    subscribed(broker)
+                broker.publish("ABC")
+                assert program.hear() == "got ABC", name
+        assert program.hear() == "closed ()"
+        assert program.end() == (0, [], "")
+    assert {name: seconds for name, seconds in took.items() if seconds > SECOND + SLACK / 2} == {}
+
+
+def test_ctrl_c_leaves_a_with_block(broker: Broker) -> None:
+    """The loop ends, the block closes the stream, and the program ends as any other does."""
+    source = """
+        with Stream(FEED) as stream:
+            say("ready")
+            for item in stream:
+                pass
+    """
+    with Program(source, broker) as program:
+        assert program.hear() == "ready"
+        subscribed(broker)
+        program.interrupt()
+        assert program.ends_within(SECOND + SLACK)
+        code, said, errors = program.end()
+    assert code != 0
+    assert said == []
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert errors.count("Traceback") == 1
+    broker.wait_for(lambda: not broker.connections, PATIENCE)
+
+
+# ---------------------------------------------------------------- the end of the interpreter
+
+ENDINGS = {
+    "streams in use": """
+        class Owner: pass
+
+        Stream(FEED).close()
+        used = Stream(FEED)
+        owner = Owner()
+        owner.itself, owner.stream = owner, Stream(FEED)
+        gc.disable()
+        looped = Stream(FEED)
+        threading.Thread(target=lambda: list(looped), daemon=True).start()
+        watched = Stream(FEED)
+        watched.on()(lambda item: None)
+        watched.start(workers=3, markers="ignore")
+        used.get()
+    """,
+    "whatever can hang": """
+        hanging = []
+
+        def hang(*whatever):
+            hanging.append(True)
+            threading.Event().wait()
+
+        rest = Rest(hang, position="seq")
+        dialing = Stream(Feed(hang))
+        fetching = Stream(Feed(URL, subscribe=SUBSCRIBE, key="symbol", sequence=Contiguous("seq"), snapshot=rest))
+        reading = Stream(Feed(URL, subscribe=SUBSCRIBE, key=hang))
+        handling = Stream(FEED)
+        handling.on()(hang)
+        handling.start(markers="ignore")
+        fine = Stream(FEED)
+        while len(hanging) < 4:
+            time.sleep(0.001)
+    """,
+    "half-open": """
+        streams = [Stream(FEED) for _ in range(4)]
+        for stream in streams:
+            stream.get()
+    """,
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_the_interpreter_ends_in_time(broker: Broker, name: str) -> None:
+    """In one second for all streams together, silently, with the right code, and with a goodbye where somebody can hear it."""
+    source = ENDINGS[name] + '\n        say("over")\n        sys.stdin.readline()\n        sys.exit(7)\n'
+    with Program(source, broker) as program:
+        subscribed(broker, 4)
+        broker.publish("ABC")
+        assert program.hear() == "over"
+        if name == "half-open":
+            broker.faults.half_open()
+        program.go_on()
+        assert program.ends_within(SECOND + SLACK)
+        assert program.end() == (7, [], "")
+    broker.wait_for(lambda: not broker.connections, PATIENCE)
+
+
+def test_an_unhandled_error_ends_the_program_as_ever(broker: Broker) -> None:
+    """Its traceback is all that is printed."""
+    source = """
+        stream = Stream(FEED)
+        for item in stream:
+            raise LookupError("mine")
+    """
+    with Program(source, broker) as program:
+        subscribed(broker)
+        broker.publish("ABC")
+        code, said, errors = program.end()
+    assert (code, said) == (1, [])
+    assert errors.count("Traceback") == 1
+    assert errors.rstrip().endswith("LookupError: mine")
+
+
+# ---------------------------------------------------------------- what is printed
+
+
+def test_nothing_is_printed_where_no_logging_is_set_up(broker: Broker) -> None:
+    """Overflow, a slow callable, a failing callback, a broken reader, a refused snapshot: all are raised or logged, none shown."""
+    source = """
+        import logging
+
+        def fails(feed, **options):
+            stream = Stream(feed, **options)
+            try:
+                while True:
+                    stream.get(timeout=10)
+                    time.sleep(0.002)
+            except StreamFailed as error:
+                say(type(error).__name__)
+            stream.close()
+
+        slept = []
+
+        def slow(item):
+            slept or time.sleep(0.06)
+            slept.append(True)
+            return "one"
+
+        nobody = Rest("http://127.0.0.1:9/{key}", whole=True, attempts=1)
+        fails(Feed(URL, subscribe=SUBSCRIBE, key=slow, snapshot=nobody), queue_size=3)
+        fails(Feed(URL, subscribe=SUBSCRIBE), queue_size=3)
+        fails(Feed(URL, subscribe=SUBSCRIBE, key=lambda item: sys.exit()))
+        nowhere = Rest(SNAPSHOT + "/nowhere", position="seq")
+        fails(Feed(URL, subscribe=SUBSCRIBE, key="symbol", sequence=Contiguous("seq"), snapshot=nowhere))
+        stream = Stream(FEED)
+        stream.on()(lambda item: 1 / 0)
+        try:
+            stream.run(workers=2, markers="ignore")
+        except HandlerFailed as error:
+            say(type(error).__name__)
+        stream.close()
+        logger = logging.getLogger("syncstream")
+        say(logger.propagate, logger.level)
+    """
+    with Broker(symbols=("ABC",), rate=2000, heartbeat=0.2) as market, Program(source, market) as program:
+        code, said, errors = program.end()
+    assert (code, errors) == (0, "")
+    assert said == ["Overflow", "Overflow", "StreamFailed", "SnapshotFailed", "HandlerFailed", "True 0"]
+
+
+# ---------------------------------------------------------------- fork
+
+FORKED = """
+    import pickle
+
+    stream = Stream(FEED, name="mine")
+    items, work, latest = iter(stream), stream.queue, stream.latest
+    stream.get()
+    held = threading.Event()
+
+    def hold():  # as the reader may, at the moment of the fork
+        with stream._delivery.mutex, stream._lock:
+            held.set()
+            time.sleep(0.3)
+
+    threading.Thread(target=hold).start()
+    held.wait()
+
+    def sockets():
+        links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+        return sum(os.readlink(link).startswith("socket") for link in links if os.path.islink(link))
+
+    ours = sockets()
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        calls = [
+            stream.get, stream.get_nowait, stream.get_many, lambda: iter(stream), stream.events, stream.messages, stream.join,
+            lambda: next(items), work.get, work.qsize, work.empty, work.join, work.task_done, lambda: stream.queue,
+            lambda: stream.latest, lambda: stream.status, lambda: stream.send("x"), lambda: stream.subscribe("A"),
+            lambda: stream.unsubscribe("A"), stream.start, stream.run, lambda: stream.on(dict),
+        ]
+        for number, call in enumerate(calls):
+            try:
+                call()
+            except UsageError as error:
+                assert "another process" in str(error), number
+            else:
+                raise AssertionError(number)
+        assert "another process" in repr(stream)
+        assert stream.close() == Report()
+        with stream:
+            pass
+        try:
+            with stream:
+                raise LookupError
+        except LookupError as error:
+            assert error.__context__ is None
+        assert latest["ABC"]["seq"] == 1
+        say("child", ours, sockets())
+        if ENDING != "exit":
+            del stream, items, work, latest, calls, call
+            gc.collect()
+        say("child done")
+        sys.stdin.readline()
+        sys.exit(5) if ENDING == "exit" else os._exit(5)
+    say("parent")
+    say("got", stream.get(timeout=10)["seq"])
+    stream.send({"action": "unsubscribe", "symbols": []})
+    say("closed", stream.close().threads)
+    say("code", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs fork, and a look at the descriptors")
+@pytest.mark.parametrize("ending", ["exit", "del, _exit"])
+def test_a_fork_leaves_the_parent_alone(broker: Broker, ending: str) -> None:
+    """The child is told at every use, waits for no lock and keeps no descriptor; the parent's line goes on, and can be hung up."""
+    source = f"    ENDING = {ending!r}" + FORKED
+    with Program(source, broker, "-W", "ignore::DeprecationWarning") as program:
+        subscribed(broker)
+        broker.publish("ABC")
+        heard = {program.hear() for _ in range(3)}
+        child = next(line for line in heard if line.startswith("child ") and line != "child done")
+        assert heard == {"parent", "child done", child}
+        assert int(child.split()[1]) >= 3
+        assert child.split()[2] == "0"
+        broker.publish("ABC")
+        assert program.hear() == "got 2"
+        assert program.hear() == "closed ()"
+        broker.wait_for(lambda: not broker.connections, 1.0)  # though the child lives
+        assert broker.counts["connects"] == 1
+        program.go_on()
+        assert program.hear() == "code 5"
+        assert program.end() == (0, [], "")
