@@ -134,6 +134,11 @@ class Counter:
         self.early = []
         self.early_until = None
 
+    def stand(self, last: Any, line: int, lines: int) -> None:
+        """Whatever was counted, it stands at `last` now; `line` has shown that."""
+        self.forget()
+        self._move(last, line, lines)
+
     def _begin(self, first: Any, last: Any, line: int, lines: int) -> Outcome:
         countable(first, last)
         self._move(last, line, lines)

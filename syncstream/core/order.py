@@ -108,7 +108,7 @@ class Order:
             if rules.rule is None:
                 self._unnumbered(key, kind, message, now)
             elif kind is Kind.SNAPSHOT and rules.scope is Scope.KEY:
-                self._own_snapshot(key, message, now)
+                self._own_snapshot(key, message, line, now)
             else:
                 self._numbered(key, kind, message, data, line, now)
         except Exception as error:
@@ -141,7 +141,7 @@ class Order:
         else:
             self.keys.place(sync, Held(message, None, None), now)
 
-    def _own_snapshot(self, key: Hashable, message: Any, now: float) -> None:
+    def _own_snapshot(self, key: Hashable, message: Any, line: int, now: float) -> None:
         """An in-band snapshot of a key with its own counter: its number says where that stands, it need not go on."""
         try:
             first, last = self._numbers(message)
@@ -156,8 +156,7 @@ class Order:
         counter = sync.counter = sync.counter or self._counter(key, message, 0)
         self.keys.in_band(sync, None if last is None else position, message, now)
         if sync.state is State.LIVE and sync.anchor is not None:  # nothing that was held followed it
-            counter.forget()
-            counter.position = last
+            counter.stand(last, line, self.lines)
 
     def _numbered(self, key: Hashable, kind: Kind, message: Any, data: bool, line: int, now: float) -> None:
         first, last = self._numbers(message)

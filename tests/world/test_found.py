@@ -111,3 +111,10 @@ def test_a_restart_that_only_snapshots_show_is_seen_though_the_source_is_given_u
         ("wait", 0.005),
     ]
     run_script(config, script, seed=286)
+
+
+def test_a_restart_right_after_a_state_in_band_is_seen_on_two_lines() -> None:
+    """The state in-band is the last the lines have shown: numbers below it go backwards, and are not those of a slower line."""
+    for source in ("none", "rest"):
+        config = Config(source=source, lines=2, calm_interval=0.5)
+        run_script(config, [("wait", 0.3), ("whole", 1), ("restart", 1)])
