@@ -92,11 +92,11 @@ def _speaking(world: World) -> str:
     """The keys that messages come of in the calm: all, or in every other world all but the first, which is silent.
 
     It must be well by verification alone. If it is not known, or the venue left something out that no message shows any more,
-    it has to speak.
+    or verified it with an old state, it has to speak.
     """
     config = world.config
     silent = KEYS[0]
-    left_out = any(silent in wire.lossy for wire in world.venue.wires.values())
+    left_out = silent in world.service.untrue or any(silent in wire.lossy for wire in world.venue.wires.values())
     tells = config.source == "rest" and not config.small  # whether a snapshot alone shows what was missed
     if config.keys == 1 or world.steps % 2 or left_out or silent not in world.fold.keys or not tells:
         return KEYS[: config.keys]

@@ -47,6 +47,7 @@ class Service:
         self.cache: dict[str, Answer] = {}
         self.under_way: dict[int, Request] = {}  # not answered, and not given up
         self.dead: set[int] = set()  # epochs whose answer, if it comes, must change nothing
+        self.untrue: set[str] = set()  # keys of which an old state was given out
         self.crossed = False  # a state of an older era was given out
         self.replies: list[Reply] = []  # the last few that came in
 
@@ -73,6 +74,8 @@ class Service:
             answer = self.venue.answer(key, max(0, answer.version - 3))
         if mode == "cached" and tells:
             answer = self.cache.setdefault(key, answer)
+        if answer.version < self.venue.keys[key].version:
+            self.untrue.add(key)
         self.crossed |= answer.era != self.venue.keys[key].era
         position: Any = answer.position
         if self.config.source == "whole":

@@ -288,8 +288,10 @@ def draw(dice: random.Random) -> Step:
 
 
 def draw_script(dice: random.Random, length: int) -> list[Step]:
-    """So many steps; one in ten ends with a close."""
+    """So many steps; one in ten ends with a close, one in a hundred has more than an hour of refusals."""
     script = [draw(dice) for _ in range(length)]
+    if dice.random() < 0.01:
+        script[-3:] = [("dials", "retry", 0.0, 0.0), ("cut", 0, False), ("wait", 4000.0)]
     if dice.random() < 0.1:
         at = dice.randrange(length + 1)
         script[at : at + 1] = [("close",)]
