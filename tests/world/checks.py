@@ -9,7 +9,9 @@
 
 Known limits of detection that these and the folds model: see `fold`, and
 * a restart of the numbers while the position is below 4 cannot be told from duplicates that stop (part of `met`);
-* until a restarted counter is recognised (more than `restart_after` messages, or three that last 2 s) its messages are dropped.
+* until a restarted counter is recognised (more than `restart_after` messages, or three that last 2 s) its messages are dropped;
+* of two lines, one that never showed a key's numbers is taken for the slower one: a restart is not seen as long as the other line
+  does not bring that key any more. So both lines carry the same topics here.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Known limits of detection, one sentence each; everything else is a violation:
 * numbers that do not detect: a state in-band that the venue sends twice is delivered twice, so the worlds do not do that.
 * a snapshot without a position, or with one among numbers that do not detect, cannot be seen to be stale; so the worlds give
   only true ones there.
-* growing numbers: late messages enough look like a restart, which is told; then what was delivered before may not come again.
+* growing numbers: late messages enough look like a restart, which is told; then what came before need not come again.
 * no numbers: what the venue sends twice, or late, is delivered twice, or late.
 * a snapshot without a position is taken between request and answer, and messages held since the request follow it: they may say
   what is in it already, so a feed with such a source has messages that say the whole state.
@@ -42,7 +42,7 @@ class Standing:
         self.status = FRESH
         self.version = 0  # the true version of what was delivered
         self.seen = 0  # the version the last message brought; a snapshot without a position may go beyond it
-        self.top = 0  # the latest version of all
+        self.top = 0  # the latest version of all that came before
         self.era = 0
         self.state: State = EMPTY
         self.sound = True  # `state` is what the consumer has folded itself
@@ -130,6 +130,8 @@ class Fold:
     # ---------------------------------------------------------------- markers
 
     def _gap(self, gap: Gap) -> None:
+        if gap.reason == "restart" and not self._detects:
+            self.standing(str(gap.key)).top = self.venue.keys[str(gap.key)].version
         if not gap.healing:
             self._lose(gap.key)
             for standing in self.keys.values() if gap.key is None else [self.standing(str(gap.key))]:

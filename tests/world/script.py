@@ -187,7 +187,8 @@ def unsubscribe(world: World, key: int) -> None:
 
 def deaf(world: World, key: int) -> None:
     """The venue refuses the next subscription of a key, and says so in a message without a key."""
-    world.venue.deaf.add(_key(world, key))
+    if world.config.lines == 1:  # see `checks`
+        world.venue.deaf.add(_key(world, key))
 
 
 def stall(world: World, on: bool) -> None:
