@@ -99,6 +99,20 @@ def test_a_hole_is_held_and_healed(rules: Rules) -> None:
     assert status.keys == {"A": KeyStatus(state="live", position=10, gaps=1, healed=1, held=0)}
 
 
+def test_the_figures_and_the_latest_of_a_key_that_was_healed_twice() -> None:
+    """Each doubt counts once; what was replayed is as much a message as any other."""
+    rig = Rig()
+    rig.live("A", 5)
+    assert isinstance(rig.keys.latest["A"], Snapshot)
+    for number in (8, 12):
+        rig.send(delta("A", number), delta("A", number + 1))
+        rig.answer("A", number)
+        assert rig.keys.latest["A"] == delta("A", number + 1)
+    rig.send(delta("A", 1), delta("A", 14))
+    status = rig.engine.status(rig.now)
+    assert (status.gaps, status.healed, status.snapshots, status.messages, status.duplicates) == (2, 2, 3, 3, 1)
+
+
 def test_a_hole_without_a_source_is_told() -> None:
     """Nothing can heal it; the message follows the marker."""
     rig = Rig(NUMBERED)

@@ -75,6 +75,7 @@ def verifying(behind: int, rules: Rules = HEALED) -> Rig:
     rig.reopen()
     rig.wait(1.0)
     rig.said()
+    assert rig.asked() == ["A"]
     rig.answer("A", behind)
     return rig
 

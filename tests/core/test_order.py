@@ -108,6 +108,15 @@ def test_a_feed_that_does_not_fit_is_said(rules: Rules, message: Any, text_of_it
     assert str(rig.failure()) == text_of_it
 
 
+def test_what_the_first_ten_lack_is_what_is_said() -> None:
+    """Those that come later are only counted."""
+    rig = Rig(change(HEALED, fields=sorted, first_data_limit=30.0))
+    rig.open()
+    rig.send(*[{"x": 1}] * 10, {"y": 1})
+    rig.wait(30.0)
+    assert str(rig.failure()) == "key='k': no message has it; the fields seen are: x (11 messages)"
+
+
 def test_nine_are_not_enough_to_say_so() -> None:
     """It is asked again after the next span, and as soon as a message comes."""
     rig = Rig(change(HEALED, first_data_limit=30.0))
@@ -226,6 +235,34 @@ def test_on_a_shared_counter_it_went_on() -> None:
     rig.engine.subscribe(["A"], [])
     rig.send(delta("A", 3, v=3, c="c"))
     assert rig.said() == ["A3"]
+
+
+def test_subscribing_what_is_wanted_already_forgets_nothing() -> None:
+    """Its counter goes on: a hole is still one."""
+    rig = Rig(NUMBERED)
+    rig.live("A", 5)
+    rig.engine.subscribe(["A"], [])
+    rig.send(delta("A", 8))
+    assert rig.said() == ["gap A hole 5..8 told", "A8"]
+
+
+def test_a_topic_without_numbers_can_be_left() -> None:
+    """Its messages are neither delivered nor trouble."""
+    rig = Rig(PLAIN)
+    rig.live("A", 1)
+    rig.engine.unsubscribe(["A"], [])
+    rig.send(delta("A", 2))
+    assert (rig.said(), rig.order.quarantined) == ([], 0)
+
+
+def test_a_key_may_be_called_like_a_line() -> None:
+    """That connection ends; the counter of the key does not."""
+    rig = Rig(NUMBERED)
+    rig.live(0, 5)
+    rig.reopen()
+    rig.said()
+    rig.send(delta(0, 8))
+    assert rig.said() == ["gap 0 hole 5..8 told", "08"]
 
 
 def test_a_key_that_was_never_seen_can_be_left_and_come_back() -> None:

@@ -90,7 +90,8 @@ def test_a_connection_begins_to_count_anew() -> None:
 def test_what_the_first_message_of_a_key_proves_on_a_new_connection(version: int, said: list[str]) -> None:
     """Its own number has to go on from where the key stood."""
     rig = Rig(BY_CONNECTION)
-    rig.live("A", 500)
+    rig.live("A", 499)
+    rig.send(delta("A", 500, v=500))
     rig.reopen()
     rig.said()
     rig.send(delta("A", 1, v=version))

@@ -230,6 +230,8 @@ def test_in_band_that_goes_back_is_a_restart_of_a_shared_counter() -> None:
     rig.said()
     rig.send(snap("A", 1, c="c"), delta("A", 2, v=1, c="c"))
     assert rig.said() == ["gap A restart 51..1 told", "gap B restart 51..1 told", "snapshot A at None", "A1"]
+    rig.send(snap("A", 1, c="c"), delta("A", 3, v=2, c="c"))
+    assert rig.said()[-3:] == ["gap A hole 1..3 told", "gap B hole 1..3 told", "A2"]
 
 
 def test_in_band_said_twice_is_a_duplicate() -> None:
