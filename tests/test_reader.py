@@ -35,6 +35,7 @@ from syncstream.reader import Close, Reader
 from syncstream.testing.wire import close_frame, text_frame
 from syncstream.transport import Connection, frame
 from syncstream.wake import Waker
+from tests.servers.listening import listen
 from tests.servers.scripted import Peer, Server, switching
 
 PATIENCE = 10.0
@@ -100,22 +101,6 @@ def feed_to(server: Server, **settings: Any) -> Feed:
 
 def message(number: int, key: str = "A") -> bytes:
     return text_frame(f'{{"k":"{key}","n":{number}}}'.encode())
-
-
-def listen(peer: Peer) -> list[tuple[int, bytes]]:
-    """What the client says, until its goodbye, which is answered."""
-    heard: list[tuple[int, bytes]] = []
-    while True:
-        first, size = peer.read(2)
-        size &= 127
-        if size > 125:
-            size = int.from_bytes(peer.read(2 if size == 126 else 8), "big")
-        mask, payload = peer.read(4), peer.read(size)
-        heard.append((first & 15, bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))))
-        if heard[-1][0] == CLOSE:
-            peer.send(close_frame(1000, ""))
-            assert peer.until_hangup() == b""
-            return heard
 
 
 def quiet(peer: Peer) -> None:
@@ -400,7 +385,7 @@ def test_the_goodbye_is_a_close_frame_and_its_answer() -> None:
 
     def script(peer: Peer) -> None:
         peer.upgrade()
-        heard.extend(listen(peer))
+        listen(peer, heard.append)
 
     with Server(script) as server, running(feed_to(server)) as rig:
         rig.until(Connected)
