@@ -1,0 +1,193 @@
+"""Each public call as a user's type checker sees it. Checked by mypy --strict with the rest; never run.
+
+An `assert_type` says what an expression must be; `type: ignore[...]` on a wrong call says that it must be refused (an ignore that
+ignores nothing is an error).
+"""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Any, Callable, Hashable, Iterator, Mapping, Optional, Union
+
+import syncstream
+from syncstream import (
+    CONNECTION,
+    Backoff,
+    Closed,
+    Connected,
+    ConnectFailed,
+    Contiguous,
+    DataFailed,
+    Disconnected,
+    Dropped,
+    Empty,
+    Endpoint,
+    Event,
+    Feed,
+    FeedError,
+    Gap,
+    HandlerFailed,
+    Increasing,
+    KeyStatus,
+    Kind,
+    Liveness,
+    NotConnected,
+    Overflow,
+    Quarantined,
+    Report,
+    Rest,
+    Resynced,
+    SendUnknown,
+    Snapshot,
+    SnapshotFailed,
+    Stale,
+    Status,
+    Stream,
+    StreamClosed,
+    StreamFailed,
+    SyncstreamError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import assert_type
+
+    def version() -> None:
+        assert_type(syncstream.__version__, str)
+
+    def feeds() -> Feed:
+        Feed("wss://venue.example/")
+        Feed(Endpoint(url="wss://venue.example/", headers={"A": "b"}, subprotocols=["v1"], sslopt={}, proxy=None))
+        Feed(lambda: "wss://venue.example/")
+        Feed(lambda: Endpoint(url="wss://venue.example/"))
+        Feed()  # type: ignore[call-arg]
+        Feed(5)  # type: ignore[arg-type]
+        Feed("wss://venue.example/", "subscribe")  # type: ignore[call-arg,misc,unused-ignore]
+        Feed("wss://venue.example/", heart_beat=5)  # type: ignore[call-arg]
+        Feed("wss://venue.example/", heartbeat="5")  # type: ignore[arg-type]
+        Rest("https://venue.example/{key}", position="seq")
+        Rest(lambda key: f"https://venue.example/{key}", position=lambda body: body["seq"], headers=lambda: {"A": "b"})
+        return Feed(
+            "wss://venue.example/",
+            subscribe=lambda topics: {"op": "subscribe", "args": list(topics)},
+            unsubscribe=lambda topics: {"op": "unsubscribe", "args": list(topics)},
+            topics=["A", "B"],
+            topic_key=lambda topic: topic,
+            decode=dict,
+            key=lambda message: message["symbol"],
+            classify=lambda message: Kind.DATA if message else None,
+            sequence=Contiguous("seq"),
+            counter=CONNECTION,
+            snapshot=Rest("https://venue.example/{key}", whole=True),
+            liveness=Liveness(ping_after=5.0),
+            backoff=Backoff(base=1.0),
+            heartbeat=5.0,
+        )
+
+    def rules() -> None:
+        Contiguous("seq")
+        Contiguous(first="U", last="u")
+        Increasing("seq")
+
+    def streams(feed: Feed) -> None:
+        stream = Stream(feed, queue_size=10, overflow="block", block_limit=1.0, name="quotes")
+        Stream(feed, 10)  # type: ignore[call-arg,misc,unused-ignore]
+        Stream("wss://venue.example/")  # type: ignore[arg-type]
+        with stream as entered:
+            assert_type(entered, Stream)
+        assert_type(stream.feed, Feed)
+        assert_type(stream.name, str)
+        assert_type(stream.closed, bool)
+
+    def consuming(stream: Stream) -> None:
+        for item in stream:
+            assert_type(item, Any)
+        assert_type(iter(stream), Iterator[Any])
+        assert_type(stream.events(), Iterator[Any])
+        assert_type(stream.messages(), Iterator[Any])
+        assert_type(stream.get(), Any)
+        assert_type(stream.get(timeout=1.0), Any)
+        assert_type(stream.get_nowait(), Any)
+        assert_type(stream.get_many(), list[Any])
+        assert_type(stream.get_many(max_items=10, timeout=None), list[Any])
+        drained: queue.Queue[Any] = stream.queue
+        assert_type(drained.get(timeout=1.0), Any)
+        latest: Mapping[Hashable, Any] = stream.latest
+        assert_type(latest["ABC"], Any)
+        assert_type(stream.latest.live("ABC"), bool)
+        stream.get("soon")  # type: ignore[arg-type]
+
+    def callbacks(stream: Stream) -> None:
+        @stream.on()
+        def message(item: dict[str, Any]) -> int:
+            return len(item)
+
+        assert_type(message({}), int)  # the decorator gives the function back
+
+        @stream.on(Snapshot, Gap)
+        def state(event: Union[Snapshot, Gap]) -> None:
+            assert_type(event.key, Optional[Hashable])
+
+        stream.on("Trade")  # type: ignore[arg-type]
+        stream.run(workers=4, markers="ignore")
+        stream.start(2)
+        assert_type(stream.join(timeout=1.0), bool)
+
+    def venue(stream: Stream) -> None:
+        stream.send({"op": "ping"}, timeout=1.0)
+        stream.subscribe("A", ("B", 1))
+        stream.unsubscribe("A")
+        stream.subscribe(["A"])  # type: ignore[arg-type]
+
+    def ending(stream: Stream) -> None:
+        report = stream.close(timeout=1.0, drain=True)
+        assert_type(report, Report)
+        assert_type(report.delivered, int)
+        assert_type(report.discarded, int)
+        assert_type(report.threads, tuple[str, ...])
+        report.delivered = 5  # type: ignore[misc]
+
+    def picture(stream: Stream) -> None:
+        status = stream.status
+        assert_type(status, Status)
+        assert_type(status.state, str)
+        assert_type(status.silence, Optional[float])
+        assert_type(status.keys["ABC"], KeyStatus)
+
+    def markers(item: Any) -> None:
+        if isinstance(item, Snapshot):
+            assert_type(item.state, Any)
+            assert_type(item.position, Any)
+        elif isinstance(item, Gap):
+            assert_type(item.reason, str)
+            assert_type(item.missing, Optional[int])
+            assert_type(item.healing, bool)
+        elif isinstance(item, Dropped):
+            assert_type(item.count, int)
+        elif isinstance(item, Disconnected):
+            assert_type(item.code, Optional[int])
+            assert_type(item.retry_in, Optional[float])
+        elif isinstance(item, (Connected, Resynced, Stale, Quarantined, Closed)):
+            assert_type(item.at_ns, int)
+        elif isinstance(item, Event):
+            assert_type(item.in_default_view, bool)
+
+    def errors(call: Callable[[], None]) -> None:
+        try:
+            call()
+        except FeedError as error:
+            assert_type(error.field, str)
+            usable: ValueError = error
+            raise usable from None
+        except (ConnectFailed, Overflow, SnapshotFailed, DataFailed, HandlerFailed) as failed:
+            failure: StreamFailed = failed
+            raise failure from None
+        except Empty as empty:
+            both: tuple[TimeoutError, queue.Empty] = (empty, empty)
+            raise both[0] from None
+        except (NotConnected, SendUnknown) as unsent:
+            connection: ConnectionError = unsent
+            raise connection from None
+        except (UsageError, StreamClosed) as known:
+            root: SyncstreamError = known
+            raise root from None
