@@ -208,7 +208,7 @@ def test_an_unhandled_error_ends_the_program_as_ever(broker: Broker) -> None:
 
 
 def test_nothing_is_printed_where_no_logging_is_set_up(broker: Broker) -> None:
-    """Overflow, a slow callable, a failing callback, a broken reader, a refused snapshot: all are raised or logged, none shown."""
+    """Overflow, a slow callable, a failing callback, a broken reader, a refused snapshot: all raised or logged, none shown."""
     source = """
         import logging
 
@@ -318,7 +318,7 @@ FORKED = """
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs fork, and a look at the descriptors")
 @pytest.mark.parametrize("ending", ["exit", "del, _exit"])
 def test_a_fork_leaves_the_parent_alone(broker: Broker, ending: str) -> None:
-    """The child is told at every use, waits for no lock and keeps no descriptor; the parent's line goes on, and can be hung up."""
+    """The child is told at every use, waits for no lock, keeps no descriptor; the parent's line goes on and can be hung up."""
     source = f"    ENDING = {ending!r}" + FORKED
     with Program(source, broker, "-W", "ignore::DeprecationWarning") as program:
         subscribed(broker)
