@@ -118,7 +118,8 @@ class Consumer:
     def advance(self, key: Hashable, era: int, version: int, *, least: int) -> None:
         before = self.order.get(key)
         if before is not None:
-            assert version >= before[1] + least or key in self.anew, f"{key}: back to {version} after {before}"
+            anew = key in self.anew or (era > before[0] and key not in self.known)  # told, or told to be incomplete anyhow
+            assert version >= before[1] + least or anew, f"{key}: back to {version} after {before}"
         self.order[key] = (era, version)
         self.anew.discard(key)
 
