@@ -7,7 +7,7 @@ Rules
   at the front; urgent frames (pong, close) go behind it, before all others.
 * Nothing follows a close frame. What has not begun by then is refused; of what has, nobody will know.
 * A send that makes no progress for `SEND_LIMIT` means that the line is lost; so do more than `OUT_LIMIT` bytes of ours (pongs)
-  behind it. A user's message that would come behind so much is refused. Half a frame is never followed by another.
+  behind it. A user's message that would wait behind so much is refused. Half a frame is never followed by another.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Link:
     def put_frame(self, data: bytes, ticket: Ticket) -> None:
         """Queue a user's message, a frame already."""
         begun = self._begun
-        if self.waiting - (len(begun.data) - begun.sent if begun is not None else 0) > OUT_LIMIT:
+        if self.stuck_at is not None and begun is not None and self.waiting - (len(begun.data) - begun.sent) > OUT_LIMIT:
             ticket.settle(NotConnected(f"nothing was sent: the venue is slow, and more than {OUT_LIMIT} bytes wait before it"))
         else:
             self._put(_Out(data, ticket), self._others)

@@ -260,6 +260,15 @@ def test_the_sender_of_a_message_that_is_half_out_does_not_wait_for_the_goodbye(
     assert said(wire) == [b"half out", b"\x03\xe8"]
 
 
+def test_messages_that_come_together_are_not_refused_for_their_size() -> None:
+    """Nothing is stuck as long as nothing was tried."""
+    wire = Wire(room=10 * OUT_LIMIT)
+    link = link_on(wire)
+    tickets = [send(link, "x" * OUT_LIMIT) for _ in range(4)]
+    link.flush(0.0)
+    assert [verdict(ticket) for ticket in tickets] == ["done"] * 4
+
+
 @pytest.mark.parametrize(
     ("out", "reading", "wants_read", "wants_write", "mask"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Callable, Iterator
 
 from syncstream import Backoff, Contiguous, Event, Feed, Rest, Stream
@@ -63,3 +64,14 @@ def catch_up(stream: Stream, broker: Broker, replica: Replica) -> None:
         assert now() < end, f"{replica.differences(broker)}; {stream.status}"
         for item in stream.get_many(timeout=0.1):
             replica.apply(item)
+
+
+def stuck(stream: Stream, count: int) -> None:
+    """Wait until so many user's messages are on their way, the first of them half out."""
+    end = now() + PATIENCE
+    while True:
+        links = list(stream._reader._links.values())
+        if links and links[0].stuck_at is not None and len(links[0]._others) == count - 1:
+            return
+        assert now() < end, "nothing is stuck"
+        threading.Event().wait(0.002)

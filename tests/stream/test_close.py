@@ -24,7 +24,7 @@ from syncstream import (
 )
 from syncstream.clock import now
 
-from .setting import PATIENCE, feed_of, plain_feed
+from .setting import PATIENCE, feed_of, plain_feed, stuck
 from .states import STATES, Scene, State
 
 SLACK = 1.0
@@ -235,9 +235,9 @@ def test_a_send_that_is_stuck_is_woken(scene: Scene) -> None:
     stream.get(timeout=PATIENCE)
     with scene.broker._venue.lock:  # the venue's thread stands still: it does not read
         first = Waiter(lambda: stream.send("x" * 20_000_000, timeout=60))
-        assert not first.wait(0.3)
+        stuck(stream, 1)
         second = Waiter(lambda: stream.send("y", timeout=60))
-        assert not second.wait(0.1)
+        stuck(stream, 2)
         began = now()
         stream.close(PATIENCE)
         assert isinstance(first.end(), SendUnknown)
