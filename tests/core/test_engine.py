@@ -74,6 +74,19 @@ def test_what_belongs_to_an_older_epoch_changes_nothing() -> None:
     assert (rig.engine.status(rig.now).late_answers, rig.engine.status(rig.now).state) == (8, "syncing")
 
 
+def test_what_the_connection_before_still_says_is_not_heard_on_this_one() -> None:
+    """Its bytes and its end come late, while the next one is open already."""
+    rig = Rig(NUMBERED)
+    rig.live("A", 1)
+    old = rig.dials[0].epoch
+    rig.reopen()
+    rig.said()
+    rig.did()
+    rig.engine.batch(0, old, text(delta("A", 2)), rig.now)
+    rig.engine.lost(0, old, "late", rig.now)
+    assert (rig.said(), rig.did(), rig.engine.status(rig.now).late_answers) == ([], [], 2)
+
+
 def test_a_cut_in_the_middle_of_a_frame_leaves_nothing_behind() -> None:
     """The next connection begins with a frame of its own."""
     rig = Rig(NUMBERED)

@@ -219,6 +219,20 @@ def test_a_feed_that_fits_nothing_fails_by_the_first_data_deadline() -> None:
     assert (rig.said()[-1], isinstance(rig.failure(), DataFailed)) == ("closed", True)
 
 
+def test_the_first_data_deadline_is_not_put_off_by_reconnects() -> None:
+    """It counts from the first line that was open."""
+    rig = Rig(change(NUMBERED, first_data_limit=30.0), chance=0.0)
+    rig.open()
+    rig.send(*[{"x": 1}] * 10)
+    for _ in range(2):
+        rig.wait(14.0)
+        rig.reopen()
+    rig.wait(1.9)
+    assert rig.failure() is None
+    rig.wait(0.1)
+    assert isinstance(rig.failure(), DataFailed)
+
+
 def test_a_failure_after_a_reorder_window() -> None:
     """It is found by a tick, not by a batch."""
     rig = Rig(change(BY_CONNECTION, source=False, splice=None, max_keys=1, reorder=0.5))
