@@ -172,9 +172,7 @@ class Reader:
             self._changed = True
         self._deliver(now)
         self._act(now)
-        if self._flush(now):
-            self._deliver(now)
-            self._act(now)
+        self._flush(now)
         if self._changed and now >= self._status_at:
             self._show(now)
 
@@ -254,8 +252,6 @@ class Reader:
             item.connection.close()
             return
         self._links[item.line] = Link(item.line, item.epoch, item.connection)
-        if self._paused:
-            self.engine.paused()  # its clocks too
         _log.info("line %d is open", item.line)
         self._act(now)
 
@@ -335,16 +331,14 @@ class Reader:
             else:
                 engine.resumed(now)
 
-    def _flush(self, now: float) -> bool:
-        """Send what waits. True if a line was lost over it."""
-        lost = False
+    def _flush(self, now: float) -> None:
         for link in list(self._links.values()):
             try:
                 link.flush(now)
             except OSError as error:
-                lost = True
                 self.engine.lost(link.line, link.epoch, f"sending failed: {error}", now)
-        return lost
+                self._act(now)
+                self._changed = True  # so that the next turn comes soon, which tells of it
 
     def _show(self, now: float) -> None:
         """Replace the picture that other threads see."""

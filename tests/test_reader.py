@@ -30,6 +30,7 @@ from syncstream import (
 )
 from syncstream.core.frames import CLOSE, TEXT
 from syncstream.delivery import Delivery
+from syncstream.dialer import Opened
 from syncstream.link import Ticket
 from syncstream.reader import Close, Reader
 from syncstream.testing.wire import close_frame, text_frame
@@ -427,6 +428,62 @@ def test_a_line_that_opens_at_the_very_end_is_closed() -> None:
             assert rig.reader.ended.wait(PATIENCE)
             assert rig.reader.join(PATIENCE) == []
         assert within(PATIENCE, lambda: len(gone) == server.connections)
+
+
+def test_a_line_that_is_found_in_the_inbox_at_the_end_is_closed() -> None:
+    """Posted after the inbox was looked through for the last time, and before the dialers were told."""
+
+    class Late(Connection):
+        def close(self) -> None:
+            closed.set()
+
+    closed = threading.Event()
+    with Server(quiet) as server:
+        rig = Rig(feed_to(server))
+        stop = rig.reader._dialers.stop
+
+        def post_and_stop() -> None:
+            rig.reader.post(Opened(0, 1, Late.__new__(Late), []))
+            stop()
+
+        rig.reader._dialers.stop = post_and_stop  # type: ignore[method-assign]
+        rig.reader.start()
+        rig.until(Connected)
+        rig.reader.post(Close())
+        assert rig.reader.join(PATIENCE) == []
+        assert closed.is_set()
+
+
+def test_a_dial_under_way_is_given_up_when_the_reader_breaks(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line it gets afterwards is nobody's: it is closed."""
+    entered, released, gone = threading.Event(), threading.Event(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        try:
+            quiet(peer)
+        finally:
+            gone.set()
+
+    def endpoint() -> str:
+        entered.set()
+        assert released.wait(PATIENCE)
+        return f"ws://127.0.0.1:{server.port}/"
+
+    def break_down(*args: Any) -> None:
+        raise LookupError("a bug")
+
+    with Server(script) as server, caplog.at_level(logging.CRITICAL, "syncstream"):
+        rig = Rig(Feed(endpoint))
+        monkeypatch.setattr(rig.reader.engine, "close", break_down)
+        rig.reader.start()
+        assert entered.wait(PATIENCE)
+        rig.reader.post(Close())
+        assert rig.reader.ended.wait(PATIENCE)
+        released.set()
+        assert rig.reader.join(PATIENCE) == []
+        assert server.connections == 0 or gone.wait(PATIENCE)
 
 
 def test_what_breaks_the_reader_is_the_failure_of_the_stream(
