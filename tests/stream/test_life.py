@@ -224,6 +224,21 @@ def test_streams_leave_no_descriptor_and_no_thread(broker: Broker) -> None:
     assert threading.active_count() <= threads
 
 
+def test_the_end_of_the_interpreter_is_one_second_for_all(broker: Broker) -> None:
+    """Lines that do not answer hold up neither each other nor the goodbye of those that do."""
+    streams = [Stream(plain_feed(broker)) for _ in range(6)]
+    broker.wait_for(lambda: len(broker.subscriptions) == 6 and all(broker.subscriptions.values()), PATIENCE)
+    for number in (1, 3, 5):
+        broker.faults.half_open(connection=number)
+    began = now()
+    module._close_all()
+    assert now() - began < 2.5
+    assert [stream.closed for stream in streams] == [True] * 6
+    assert sum(stream._reader.ended.is_set() for stream in streams) >= 3
+    for stream in streams:
+        assert stream.close().threads == ()
+
+
 # ---------------------------------------------------------------- refused
 
 

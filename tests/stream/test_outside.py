@@ -259,6 +259,9 @@ FORKED = """
     stream = Stream(FEED, name="mine")
     items, work, latest = iter(stream), stream.queue, stream.latest
     stream.get()
+    broken = Stream(Feed("ws://127.0.0.1:9/", first_live_limit=0.01))
+    while not broken.closed:
+        time.sleep(0.01)
     held = threading.Event()
 
     def hold():  # as the reader may, at the moment of the fork
@@ -292,7 +295,7 @@ FORKED = """
                 raise AssertionError(number)
         assert "another process" in repr(stream)
         assert stream.close() == Report()
-        with stream:
+        with stream, broken:
             pass
         try:
             with stream:

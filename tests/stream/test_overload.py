@@ -7,7 +7,7 @@ from typing import Any, Callable, Iterator, Optional
 
 import pytest
 
-from syncstream import Backoff, Dropped, Event, Overflow, Rest, Snapshot, Stream, StreamFailed
+from syncstream import Backoff, Dropped, Event, Gap, Overflow, Rest, Snapshot, Stream, StreamFailed, UsageError
 from syncstream.clock import now
 from syncstream.testing import Broker, Replica
 
@@ -121,6 +121,22 @@ def test_what_leaves_room_as_it_goes_is_healed_at_once(heartbeat: Optional[float
             items, _ = take_all(stream, timeout=0.05)
         assert [type(item) for item in items[-2:]] == [Dropped, Snapshot]
         assert items[-1].position == 121
+
+
+def test_callbacks_that_start_late_must_take_what_was_dropped(broker: Broker) -> None:
+    """Where nothing heals it, a loss before start() is told like any other; who would not hear it is refused."""
+    with Stream(plain_feed(broker), queue_size=SIZE) as stream:
+        stream.on()(lambda item: None)
+        stream.on(Gap)(lambda item: None)
+        opened(broker)
+        flood(broker, stream)
+        broker.wait_for(lambda: stream.status.dropped, PATIENCE)
+        with pytest.raises(UsageError, match="no handler takes Dropped"):
+            stream.start()
+        dropped: list[Dropped] = []
+        stream.on(Dropped)(dropped.append)
+        stream.start()
+        broker.wait_for(lambda: len(dropped) == 2, PATIENCE)
 
 
 # ---------------------------------------------------------------- raise

@@ -221,6 +221,32 @@ def test_threads_may_change_topics_at_once(broker: Broker) -> None:
             wanted(broker, *map(str, stream._topics))
 
 
+def test_changes_reach_the_reader_in_the_order_in_which_they_are_noted(broker: Broker) -> None:
+    """A thread that is held up between the two must not let the other one's change pass it: the venue would be left wrong."""
+    with Stream(plain_feed(broker, **CALLABLES)) as stream:
+        post = stream._reader.post
+        first, second = threading.Event(), threading.Event()
+
+        def held_up(item: Any) -> None:
+            if not first.is_set():
+                first.set()
+                second.wait(0.2)
+            else:
+                second.set()
+            post(item)
+
+        stream._reader.post = held_up  # type: ignore[method-assign]
+        thread = threading.Thread(target=stream.subscribe, args=("A",))
+        thread.start()
+        assert first.wait(PATIENCE)
+        stream.unsubscribe("A")
+        thread.join()
+        stream._reader.post = post  # type: ignore[method-assign]
+        stream.subscribe("B")
+        broker.wait_for(lambda: "B" in stream._reader.engine.topics, PATIENCE)
+        assert list(stream._reader.engine.topics) == list(stream._topics) == ["B"]
+
+
 def test_a_callback_may_change_topics(broker: Broker) -> None:
     """When the first message of one comes, ask for another."""
     stream = Stream(plain_feed(broker, **CALLABLES, topics=["A"]))
