@@ -351,24 +351,31 @@ class Keys:
         segments: list[list[Held]] = [segment for segment in sync.segments if segment]
         if not sync.segments or not sync.segments[-1]:
             segments.append([])  # nothing is held that shows the end of this one
-        stale = self.stale
+        stale, unbroken, goes_on = self.stale, sync.unbroken, True
         for index, segment in enumerate(segments):
             segment = self._above(sync, segment)
-            if index or not sync.unbroken:
+            if index or not (unbroken and self._follows(sync, segment)):
                 self.unhealed += 1
                 first = segment[0].first if segment else None
                 self._tell_gap(sync.key, "unhealed", sync.delivered, first, now, healing=False)
+                goes_on = False
             self._replay(sync, segment)
             if segment:
                 sync.delivered = segment[-1].last
         sync.doubts = 0
         sync.attempts = 0  # but what stays behind is counted on: a restart takes longer to show than a source to be given up
         sync.live()
-        if self.stale > stale:  # the line is that late, or counts anew: what comes next has to join
-            sync.anchor = sync.delivered
+        if self.stale > stale or (goes_on and self._anchors):
+            sync.anchor = sync.delivered  # the line is that late, or counts anew, or did so before: what comes next has to join
         sync.incomplete = True
         self._ask_later(sync, now)
         self._settle(sync, now)
+
+    def _follows(self, sync: Sync, segment: list[Held]) -> bool:
+        """Whether what was held joins what was delivered before, as far as that shows."""
+        if not (segment and self._anchors and self.rules.splice is not None) or sync.delivered is None:
+            return True
+        return self.rules.splice.splice(sync.delivered, segment[0].first, segment[0].last) is not Verdict.HOLE
 
     def _ask_later(self, sync: Sync, now: float) -> None:
         """Trouble of the source passes; a key that was given up is asked for at the policy's longest wait."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from syncstream.core.rules import Rules
 from syncstream.errors import Severity
 
-from .rig import HEALED, WHOLE, Rig, change, delta, run_of
+from .rig import BY_CHANNEL, HEALED, WHOLE, Rig, change, delta, run_of
 
 
 def given_up(rules: Rules = HEALED) -> Rig:
@@ -129,3 +129,42 @@ def test_snapshots_without_a_position_heal_it_too() -> None:
     rig.send(delta("A", 13))
     rig.answer("A", None)
     assert [word for word in rig.said() if not word.startswith("resynced")] == ["snapshot A at None", "A13"]
+
+
+def late_versions() -> Rig:
+    """A was given up at version 12, and an old version behind it was thrown away: what comes next has to join."""
+    rig = Rig(change(BY_CHANNEL, fetch_attempts=1), chance=0.0)
+    rig.open()
+    rig.send(delta("A", 1, v=10, c="x"))
+    rig.answer("A", 10)
+    rig.send(delta("A", 3, v=12, c="x"), delta("A", 4, v=5, c="x"))
+    rig.fail("A", "away")
+    assert rig.said()[-2:] == ["gap A unhealed 10..12 told", "A12"]
+    rig.wait(8.0)
+    assert rig.asked()[-1:] == ["A"]
+    return rig
+
+
+def test_what_has_to_join_still_has_to_after_the_source_was_asked_again_in_vain() -> None:
+    """Nothing came meanwhile: the next message shows whether something is missing."""
+    rig = late_versions()
+    rig.fail("A", "still away")
+    assert rig.said() == []
+    rig.send(delta("A", 5, v=14, c="x"))
+    assert rig.said()[0] == "gap A hole 12..14 healing"
+
+
+def test_what_is_held_meanwhile_has_to_join_too() -> None:
+    """The counter goes on without a hole, the versions do not."""
+    rig = late_versions()
+    rig.send(delta("A", 5, v=14, c="x"))
+    rig.fail("A", "still away")
+    assert rig.said() == ["gap A unhealed 12..14 told", "A14"]
+
+
+def test_what_joins_is_delivered_without_a_word() -> None:
+    """The next version goes on from what was delivered before."""
+    rig = late_versions()
+    rig.send(delta("A", 5, v=13, c="x"))
+    rig.fail("A", "still away")
+    assert rig.said() == ["A13"]

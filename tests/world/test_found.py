@@ -118,3 +118,29 @@ def test_a_restart_right_after_a_state_in_band_is_seen_on_two_lines() -> None:
     for source in ("none", "rest"):
         config = Config(source=source, lines=2, calm_interval=0.5)
         run_script(config, [("wait", 0.3), ("whole", 1), ("restart", 1)])
+
+
+def test_a_key_that_has_to_join_still_has_to_when_its_source_was_asked_again_in_vain() -> None:
+    """Versions start anew behind a channel's counter, and look old; a second give-up must remember that."""
+    config = Config(
+        scope="shared",
+        ranges="overlap",
+        lines=2,
+        reorder=0.05,
+        heartbeat=2.0,
+        attempts=2,
+        policy="drop_oldest",
+        maxsize=24,
+        view="default",
+        calm_interval=0.5,
+    )
+    script = [
+        ("wait", 1.0),
+        ("trade", 2, 1, "", 1),
+        ("trade", 1, 1, "skip", 2),
+        ("trade", 0, 1, "", 2),
+        ("restart", 0),
+        ("trade", 2, 1, "", 2),
+        ("wait", 2.5),
+    ]
+    run_script(config, script, seed=10004028)
