@@ -383,7 +383,8 @@ class Engine:
         self._actions.append(Hangup(place.index, place.epoch))
         data_at = place.data_at
         self._retry(place, reason, code, now)
-        self.order.lost(place.index, now, data_at)
+        covered = any(other.is_live() and other.opened_at <= place.heard_at for other in self.lines)
+        self.order.lost(place.index, now, data_at, covered=covered)
 
     def _retry(
         self,

@@ -420,8 +420,10 @@ class Keys:
     def opened(self, now: float) -> None:
         """A line is open. What was lost must be proved, or fetched, or told."""
         self.open_lines += 1
-        if self.open_lines > 1 or self._lost_at is None:
-            return
+        if self.open_lines == 1 and self._lost_at is not None:
+            self._verify(now)
+
+    def _verify(self, now: float) -> None:
         for sync in self.syncs.values():
             if sync.state is State.UNPROVEN and self.rules.source:
                 self.fetches.want(sync, now + self.rules.verify_after)
@@ -430,14 +432,16 @@ class Keys:
             self.unhealed += 1
             self._tell_gap(None, "reconnect", None, None, now, healing=False, since=self._lost_at)
 
-    def lost(self, now: float, data_at: float) -> None:
-        """A line is gone; `data_at` is when its last message came."""
+    def lost(self, now: float, data_at: float, *, covered: bool) -> None:
+        """A line is gone; `data_at` is when its last message came. `covered`: another one has carried everything since then."""
         self.open_lines -= 1
-        if self.open_lines:
+        if covered:
             return
         self._lost_at = data_at
         for sync in self.syncs.values():
             self._lose(sync, now)
+        if self.open_lines:  # opened too late to have carried everything
+            self._verify(now)
 
     def _lose(self, sync: Sync, now: float) -> None:
         """No line is open: a complete key has to be proved; one that no message can prove is in doubt."""

@@ -59,6 +59,7 @@ class Line:
         self.silence = rules.liveness.silence  # the rung of the ladder, carried from one connection to the next
         self.frames = Frames(max_message_size=rules.max_message_size)
         self.clocks = Clocks(rules.liveness, rules.heartbeat, self.silence, 0.0)
+        self.opened_at = self.heard_at = 0.0
         self.data_from: Optional[float] = None
         self.data_at = 0.0
         self.pending: list[Any] = []  # payloads asked for after the dial began, to be sent behind its own
@@ -81,6 +82,7 @@ class Line:
         paused = self.clocks.paused
         self.clocks = Clocks(self.rules.liveness, self.rules.heartbeat, self.silence, now)
         self.clocks.paused = paused  # that we do not read outlives the connection
+        self.opened_at = self.heard_at = now
         self.data_from = None
         self.data_at = now
 
@@ -91,6 +93,7 @@ class Line:
         """A message came, data or not."""
         self.clocks.proved_feed(now)
         self.silence = self.clocks.silence
+        self.heard_at = now
 
     def carried(self, now: float) -> None:
         """Data came."""

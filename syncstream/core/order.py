@@ -316,17 +316,17 @@ class Order:
             self.counters.pop(line, None)
         self.keys.opened(now)
 
-    def lost(self, line: int, now: float, data_at: float) -> None:
-        """A line is gone; `data_at` is when its last message came. With the last line, every counter has to show that it goes on.
+    def lost(self, line: int, now: float, data_at: float, *, covered: bool) -> None:
+        """A line is gone; `data_at` is when its last message came. Unless another one has `covered` it, open at its last message
+        and ever since, every counter has to show that it goes on.
 
         Reorder windows end before that: what waited in them came before the loss, and proves nothing after it.
         """
-        last = self.keys.open_lines == 1
         for counter in list(self._waiting.values()):
-            if last or (self.rules.scope is Scope.CONNECTION and counter.name == line):
+            if not covered or (self.rules.scope is Scope.CONNECTION and counter.name == line):
                 self._expire(counter, now)
-        self.keys.lost(now, data_at)
-        if last:
+        self.keys.lost(now, data_at, covered=covered)
+        if not covered:
             for counter in self.counters.values():
                 counter.unproven = True
 

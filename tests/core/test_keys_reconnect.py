@@ -195,6 +195,38 @@ def test_a_second_line_asks_for_nothing() -> None:
     assert rig.asked() == ["A"]
 
 
+def test_a_line_that_was_opened_after_the_last_message_of_the_other_has_not_covered_it() -> None:
+    """Both may have missed something in between, so a silent key is fetched, though a line was always open."""
+    rig = Rig(change(HEALED, verify_after=1.0), lines=2)
+    rig.start()
+    rig.open(0)
+    rig.open(1)
+    rig.live("A", 5)
+    rig.wait(1.0)
+    rig.cut(1)
+    rig.wait(2.0)
+    rig.open(1)
+    rig.cut(0, "half-open")
+    assert rig.state("A") == "unproven"
+    rig.wait(1.0)
+    assert rig.asked() == ["A"]
+
+
+def test_without_numbers_the_time_that_no_line_covered_is_told() -> None:
+    """At once: there is a line that goes on."""
+    rig = Rig(PLAIN, lines=2, wall_ns=0)
+    rig.start()
+    rig.open(0)
+    rig.open(1)
+    rig.send(delta("A", 1))
+    rig.cut(1)
+    rig.wait(2.0)
+    rig.open(1)
+    rig.said()
+    rig.cut(0)
+    assert [word for word in rig.said() if word.startswith("gap")] == ["gap None reconnect None..None told"]
+
+
 @pytest.mark.parametrize(
     "rules", [PLAIN, change(GROWING, source=False, splice=None), change(BY_CONNECTION, source=False, splice=None)]
 )

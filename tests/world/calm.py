@@ -94,15 +94,23 @@ def _speaking(world: World) -> str:
     """The keys that messages come of in the calm: all, or in every other world all but the first, which is silent.
 
     It must be well by verification alone. If it is not known, or the venue left something out that no message shows any more,
-    or verified it with an old state, it has to speak.
+    or verified it with an old state, or began to count anew with fewer messages than show that, it has to speak.
     """
     config = world.config
     silent = KEYS[0]
-    left_out = silent in world.service.untrue or any(silent in wire.lossy for wire in world.venue.wires.values())
+    wires = world.venue.wires.values()
+    left_out = silent in world.service.untrue | world.lossy or any(silent in wire.lossy for wire in wires)
+    left_out |= any(_anew(world, ident, silent) for wire in wires for ident, _ in wire.sent)
     tells = config.source == "rest" and not config.small  # whether a snapshot alone shows what was missed
     if config.keys == 1 or world.steps % 2 or left_out or silent not in world.fold.keys or not tells:
         return KEYS[: config.keys]
     return KEYS[1 : config.keys]
+
+
+def _anew(world: World, ident: int, key: str) -> bool:
+    """Whether this message is of a numbering of the key that nobody has recognised yet."""
+    truth, standing = world.venue.truths[ident], world.fold.keys.get(key)
+    return truth.key == key and standing is not None and truth.era > standing.era
 
 
 def trouble(world: World) -> list[str]:

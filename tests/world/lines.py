@@ -36,6 +36,7 @@ class LineWatch:
         self.silence = LIVENESS.silence
         self.rung = LIVENESS.silence  # of the connection that is open
         self.transport_at = self.feed_at = 0.0
+        self.opened_at = self.heard_at = 0.0
         self.resumed_at = self.unread_since = float("-inf")
         self.pinged_at: Optional[float] = None
         self.data_from: Optional[float] = None
@@ -66,7 +67,7 @@ class LineWatch:
     def opened(self, now: float) -> None:
         self.open, self.dialing = self.dialing, None
         self.ever_open = True
-        self.transport_at = self.feed_at = now
+        self.transport_at = self.feed_at = self.opened_at = self.heard_at = now
         self.pinged_at = self.data_from = None
         self.rung = self.silence
         self.owed = []
@@ -90,7 +91,7 @@ class LineWatch:
             if piece.ends:
                 return
             if piece.proves != BYTES:
-                self.feed_at = now
+                self.feed_at = self.heard_at = now
                 self.rung = self.silence = LIVENESS.silence
                 if piece.proves == DATA:
                     self.data_from = now if self.data_from is None else self.data_from

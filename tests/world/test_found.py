@@ -144,3 +144,20 @@ def test_a_key_that_has_to_join_still_has_to_when_its_source_was_asked_again_in_
         ("wait", 2.5),
     ]
     run_script(config, script, seed=10004028)
+
+
+def test_a_line_that_went_mute_while_the_other_was_away_has_covered_nothing() -> None:
+    """Line 1 is opened after the last message of line 0: what was lost in between is found, though a line was always open."""
+    config = Config(lines=2, keys=2, calm_interval=0.5)
+    script = [
+        ("wait", 0.3),
+        ("trade", 0, 3, "", 2),
+        ("trade", 1, 3, "", 2),
+        ("wait", 1.0),
+        ("half", 0),
+        ("cut", 1, False),
+        ("trade", 0, 2, "", 2),
+        ("wait", 7.0),
+    ]
+    for seed in range(8):
+        run_script(config, script, seed)

@@ -66,6 +66,7 @@ class World:
         self.exact = True  # time has not jumped: what is due happens to the moment
         self.calm_down = False
         self.old: list[tuple[int, int]] = []  # lines and epochs of connections that are gone
+        self.lossy: set[str] = set()  # keys of which something was left out on a connection that is gone, and nobody can know
         self._events: list[tuple[float, int, str, tuple[Any, ...]]] = []
         self._order = 0
         self._flowed = 0
@@ -250,8 +251,16 @@ class World:
             self.watches[action.line].abandoned(action.epoch)
         elif isinstance(action, Hangup):
             self.watches[action.line].hung_up(action.epoch)
-            del self.venue.wires[action.line]
+            self._remember_losses(self.venue.wires.pop(action.line))
             self.old.append((action.line, action.epoch))
+
+    def _remember_losses(self, gone: Wire) -> None:
+        """What a wire left out is found when all is verified: no other is open, or none was at the last message it brought."""
+        heard_at = self.watches[gone.line].heard_at
+        if any(self.watches[line].opened_at <= heard_at for line in self.venue.wires):
+            self.lossy |= gone.lossy
+        else:
+            self.lossy.clear()
 
     def _sent(self, action: Send) -> None:
         wire = self.venue.wires.get(action.line)
