@@ -117,6 +117,9 @@ def trouble(world: World) -> list[str]:
     """What is not well, in words."""
     found = [f"line {watch.index} is not open" for watch in world.watches if watch.open is None]
     for key in sorted(world.wanted):
+        for wire in world.venue.wires.values():
+            if key not in wire.subscribed and key not in wire.refused:
+                found.append(f"{key} was not asked for on line {wire.line}")
         if not any(key in wire.subscribed or world.config.scope == "shared" for wire in world.venue.wires.values()):
             continue
         sync = world.engine.keys.syncs.get(key)

@@ -1,5 +1,8 @@
 """What must be so after every step, whatever happened. Each check has its name; those of lines, requests and folds are theirs.
 
+    ends         after a close frame, or bytes that break the protocol, the connection is hung up
+    alarm        no restart of a key's own numbers is told where nothing old was told again
+    figures      what is counted is what was delivered, and `latest` holds the last of it
     busy         `deadline()` after `tick(now)` is later than `now`, and a moment needs few inputs
     bounds       holds, early messages and requests are within their bounds, and `held` is the true sum
     closed       after the end nothing is delivered but `Closed`, once; and no deadline remains once finished
@@ -22,7 +25,8 @@ from syncstream.core.engine import Engine
 from syncstream.core.line import Line
 from syncstream.core.sync import Sync
 
-from .violation import require
+from .fold import Fold
+from .violation import Violation, require
 
 _NOT_IN_DIGEST = {
     "plain",
@@ -54,6 +58,31 @@ def bounds(engine: Engine) -> None:
     for counter in engine.order.counters.values():
         if counter.early:
             require(len(counter.early) <= rules.hold_limit, "bounds", f"{len(counter.early)} messages wait in the reorder window")
+
+
+def figures(engine: Engine, fold: Fold) -> None:
+    """What users read of the stream is what it delivered."""
+    require(
+        engine.keys.messages == fold.messages, "figures", f"messages={engine.keys.messages}, but {fold.messages} were delivered"
+    )
+    latest = engine.keys.latest
+    for key, item in fold.latest.items():
+        if latest.get(key) is not item and key not in fold.unwanted:
+            raise Violation("figures", f"latest of {key} is {latest.get(key)}, the last that was delivered is {item}")
+
+
+def totals(engine: Engine, fold: Fold, now: float) -> None:
+    """The whole picture, at the end."""
+    status, told = engine.status(now), fold.told
+    counted = (status.connects, status.gaps, status.unhealed, status.quarantined)
+    gaps = {name: count for name, count in told.items() if isinstance(name, tuple)}
+    expected = (
+        told["Connected"],
+        sum(count for (reason, _), count in gaps.items() if reason != "unhealed"),
+        sum(count for (_, healing), count in gaps.items() if not healing),
+        told["Quarantined"],
+    )
+    require(counted == expected, "figures", f"connects, gaps, unhealed, quarantined are {counted}, told were {expected}")
 
 
 def digest(engine: Engine) -> dict[Hashable, str]:

@@ -20,6 +20,7 @@ FETCH_BACKOFF = Backoff(base=0.25, maximum=2.0)
 DIAL_LIMIT = 3.0
 FETCH_LIMIT = 4.0
 VERIFY_AFTER = 1.5
+RESYNC_INTERVAL = 0.5
 
 
 class Config(NamedTuple):
@@ -154,7 +155,7 @@ def rules(config: Config) -> Rules:
         splice_first=splice_first,
         splice_last=splice_last,
         verify_after=VERIFY_AFTER,
-        resync_interval=0.5,
+        resync_interval=RESYNC_INTERVAL,
         fetch_backoff=FETCH_BACKOFF,
         fetch_attempts=config.attempts,
         fetch_concurrency=config.concurrency,

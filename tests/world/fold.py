@@ -1,6 +1,6 @@
 """Folds what was delivered, as a careful consumer would, and compares each state with the venue's truth at that version.
 
-Checks: `order`, `hole`, `state`, `muted`, `held`, `foreign`.
+Checks: `order`, `hole`, `state`, `muted`, `held`, `foreign`, `alarm` (a hole is told, and no number is missing).
 
 Known limits of detection, one sentence each; everything else is a violation:
 * meeting eras: where the numbers restart at 1 (`Config.small`), a number of one era may go on exactly from a number of another,
@@ -22,6 +22,7 @@ Known limits of detection, one sentence each; everything else is a violation:
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from syncstream.events import Dropped, Event, Gap, Resynced, Snapshot
@@ -75,7 +76,9 @@ class Fold:
         self.displaced: set[int] = set()  # messages the venue repeats, or sends out of their place
         self.wires: dict[int, Any] = {}  # message → the wire it is on, where numbers do not detect
         self.met = 0
-        self.items = 0
+        self.items = self.messages = 0
+        self.latest: dict[str, Any] = {}  # the last message or snapshot of each key
+        self.told: Counter[Any] = Counter()  # markers by what they are; gaps by their reason, and whether they heal
         self.healed_by_snapshot = 0
         self._source = config.source != "none"
         self._whole = config.source == "whole"
@@ -94,7 +97,10 @@ class Fold:
         self.items += 1
         if not isinstance(item, Event):
             self._message(item)
-        elif isinstance(item, Snapshot):
+            self.messages += 1
+            return
+        self.told[(item.reason, item.healing) if isinstance(item, Gap) else type(item).__name__] += 1
+        if isinstance(item, Snapshot):
             self._snapshot(item)
         elif isinstance(item, Gap):
             self._gap(item)
@@ -111,6 +117,7 @@ class Fold:
     def forget(self, key: str) -> None:
         """It is not wanted any more, or wanted anew: what follows has nothing to do with what was."""
         self.keys.pop(key, None)
+        self.latest.pop(key, None)
 
     def _note(self, standing: Standing, item: Any) -> None:
         """Leave word for those that are behind."""
@@ -131,6 +138,8 @@ class Fold:
     # ---------------------------------------------------------------- markers
 
     def _gap(self, gap: Gap) -> None:
+        if gap.reason == "hole" and gap.after is not None and not self.config.small:
+            require(gap.before > gap.after + 1, "alarm", f"{self.name}: {gap}, and nothing is missing")
         if gap.reason == "restart" and not self._detects:
             self.standing(str(gap.key)).top = self.venue.keys[str(gap.key)].version
         if not gap.healing:
@@ -152,6 +161,7 @@ class Fold:
     def _snapshot(self, marker: Snapshot) -> None:
         self.healed_by_snapshot += 1
         key = str(marker.key)
+        self.latest[key] = marker
         require(key not in self.unwanted, "muted", f"{self.name}: a snapshot of {key}, which is not wanted")
         standing = self.standing(key) if self.sees_all else self._behind(key, marker)
         self._note(standing, marker)
@@ -179,6 +189,7 @@ class Fold:
         ident = message["id"]
         truth = self.venue.truths[ident]
         key = truth.key
+        self.latest[key] = message
         if key in self.unwanted:
             raise Violation("muted", f"{self.name}: {truth} was delivered, and {key} is not wanted")
         standing = self.keys.get(key) if self.sees_all else self._behind(key, message)

@@ -127,8 +127,10 @@ class LineWatch:
             f"stale after {now - self.feed_at}, limit {self.rung}",
         )
 
-    def disconnected(self, marker: Disconnected, chances: list[float], now: float, *, stale: bool) -> None:
+    def disconnected(self, marker: Disconnected, chances: list[float], now: float, *, stale: bool, paused: bool) -> None:
         """An attempt failed or a connection was lost: its wait must be what the policy says for one of the dice thrown."""
+        if marker.reason.startswith(("mute", "half-open")):
+            require(not paused, "hasty", f"line {self.index} given up, {marker.reason}, while nothing is read")
         if marker.reason.startswith("mute"):
             limit = self.rung if self.heartbeat is None else 1.5 * self.heartbeat
             require(now >= self.feed_at + limit, "hasty", f"line {self.index} given up after {now - self.feed_at}, limit {limit}")

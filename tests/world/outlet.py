@@ -1,4 +1,7 @@
-"""The consumer's queue without its lock: `Backlog` and `Pressure` put together as the real hand-off does. Pure."""
+"""The consumer's queue without its lock: `Backlog` and `Pressure` put together as the real hand-off does. Pure.
+
+Checks: `bounds` (what is queued, and whether reading goes on), `failure` (the queue fails only as its policy says).
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ class Outlet:
         self.over = False
         self.stalled = False
         self.drops = 0
+        self.full_since: Optional[float] = None  # with "block": since when nothing should be read
 
     def start(self) -> None:
         """The consumer begins: the view is fixed."""
@@ -47,10 +51,13 @@ class Outlet:
         verdict = self.pressure.arrived(self.backlog.depth + len(items), now, consumed=consumed)
         if verdict is Verdict.FITS:
             self.backlog.append(items)
-            require(
-                self.policy == "block" or self.backlog.depth <= self.maxsize, "bounds", f"{self.backlog.depth} items are queued"
-            )
+            depth = self.backlog.depth
+            require(depth <= self.maxsize or self.policy == "block", "bounds", f"{depth} items are queued")
+            if depth >= self.maxsize and self.policy == "block":
+                require(self.paused, "bounds", f"{depth} items are queued, and reading goes on")
+                self.full_since = now if self.full_since is None else self.full_since
         elif verdict is Verdict.FAILS:
+            require(consumed and self.policy == "raise", "failure", f"the queue overflows; consumed={consumed}, {self.policy}")
             room = max(0, self.maxsize - self.backlog.depth)
             self.backlog.append(items[:room])
             self.backlog.refuse(items[room:])
@@ -61,6 +68,10 @@ class Outlet:
 
     def tick(self, now: float) -> list[Hashable]:
         verdict = self.pressure.expired(now, consumed=self.backlog.view is not None)
+        if verdict is not None:
+            long = self.full_since is not None and now >= self.full_since + BLOCK_LIMIT
+            require(long, "failure", f"the queue was full since {self.full_since}, and that was too long at {now}")
+            self.full_since = None
         if verdict is Verdict.FAILS:
             self._fail()
         return self._make_room([]) if verdict is Verdict.DROPS else []
@@ -90,6 +101,12 @@ class Outlet:
         items = self.backlog.take(most)
         if len(self.backlog.queue) < self.pressure.alarm:
             self.pressure.eased(self.backlog.depth)
+        if not self.paused:
+            require(self.full_since is None or self.relieved, "bounds", f"reading goes on with {self.backlog.depth} items queued")
+            self.full_since = None
+        require(
+            not self.paused or not self.relieved, "bounds", f"nothing is read, and only {self.backlog.depth} items are queued"
+        )
         return items
 
     @property

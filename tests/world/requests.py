@@ -1,16 +1,19 @@
 """The snapshot service: what it answers, when, and which answers no longer count. Pure.
 
-Checks: `concurrency`, `late`.
+Checks: `concurrency`, `late`, `pace`. The last one: after an answer that was of no use a key is asked for again no sooner than
+the policy says; nor after an overload, or a reconnect after which a message may prove it. Known limit: a key whose source was
+given up may be mistrusted because of old messages, and is then asked for at once.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple, Optional
 
 from syncstream.errors import FetchError, Severity
-from syncstream.events import Gap, Resynced
+from syncstream.events import Gap, Resynced, Snapshot
 
-from .config import FETCH_LIMIT, Config
+from .config import FETCH_BACKOFF, FETCH_LIMIT, RESYNC_INTERVAL, VERIFY_AFTER, Config
 from .venue import Answer, Venue
 from .violation import require
 
@@ -50,11 +53,18 @@ class Service:
         self.untrue: set[str] = set()  # keys of which an old state was given out
         self.crossed = False  # a state of an older era was given out
         self.replies: list[Reply] = []  # the last few that came in
+        self.before_loss: set[int] = set()  # epochs of requests that the loss of all lines may have made pointless, or not
+        self.not_before: dict[str, float] = {}  # when a key may be asked for again at the soonest
+        self.failures: Counter[str] = Counter()  # in a row, without those that got no answer: the wait is that long at least
+        self.given_up: set[str] = set()
+        self.complete: dict[str, float] = {}  # keys that were told to be, and when
 
     def asked(self, key: str, epoch: int, now: float) -> Request:
         """A request goes out."""
         request = Request(key, epoch, now)
         self.expire(now)
+        soonest = self.not_before.pop(key, now)
+        require(now >= soonest - 1e-9, "pace", f"{key} is asked for at {now}, {soonest - now:.3f} s too soon")
         self.under_way[epoch] = request
         limit = self.config.concurrency
         require(len(self.under_way) <= limit, "concurrency", f"{len(self.under_way)} requests at once, the limit is {limit}")
@@ -100,10 +110,61 @@ class Service:
         self.replies = [*self.replies[-7:], reply]
         return was_dead
 
-    def told(self, item: Any) -> None:
-        """What the engine says of a key ends its requests."""
+    def counts(self, reply: Reply, chance: float, now: float) -> None:
+        """It came in, and this dice was thrown: unless it turns out to be of use (see `told`), the next one has to wait."""
+        key = reply.request.key
+        if reply.request.epoch in self.before_loss or key in self.given_up:
+            return
+        wait = chance * min(FETCH_BACKOFF.maximum, FETCH_BACKOFF.base * 2.0 ** min(self.failures[key], 100))
+        if reply.error is not None:
+            wait += reply.error.retry_after or 0.0
+        self.failures[key] += 1
+        self.not_before[key] = now + wait
+
+    def told(self, item: Any, now: float) -> None:
+        """What the engine says of a key ends its requests, and the wait for the next one."""
+        if not isinstance(item, (Gap, Resynced, Snapshot)):
+            return
+        key = str(item.key)
         if isinstance(item, Resynced) or (isinstance(item, Gap) and item.reason in ("restart", "drop", "unhealed")):
-            self.withdraw(str(item.key))
+            self._end(key)
+        if isinstance(item, Gap):
+            self._told_gap(key, item, now)
+            return
+        self.failures[key] = 0
+        self.not_before.pop(key, None)
+        self.given_up.discard(key)
+        if isinstance(item, Resynced):
+            self.complete[key] = now
+
+    def _told_gap(self, key: str, gap: Gap, now: float) -> None:
+        since = self.complete.pop(key, None)
+        if gap.reason == "unhealed":
+            self.failures[key] = 0
+            self.given_up.add(key)
+            self.not_before.pop(key, None)
+        elif gap.reason == "drop" and since is not None:
+            self.not_before[key] = since + RESYNC_INTERVAL
+        elif gap.reason in ("drop", "restart") or not self.failures[key]:
+            self.not_before.pop(key, None)
+
+    def cut_off(self) -> None:
+        """No line is open any more. What waits for an answer, or for the next request, may be proved by a message now."""
+        self.not_before.clear()
+        self.before_loss.update(self.under_way)
+
+    def reopened(self, now: float) -> None:
+        """The first line is open again: what was complete may be proved by a message, and is not asked for at once."""
+        for key in self.complete:
+            self.not_before[key] = now + VERIFY_AFTER
 
     def withdraw(self, key: str) -> None:
+        """It is not wanted any more."""
+        self._end(key)
+        self.not_before.pop(key, None)
+        self.complete.pop(key, None)
+        self.failures.pop(key, None)
+        self.given_up.discard(key)
+
+    def _end(self, key: str) -> None:
         self.dead.update(request.epoch for request in self.under_way.values() if request.key == key)

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from typing import Callable, NamedTuple, Optional
 
+from . import checks
 from .calm import calm
 from .config import Config, draw_config
 from .script import Step, draw_script, perform
@@ -49,6 +50,7 @@ def run_script(config: Config, script: list[Step], seed: int = 0) -> Report:
     for step in script:
         perform(world, step)
     seconds = calm(world)
+    checks.totals(world.engine, world.fold, world.now)
     return Report(world.steps, world.faults, sum(fold.items for fold in world.folds), world.fold.met, seconds)
 
 

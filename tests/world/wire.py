@@ -23,10 +23,10 @@ def text_frame(payload: bytes) -> bytes:
     return frame(TEXT, payload)
 
 
-def fragments(payload: bytes) -> bytes:
+def fragments(payload: bytes, at: int = 10) -> bytes:
     """A text in two frames, and a pong that nobody asked for between them."""
-    first = frame(TEXT, payload[:10])
-    return bytes((first[0] & 0x7F,)) + first[1:] + frame(PONG, b"odd") + frame(CONTINUATION, payload[10:])
+    first = frame(TEXT, payload[:at])
+    return bytes((first[0] & 0x7F,)) + first[1:] + frame(PONG, b"odd") + frame(CONTINUATION, payload[at:])
 
 
 class Piece(NamedTuple):
@@ -47,6 +47,7 @@ class Wire:
         self.epoch = epoch
         self.number = number  # of the counter of this connection
         self.subscribed: dict[str, None] = {}
+        self.refused: set[str] = set()  # of what was asked for here
         self.mute = False  # sends no data; answers pings
         self.dead = False  # half-open: nothing passes any more
         self.lags = False  # what is sent waits
@@ -136,6 +137,7 @@ GARBAGE = {
     "utf8": Piece(frame(TEXT, b"\xff\xfe"), BYTES, ends=True),
     "masked": Piece(b"\x81\x80\x00\x00\x00\x00", BYTES, ends=True),
     "huge": Piece(frame(TEXT, b'"' + b"x" * 5000 + b'"'), BYTES, ends=True),
+    "huge-in-pieces": Piece(fragments(b'"' + b"x" * 5998 + b'"', 3000), BYTES, ends=True),
     "reserved": Piece(b"\xf1\x00", BYTES, ends=True),
 }
 """What a venue should not send. Those that end the connection break the protocol or a limit."""

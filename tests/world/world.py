@@ -17,7 +17,7 @@ from syncstream.core.engine import Abandon, Dial, Engine, Hangup, Payload, Send
 from syncstream.core.frames import CLOSE, PING, TEXT
 from syncstream.core.keys import Fetch
 from syncstream.errors import ConnectFailed, DataFailed, DialError, Overflow, Severity, SnapshotFailed
-from syncstream.events import Closed, Disconnected, Event, Stale
+from syncstream.events import Closed, Disconnected, Event, Gap, Stale
 
 from . import checks
 from .config import KEYS, Config, rules
@@ -129,6 +129,7 @@ class World:
     def tick(self) -> None:
         self._count()
         self.engine.tick(self.now)
+        self.service.expire(self.now)
         due = self.engine.deadline()
         require(due is None or due > self.now, "busy", f"after tick({self.now}) the deadline is {due}")
         self.settle()
@@ -170,16 +171,24 @@ class World:
                 raise Violation("closed", f"{item} was delivered after the end")
             if isinstance(item, Event):
                 if isinstance(item, Disconnected):
-                    self.watches[item.line].disconnected(item, chances, self.now, stale=stale)
+                    self.watches[item.line].disconnected(item, chances, self.now, stale=stale, paused=self.paused)
                     stale = False
                 elif isinstance(item, Stale):
                     stale = True
                 elif isinstance(item, Closed):
                     self._ended(item)
-                self.service.told(item)
+                elif isinstance(item, Gap) and item.reason == "restart" and self.config.scope == "key":
+                    self._restarted(item)
+                self.service.told(item, self.now)
             self.fold.take(item)
         if self.outlet is not None:
             self._press(items)
+
+    def _restarted(self, gap: Gap) -> None:
+        """Numbers that start anew were seen: they did, or something old was told again."""
+        key, truths = str(gap.key), self.venue.truths
+        old = key in self.service.untrue or any(truths[ident].key == key for ident in self.fold.displaced)
+        require(old or self.venue.keys[key].era > 0, "alarm", f"{gap}, and the numbers of {key} only go up")
 
     def _press(self, items: list[Any]) -> None:
         """The consumer's queue, and what the reader does about it."""
@@ -261,6 +270,7 @@ class World:
             self.lossy |= gone.lossy
         else:
             self.lossy.clear()
+            self.service.cut_off()
 
     def _sent(self, action: Send) -> None:
         wire = self.venue.wires.get(action.line)
@@ -282,11 +292,13 @@ class World:
             wire.subscribed.pop(wish["unsub"], None)
         elif wish["sub"] in self.venue.deaf:
             self.venue.deaf.discard(wish["sub"])
+            wire.refused.add(wish["sub"])
             if not wire.mute:
                 wire.put(REFUSAL)
                 self.later(_RTT, "flush")
         else:
             wire.subscribed[wish["sub"]] = None
+            wire.refused.discard(wish["sub"])
 
     # ---------------------------------------------------------------- what happens of itself
 
@@ -327,6 +339,8 @@ class World:
             return
         if mode == "open":
             self.venue.wires[dial.line] = Wire(dial.line, dial.epoch, self.venue.first_number())
+            if not any(other.open is not None for other in self.watches):
+                self.service.reopened(self.now)
             watch.opened(self.now)
             require(engine.opened(dial.line, dial.epoch, payloads, self.now), "dials", "an open line was turned away")
         else:
@@ -350,6 +364,8 @@ class World:
             severity = Severity.FATAL if reply.error is None else reply.error.severity
             self.fatal = "snapshot" if severity is Severity.FATAL else self.fatal
         self._answer(reply)
+        if not self.engine.closing:
+            self.service.counts(reply, self.chances[-1], self.now)
         self.settle()
 
     def _answer(self, reply: Reply) -> None:
@@ -449,6 +465,9 @@ class World:
                 self.data += piece.proves == DATA
             engine.batch(wire.line, wire.epoch, data, self.now)
             self.settle()
+            if any(piece.ends for piece in whole) and not wire.broken:
+                over = self.venue.wires.get(wire.line) is not wire
+                require(over, "ends", f"line {wire.line} goes on after {whole[-1].data[:40]!r}")
         if wire.broken and not wire.unread and self.venue.wires.get(wire.line) is wire:
             engine.lost(wire.line, wire.epoch, "cut", self.now)
             self.settle()
@@ -459,6 +478,7 @@ class World:
         """What must be so after every step."""
         engine = self.engine
         checks.bounds(engine)
+        checks.figures(engine, self.fold)
         if self.closed_at is None:
             for watch in self.watches:
                 watch.check(self.now, paused=self.paused)
