@@ -127,6 +127,7 @@ class Engine:
         severity = error.severity
         if severity is Severity.FATAL:
             if not self.connects:
+                place.wait(now)  # its dial is over: there is nothing to abandon
                 self._fail_to_connect(str(error), now)
                 return
             severity = Severity.SLOW

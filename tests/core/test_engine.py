@@ -177,7 +177,7 @@ def test_a_fatal_refusal_before_the_first_line_ends_the_stream() -> None:
     failure = rig.failure()
     assert isinstance(failure, ConnectFailed)
     assert isinstance(failure.__cause__, DialError)
-    assert (str(failure), rig.did(), rig.said()) == ("401 Unauthorized", [Abandon(0, 1), Abandon(1, 1)], ["closed"])
+    assert (str(failure), rig.did(), rig.said()) == ("401 Unauthorized", [Abandon(1, 1)], ["closed"])
     assert (rig.engine.finished, rig.engine.deadline()) == (True, None)
 
 

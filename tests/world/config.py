@@ -30,6 +30,7 @@ class Config(NamedTuple):
     "none". `ranges`: how the key's own numbers stand in a message: "one", "range" (first..last) or "overlap". `source`: "rest",
     "whole" (no position) or "none". `fragments`: each message comes in
     two frames, a pong between them. `small`: numbers begin at 1, and again at each restart, so that those of two eras may meet.
+    `first_dial`: what dials lead to at first, until a step says otherwise.
     """
 
     scope: str = "key"
@@ -53,6 +54,7 @@ class Config(NamedTuple):
     flow: float = 0.0
     calm_latency: float = 0.3
     calm_interval: float = 0.05
+    first_dial: str = "open"
 
 
 def draw_config(dice: random.Random) -> Config:
@@ -85,9 +87,10 @@ def draw_config(dice: random.Random) -> Config:
         policy=policy,
         maxsize=dice.choice((24, 64)),  # a queue has to hold a snapshot and what came while it was under way
         view=dice.choice(("events", "events", "default")),
-        flow=dice.choice((0.0, 0.0, 0.02, 0.3)),
+        flow=dice.choice((0.0, 0.02, 0.02, 0.3) if policy else (0.0, 0.0, 0.02, 0.3)),  # enough to fill a queue
         calm_latency=dice.choice((0.05, 0.3) if hold_limit == 8 else (0.05, 0.3, 1.0)),
         calm_interval=0.5 if hold_limit == 8 else dice.choice((0.1, 0.5) if policy or hold_limit == 60 else (0.02, 0.1, 0.5)),
+        first_dial=dice.choice(("retry", "slow", "fatal", "hang")) if dice.random() < 0.05 else "open",
     )
 
 

@@ -161,3 +161,8 @@ def test_a_line_that_went_mute_while_the_other_was_away_has_covered_nothing() ->
     ]
     for seed in range(8):
         run_script(config, script, seed)
+
+
+def test_a_dial_that_is_refused_for_good_is_not_abandoned() -> None:
+    """The first dial ends the stream with its refusal; it is over, and nobody is told to give it up."""
+    run_script(Config(first_dial="fatal"), [("wait", 1.0)])

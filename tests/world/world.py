@@ -55,7 +55,7 @@ class World:
             self.folds.append(Fold(self.venue, config, "consumer", notes, sees_all=False))
         self.watches = [LineWatch(index, config) for index in range(config.lines)]
         self.wanted = set(KEYS[: config.keys])
-        self.dials: tuple[str, float, Optional[float]] = ("open", 0.05, None)
+        self.dials: tuple[str, float, Optional[float]] = (config.first_dial, 0.05, None)
         self.faults: Counter[str] = Counter()
         self.steps = 0
         self.paused = False
@@ -271,6 +271,8 @@ class World:
         else:
             self.lossy.clear()
             self.service.cut_off()
+            if self.venue.wires:
+                self.service.reopened(self.now)
 
     def _sent(self, action: Send) -> None:
         wire = self.venue.wires.get(action.line)
