@@ -87,7 +87,7 @@ def draw_config(dice: random.Random) -> Config:
         policy=policy,
         maxsize=dice.choice((24, 64)),  # a queue has to hold a snapshot and what came while it was under way
         view=dice.choice(("events", "events", "default")),
-        flow=dice.choice((0.0, 0.02, 0.02, 0.3) if policy else (0.0, 0.0, 0.02, 0.3)),  # enough to fill a queue
+        flow=dice.choice((0.0, 0.0, 0.02, 0.3)),
         calm_latency=dice.choice((0.05, 0.3) if hold_limit == 8 else (0.05, 0.3, 1.0)),
         calm_interval=0.5 if hold_limit == 8 else dice.choice((0.1, 0.5) if policy or hold_limit == 60 else (0.02, 0.1, 0.5)),
         first_dial=dice.choice(("retry", "slow", "fatal", "hang")) if dice.random() < 0.05 else "open",
