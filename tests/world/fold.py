@@ -1,6 +1,7 @@
 """Folds what was delivered, as a careful consumer would, and compares each state with the venue's truth at that version.
 
-Checks: `order`, `hole`, `state`, `muted`, `held`, `foreign`, `alarm` (a hole is told, and no number is missing).
+Checks: `order`, `hole`, `state`, `muted`, `held`, `foreign`, `alarm` (a hole is told, and no number is missing, or one
+that was delivered).
 
 Known limits of detection, one sentence each; everything else is a violation:
 * meeting eras: where the numbers restart at 1 (`Config.small`), a number of one era may go on exactly from a number of another,
@@ -140,6 +141,12 @@ class Fold:
     def _gap(self, gap: Gap) -> None:
         if gap.reason == "hole" and gap.after is not None and not self.config.small:
             require(gap.before > gap.after + 1, "alarm", f"{self.name}: {gap}, and nothing is missing")
+            if (
+                self.sees_all
+                and self.config.scope == "key"
+                and not isinstance(self.latest.get(str(gap.key)), (Snapshot, type(None)))
+            ):
+                self._begins_where_it_stands(gap)
         if gap.reason == "restart" and not self._detects:
             self.standing(str(gap.key)).top = self.venue.keys[str(gap.key)].version
         if not gap.healing:
@@ -151,6 +158,13 @@ class Fold:
         standing = self.standing(str(gap.key))
         standing.awaits = self.sees_all
         standing.restarted |= gap.reason == "restart"
+
+    def _begins_where_it_stands(self, gap: Gap) -> None:
+        """The last message delivered is not missing. Known limits: a snapshot, which the gap may know nothing of; two eras."""
+        standing, numbers = self.standing(str(gap.key)), self.venue.keys[str(gap.key)]
+        if standing.status is KNOWN and not numbers.era:
+            at = numbers.number(standing.version, 0)
+            require(gap.after >= at, "alarm", f"{self.name}: {gap}, but {at} was delivered")
 
     def _lose(self, key: Any) -> None:
         for name in [key] if key is not None else list(self.keys):

@@ -1,6 +1,6 @@
 """The consumer's queue without its lock: `Backlog` and `Pressure` put together as the real hand-off does. Pure.
 
-Checks: `bounds` (what is queued, and whether reading goes on), `failure` (the queue fails only as its policy says).
+Checks: `bounds` (what is queued, and whether reading goes on), `failure` and `loud` (the queue fails as its policy says).
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Outlet:
             self.backlog.refuse(items[room:])
             self._fail()
         else:
+            require(self.policy != "raise" or not consumed, "loud", "the queue overflows, and what is thrown away is no error")
             return self._make_room(items)
         return []
 

@@ -31,7 +31,8 @@ ONE = next(mutant for mutant in MUTANTS if mutant.name == "hole-as-next")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(110)
+@pytest.mark.mutants
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("module", MODULES)
 def test_the_worlds_catch_each_seeded_bug(module: str) -> None:
     """Each of this module's is caught within its budget of worlds."""
