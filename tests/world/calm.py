@@ -128,6 +128,8 @@ def trouble(world: World) -> list[str]:
             continue
         if sync.state is not State.LIVE:
             found.append(f"{key} is {sync.state.value}, {sync.held} held, attempts {sync.attempts}")
+        if world.config.source != "none" and key in world.fold.keys and world.fold.keys[key].given_up:
+            found.append(f"the source of {key} was given up, and it got no snapshot since")
         truth = world.venue.keys[key].version
         for fold in world.folds:
             standing = fold.keys.get(key)

@@ -580,6 +580,15 @@ MUTANTS = (
         took=1,
     ),
     Mutant(
+        "given-up-for-good",
+        "keys",
+        "Keys._ask_later",
+        "self.fetches.want(sync, now + self.rules.fetch_backoff.maximum)",
+        "sync.gaps += 0",
+        "A source that was given up is never asked again.",
+        took=1,
+    ),
+    Mutant(
         "not-muted",
         "keys",
         "Keys.unsubscribed",
@@ -663,6 +672,16 @@ MUTANTS = (
         "The hot path takes any jump ahead for what comes next.",
         took=4,
         first=56,
+    ),
+    Mutant(
+        "scan-counter-stays",
+        "order",
+        "Order.scan",
+        "counter.position = last",
+        "counter.position = first",
+        "The hot path moves to the first number of a range, not to its last.",
+        took=4,
+        first=309,
     ),
     Mutant(
         "scan-latest-stays",
