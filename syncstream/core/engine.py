@@ -245,15 +245,14 @@ class Engine:
 
     def tick(self, now: float) -> None:
         """Do what is due."""
+        if not self.connects and now >= self._started_at + self.rules.first_live_limit and not self.closing:
+            self._fail_to_connect("", now)  # before a line is dialled once more
         for place in self.lines:
             if place.phase is Phase.LIVE:
                 self._tick_live(place, now)
             elif place.limit_at is not None and now >= place.limit_at:
                 self._tick_limit(place, now)
         if self.closing:
-            return
-        if not self.connects and now >= self._started_at + self.rules.first_live_limit:
-            self._fail_to_connect("", now)
             return
         self.order.tick(now)
         while True:

@@ -166,3 +166,8 @@ def test_a_line_that_went_mute_while_the_other_was_away_has_covered_nothing() ->
 def test_a_dial_that_is_refused_for_good_is_not_abandoned() -> None:
     """The first dial ends the stream with its refusal; it is over, and nobody is told to give it up."""
     run_script(Config(first_dial="fatal"), [("wait", 1.0)])
+
+
+def test_nothing_is_dialled_at_the_moment_at_which_the_stream_gives_up() -> None:
+    """The clock stands past the wait of a line and past the limit of the first connection: the limit counts."""
+    run_script(Config(first_dial="slow"), [("wait", 0.1), ("jump", 100.0)])
