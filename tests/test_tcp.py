@@ -16,6 +16,7 @@ import pytest
 from syncstream import tcp
 from syncstream.errors import DialError, Severity
 from syncstream.tcp import BoundedSocket, Deadline
+from tests.servers.blackhole import blackhole
 from tests.servers.scripted import Peer, Server
 
 SLACK = 2.0
@@ -215,19 +216,6 @@ def test_a_refusal_leads_to_the_next_address(monkeypatch: pytest.MonkeyPatch) ->
         assert wire.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert wire.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
         wire.close()
-
-
-@contextlib.contextmanager
-def blackhole() -> Iterator[int]:
-    """A port whose SYNs are not answered: its queue is full and nobody accepts."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        time.sleep(0.05)  # nothing tells that the queue is full
-        yield listener.getsockname()[1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a listen queue that drops what is too much")

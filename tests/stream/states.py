@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from math import inf
 from types import MappingProxyType, TracebackType
 from typing import Any, Callable, Mapping, NamedTuple, Optional
 
@@ -78,12 +79,16 @@ class Scene:
 
 
 class State(NamedTuple):
-    """`feed` and `options` of the stream, `enter` to bring it there once it is live, and the threads that cannot end then."""
+    """`feed` and `options` of the stream, `enter` to bring it there once it is live, and the threads that cannot end then.
+
+    `lasts`: how long, in seconds, it is like this if nobody does anything; so long would a close last that has no deadline.
+    """
 
     feed: Callable[[Scene], Feed]
     enter: Callable[[Scene, Stream], Any]
     left: tuple[str, ...] = ()
     options: Mapping[str, Any] = MappingProxyType({})
+    lasts: float = inf
 
 
 def wait_for(scene: Scene, condition: Callable[[], Any]) -> None:
@@ -155,18 +160,21 @@ def dialled(scene: Scene) -> Feed:
 
 STATES = {
     "dialing": State(dialled, dialing, ("syncstream-dialer",)),
-    "upgrade hangs": State(dialled, upgrading),
+    "upgrade hangs": State(dialled, upgrading, lasts=10.0),
     "live": State(lambda scene: plain_feed(scene.broker), live),
-    "backing off": State(lambda scene: plain_feed(scene.broker), backing_off),
+    "backing off": State(lambda scene: plain_feed(scene.broker), backing_off, lasts=30.0),
     "half-open": State(lambda scene: plain_feed(scene.broker), half_open),
-    "slow snapshot": State(lambda scene: feed_of(scene.broker), fetching_slowly),
-    "snapshot refused": State(lambda scene: feed_of(scene.broker), fetching_in_vain),
+    "slow snapshot": State(lambda scene: feed_of(scene.broker), fetching_slowly, lasts=10.0),
+    "snapshot refused": State(lambda scene: feed_of(scene.broker), fetching_in_vain, lasts=30.0),
     "user code of a snapshot hangs": State(
         lambda scene: feed_of(scene.broker, snapshot=Rest(scene.snapshot, position="seq")),
         asking_user_code,
         ("syncstream-snapshot-1", "syncstream-snapshot-2"),
     ),
     "paused": State(
-        lambda scene: plain_feed(scene.broker), paused, options={"queue_size": 20, "overflow": "block", "block_limit": 60.0}
+        lambda scene: plain_feed(scene.broker),
+        paused,
+        options={"queue_size": 20, "overflow": "block", "block_limit": 60.0},
+        lasts=60.0,
     ),
 }

@@ -1,0 +1,1 @@
+"""Real threads against a real venue."""
