@@ -117,7 +117,7 @@ class Reader:
     @property
     def inside(self) -> bool:
         """Whether the caller is the reader itself: a callable of the feed. It must not wait for anything."""
-        return threading.get_ident() == self._thread.ident
+        return threading.current_thread() is self._thread  # not by its number: another thread gets that when this one has ended
 
     def join(self, timeout: float) -> list[str]:
         """Wait until all threads have ended, but the caller's own; the names of those that have not."""

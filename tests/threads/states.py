@@ -8,6 +8,7 @@ from types import MappingProxyType, TracebackType
 from typing import Callable, NamedTuple, Optional
 
 from syncstream import Overflow, Stream
+from syncstream.core.line import Phase
 from syncstream.testing.wire import half_frame, text_frame
 from tests.servers.blackhole import blackhole
 from tests.servers.scripted import Peer, Server
@@ -24,6 +25,10 @@ class Place(Scene):
     def __init__(self) -> None:
         super().__init__()
         self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Place:
+        super().__enter__()
+        return self
 
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
@@ -51,7 +56,7 @@ class Place(Scene):
 
 
 def _away(place: Scene, stream: Stream) -> None:
-    wait_for(place, lambda: stream._reader._dialers._running and stream._reader.status.state == "connecting")
+    wait_for(place, lambda: stream._reader.engine.lines[0].phase is Phase.DIALING)
 
 
 def _begun(place: Scene, stream: Stream) -> None:
@@ -98,7 +103,7 @@ class Elsewhere(NamedTuple):
     send: Callable[[Place], object]
     there: Callable[[Scene, Stream], object]
 
-    def __call__(self, place: Scene, stream: Stream) -> None:
+    def enter(self, place: Scene, stream: Stream) -> None:
         """Bring a live stream there."""
         assert isinstance(place, Place)
         self.send(place)
@@ -136,11 +141,11 @@ def being_closed(place: Scene, stream: Stream) -> None:
 
 
 MORE = {
-    **{name: State(dialled, dial, lasts=inf if name == "refused" else 10.0) for name, dial in DIALS.items()},
-    "in mid-frame": State(dialled, Elsewhere(lambda place: place.play(_half), _begun)),
+    **{name: State(dialled, dial.enter, lasts=inf if name == "refused" else 10.0) for name, dial in DIALS.items()},
+    "in mid-frame": State(dialled, Elsewhere(lambda place: place.play(_half), _begun).enter),
     "flooded": State(
         dialled,
-        Elsewhere(lambda place: place.play(_flood), _begun),
+        Elsewhere(lambda place: place.play(_flood), _begun).enter,
         options=MappingProxyType({"queue_size": 50, "overflow": "drop_oldest"}),
     ),
     "overflowed": State(lambda place: plain_feed(place.broker), overflowed, options=MappingProxyType({"queue_size": 20})),

@@ -37,7 +37,7 @@ class Moment:
         return self
 
     def __exit__(self, *error: object) -> None:
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
 
     def _hook(self, frame: Any, event: str, argument: Any) -> None:
         if event == "call" and LIBRARY in frame.f_code.co_filename and threading.current_thread().name.startswith(self._name):
