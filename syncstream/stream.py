@@ -32,7 +32,7 @@ from .workers import Workers
 
 H = TypeVar("H", bound=Handler)
 
-_open: weakref.WeakSet[Stream] = weakref.WeakSet()
+_open: weakref.WeakValueDictionary[int, Stream] = weakref.WeakValueDictionary()
 
 _EXIT_LIMIT = 1.0  # seconds, for all streams together
 _LONGEST = 86400.0  # seconds; the system takes no endless number
@@ -89,7 +89,7 @@ class Stream:
         self._discarded = 0
         self._raised = False
         self._reader.start()
-        _open.add(self)
+        _open[id(self)] = self
 
     # ---------------------------------------------------------------- consuming
 
@@ -377,9 +377,13 @@ def _seconds(field: str, value: Any) -> float:
     return float(value)
 
 
+def _all_open() -> list[Stream]:  # at one moment: other threads may open more meanwhile
+    return [stream for reference in _open.valuerefs() if (stream := reference()) is not None]
+
+
 def _close_all() -> None:
     """At interpreter exit: say goodbye properly. The threads are daemons; whatever hangs does not hold the exit."""
-    streams = [stream for stream in list(_open) if not stream._reader.ended.is_set()]
+    streams = [stream for stream in _all_open() if not stream._reader.ended.is_set()]
     for stream in streams:
         stream._reader.post(Close())
     deadline = clock.now() + _EXIT_LIMIT
@@ -389,7 +393,7 @@ def _close_all() -> None:
 
 def _leave_to_parent() -> None:
     """In the child of a fork, where none of the threads is."""
-    for stream in list(_open):
+    for stream in _all_open():
         stream._reader.leave_to_parent()
     _open.clear()
 
