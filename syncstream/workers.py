@@ -38,7 +38,7 @@ class _Job(NamedTuple):
 
 
 class Workers:
-    """Owned by: shared under `self._changed`, by the workers. Others may call: start, stop, join."""
+    """Owned by: shared under `self._changed` (and `_fewer`, the same lock), by the workers. Others may call: start, stop, join."""
 
     def __init__(
         self,
@@ -56,7 +56,9 @@ class Workers:
         self._handle = handle
         self._key = key
         self._failed = failed
-        self._changed = threading.Condition(threading.Lock())  # a waiting worker may find work, or should end
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)  # a waiting worker may find work, or should end
+        self._fewer = threading.Condition(lock)  # are running; for `join`, which must not take a worker's wake-up
         self._pulled: deque[_Job] = deque()  # in the order of the stream, nobody's yet
         self._lanes: dict[Optional[Hashable], deque[_Job]] = {}  # of each key in hand, what waits behind it; None: a barrier
         self._ahead = 0  # jobs in those two places
@@ -87,6 +89,7 @@ class Workers:
             except BaseException:  # no more threads to be had, or Ctrl-C
                 with self._changed:
                     self._running.discard(thread)
+                    self._fewer.notify_all()
                 self._halt()
                 raise
 
@@ -108,7 +111,7 @@ class Workers:
         """
         deadline = None if timeout is None else clock.now() + timeout
         inside = threading.current_thread() in self._threads
-        with self._changed:
+        with self._fewer:
             # Not by Thread.join: Ctrl-C could not end that on Windows.
             self._inside += inside
             try:
@@ -116,7 +119,7 @@ class Workers:
                     left = None if deadline is None else deadline - clock.now()
                     if left is not None and left <= 0:
                         return False
-                    clock.wait(self._changed, left)
+                    clock.wait(self._fewer, left)
             finally:
                 self._inside -= inside
         if not inside:
@@ -248,5 +251,6 @@ class Workers:
                 self._lanes.clear()
                 self._ahead = 0
             self._changed.notify_all()
+            self._fewer.notify_all()
         if left:
             self._delivery.give_back([job.item for job in left])

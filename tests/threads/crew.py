@@ -33,7 +33,7 @@ class Crew:
         if error is None:
             self.end()
 
-    def start(self, call: Callable[..., Any], *arguments: Any) -> None:
+    def start(self, call: Callable[..., Any], *arguments: Any) -> threading.Thread:
         """Run it on a thread of its own. An exception is a result."""
 
         def run() -> None:
@@ -46,6 +46,7 @@ class Crew:
         thread = threading.Thread(target=run, name=f"crew-{len(self._threads)}", daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def end(self, timeout: float = PATIENCE) -> list[Any]:
         """Wait for all; the results in the order in which they came. An `AssertionError` among them is raised."""
@@ -79,3 +80,13 @@ def open_files() -> int:
     gc.collect()
     place = Path("/proc/self/fd")
     return len(os.listdir(place)) if place.exists() else 0
+
+
+def waits(thread: threading.Thread, function: str) -> bool:
+    """Whether this thread is within that function now, and waits there for another thread."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    if frame is None or frame.f_code.co_filename != threading.__file__ or frame.f_code.co_name != "wait":
+        return False
+    while frame is not None and frame.f_code.co_name != function:
+        frame = frame.f_back
+    return frame is not None
