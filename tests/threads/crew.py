@@ -82,10 +82,13 @@ def open_files() -> int:
     return len(os.listdir(place)) if place.exists() else 0
 
 
+WAITS = ("wait", "join", "_wait_for_tstate_lock")  # of threading.py
+
+
 def waits(thread: threading.Thread, function: str) -> bool:
     """Whether this thread is within that function now, and waits there for another thread."""
     frame = sys._current_frames().get(thread.ident or 0)
-    if frame is None or frame.f_code.co_filename != threading.__file__ or frame.f_code.co_name != "wait":
+    if frame is None or frame.f_code.co_filename != threading.__file__ or frame.f_code.co_name not in WAITS:
         return False
     while frame is not None and frame.f_code.co_name != function:
         frame = frame.f_back

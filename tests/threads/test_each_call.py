@@ -18,7 +18,7 @@ from tests.stream.setting import feed_of
 from .crew import PATIENCE, open_files
 
 LIBRARY = f"{os.sep}syncstream{os.sep}"
-POINTS = 24
+POINTS = 12
 """How many of the calls are tried, evenly spread."""
 
 

@@ -142,12 +142,12 @@ def test_the_end_of_the_interpreter_while_others_open_streams() -> None:
 
 # ---------------------------------------------------------------- one that lives long
 
-WARM, LONG = 15, 60
+WARM, LONG = 10, 40
 """Reconnects before the first look, and between it and the last."""
 
 
 def test_nothing_grows_over_many_reconnects(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
-    """Descriptors, threads and memory are as they were sixty reconnects ago, healing included."""
+    """Descriptors, threads and memory are as they were forty reconnects ago, healing included."""
     caplog.set_level(logging.CRITICAL, "syncstream")  # pytest would keep the records
     stream = Stream(feed_of(broker, backoff=Backoff(base=0.001, maximum=0.002), verify_after=0.05))
 
