@@ -1,7 +1,7 @@
 """Real threads, real sockets, the public API: what a stream does when threads, processes and signals meet it at any moment.
 
 `python -m tests.threads --repeat 50` runs this folder fifty times in a row. The table says which tests prove what; those that
-stand elsewhere are named, not repeated. `test_proofs.py` checks that each of them exists.
+stand elsewhere are named, not repeated. `tests/test_threads.py` checks that each of them exists.
 """
 
 from __future__ import annotations

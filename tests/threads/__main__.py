@@ -1,6 +1,6 @@
 """`python -m tests.threads --repeat N`: run the tests of this folder N times in a row, each time in a Python of its own.
 
-Stops at the first run that fails, and keeps its output in `--keep FILE`. Exit code 0: all were green. 1: one failed. 2: nothing ran.
+Stops at the first run that fails, and keeps its output in `--keep FILE`. Exit code 0: all green. 1: one failed. 2: nothing ran.
 `--named` also runs the tests elsewhere that the table names. What follows `--` goes to pytest.
 """
 

@@ -184,7 +184,7 @@ def test_nothing_grows_over_many_reconnects(broker: Broker, caplog: pytest.LogCa
 
 def ours() -> int:
     """Bytes that the library holds, and the libraries below it; not those of the venue in this process, nor Python's caches."""
-    urllib.parse.clear_cache()
+    urllib.parse.clear_cache()  # type: ignore[attr-defined]
     re.purge()
     gc.collect()
     outside = ("*/syncstream/testing/*", "*/websockets/*", "*/tests/*", "*/tracemalloc.py", "*/_pytest/*", "*/email/utils.py")
