@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import Any, Callable, Hashable, Iterator, Optional
 
+import msgspec
 import pytest
 
 from syncstream import (
@@ -36,6 +37,7 @@ from syncstream.reader import Close, Reader
 from syncstream.testing.wire import close_frame, text_frame
 from syncstream.transport import Connection, frame
 from syncstream.wake import Waker
+from tests.deadlines import SLACK
 from tests.servers.listening import listen
 from tests.servers.scripted import Peer, Server, switching
 
@@ -300,10 +302,10 @@ def test_closing_during_a_pause_waits_for_the_goodbye_behind_the_data() -> None:
 
     with Server(script) as server, running(feed_to(server), queue_size=10, overflow="block", view="messages") as rig:
         assert within(PATIENCE, lambda: rig.delivery.paused)
-        began = clock.now()
+        line = rig.reader.engine.lines[0]
+        line.rules = msgspec.structs.replace(line.rules, close_limit=60.0)
         rig.reader.post(Close())
-        assert rig.reader.ended.wait(PATIENCE)
-        assert clock.now() - began < 0.8  # and not the second that an answer may take
+        assert rig.reader.ended.wait(SLACK)  # and not the minute that an answer may take here
 
 
 # ---------------------------------------------------------------- sending
@@ -327,7 +329,7 @@ def test_a_line_that_is_lost_over_sending_is_told_at_once(monkeypatch: pytest.Mo
         began = clock.now()
         ticket = rig.send("x")
         lost = rig.until(Disconnected)[-1]
-        assert clock.now() - began < 2.0
+        assert clock.now() - began < SLACK
         assert "broken pipe" in lost.reason
         assert lost.retry_in == pytest.approx(27.0)
         assert ticket.done.wait(PATIENCE)
@@ -405,7 +407,7 @@ def test_a_venue_that_does_not_answer_the_goodbye_holds_it_up_for_a_second() -> 
         began = clock.now()
         rig.reader.post(Close())
         assert rig.reader.ended.wait(PATIENCE)
-        assert 0.9 < clock.now() - began < 3.0
+        assert 0.9 < clock.now() - began < 1.0 + SLACK
 
 
 def test_a_line_that_opens_at_the_very_end_is_closed() -> None:
@@ -587,7 +589,7 @@ def test_joining_a_reader_that_goes_on_keeps_its_time() -> None:
         rig.until(Connected)
         began = clock.now()
         assert rig.reader.join(0.1) == ["syncstream-reader"]
-        assert clock.now() - began < 1.0
+        assert clock.now() - began < 0.1 + SLACK
 
 
 def test_the_reader_does_not_wait_for_itself() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.threads import __main__ as command
 ROOT = Path(__file__).parent.parent
 
 
+@functools.cache
 def functions(path: str) -> dict[str, ast.FunctionDef]:
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}

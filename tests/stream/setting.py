@@ -9,7 +9,7 @@ from syncstream import Backoff, Contiguous, Event, Feed, Rest, Stream
 from syncstream.clock import now
 from syncstream.testing import Broker, Replica
 
-PATIENCE = 8.0
+PATIENCE = 20.0
 """Seconds after which a test gives up waiting. Nothing waits that long when all is well."""
 
 

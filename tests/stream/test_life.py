@@ -20,6 +20,7 @@ from syncstream import stream as module
 from syncstream.clock import now
 from syncstream.reader import Reader
 from syncstream.testing import Broker
+from tests.deadlines import within
 
 from .setting import PATIENCE, feed_of, plain_feed
 
@@ -226,15 +227,14 @@ def test_streams_leave_no_descriptor_and_no_thread(broker: Broker) -> None:
 
 def test_the_end_of_the_interpreter_is_one_second_for_all(broker: Broker) -> None:
     """Lines that do not answer hold up neither each other nor the goodbye of those that do."""
-    streams = [Stream(plain_feed(broker)) for _ in range(6)]
-    broker.wait_for(lambda: len(broker.subscriptions) == 6 and all(broker.subscriptions.values()), PATIENCE)
-    for number in (1, 3, 5):
+    streams = [Stream(plain_feed(broker)) for _ in range(16)]
+    broker.wait_for(lambda: len(broker.subscriptions) == 16 and all(broker.subscriptions.values()), PATIENCE)
+    for number in range(1, 17, 2):
         broker.faults.half_open(connection=number)
-    began = now()
-    module._close_all()
-    assert now() - began < 2.5
-    assert [stream.closed for stream in streams] == [True] * 6
-    assert sum(stream._reader.ended.is_set() for stream in streams) >= 3
+    with within(1.0, rather_than=8.0):  # a second for each of them
+        module._close_all()
+    assert [stream.closed for stream in streams] == [True] * 16
+    assert sum(stream._reader.ended.is_set() for stream in streams) >= 8
     for stream in streams:
         assert stream.close().threads == ()
 

@@ -18,13 +18,13 @@ from syncstream.clock import now
 from syncstream.core.frames import BINARY, CLOSE, TEXT
 from syncstream.testing import Broker
 from syncstream.testing.wire import text_frame
+from tests.deadlines import SLACK
 from tests.servers import certificates
 from tests.servers.listening import Frame, hear, listen
 from tests.servers.scripted import Peer, Server
 
 from .setting import PATIENCE, plain_feed, stuck
 
-SLACK = 1.0
 LARGE = 20_000_000
 """More bytes than the system takes at once."""
 
