@@ -15,7 +15,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from syncstream import Backoff, Feed, NotConnected, Snapshot, Stream, SyncstreamError
+from syncstream import Backoff, Feed, NotConnected, Snapshot, Stream
 from syncstream import stream as module
 from syncstream.testing import Broker
 from tests.stream.setting import feed_of, plain_feed
@@ -178,7 +178,7 @@ def test_nothing_grows_over_many_reconnects(broker: Broker, caplog: pytest.LogCa
         broker.wait_for(lambda: open_files() <= descriptors, PATIENCE)
         broker.wait_for(lambda: threading.active_count() <= threads, PATIENCE)
         assert grown(things, own_things()) == {}
-    assert last - first < LONG * 250  # bytes: less than a few objects for each reconnect
+    assert last - first < LONG * 1000  # bytes for each reconnect: far less than what belongs to one
     assert broker.counts["connects"] > WARM + LONG
 
 
@@ -211,23 +211,17 @@ def grown(before: Counter[str], after: Counter[str]) -> dict[str, int]:
 def test_a_thread_that_has_the_number_of_the_dead_reader(broker: Broker) -> None:
     """The system gives the number of a thread that has ended to the next one: that one is not taken for the reader."""
     stream = Stream(plain_feed(broker))
-    number = stream._reader._thread.ident
     stream.close()
 
-    def ask() -> tuple[bool, type, bool]:
-        try:
+    def ask() -> bool:
+        stream._reader._thread._ident = threading.get_ident()  # type: ignore[attr-defined]  # not left to chance
+        with pytest.raises(NotConnected):
             stream.send("x")
-        except SyncstreamError as error:
-            return stream.join(), type(error), threading.get_ident() == number
-        raise AssertionError("sent")
+        return stream.join()
 
-    results = []
-    for _ in range(20):
-        with Crew() as crew:
-            crew.start(ask)
-        results += crew.results
-    assert [result[:2] for result in results] == [(True, NotConnected)] * 20
-    assert sys.platform != "linux" or any(result[2] for result in results)
+    with Crew() as crew:
+        crew.start(ask)
+    assert crew.results == [True]
 
 
 def test_many_threads_ask_a_closed_stream(broker: Broker) -> None:
