@@ -56,7 +56,7 @@ FORK = """
             signal.alarm(20)
             os._exit(told(stream))
         code = os.waitpid(pid, 0)[1]
-        unharmed = before == picture(place, stream) or name in ("refused", "being closed", "half-open")  # these go on
+        unharmed = before == picture(place, stream) or name in ("refused", "being closed")  # these go on
         say(name, "/", code, unharmed)
         enders.append(threading.Thread(target=end, args=(place, name, stream)))
         enders[-1].start()
