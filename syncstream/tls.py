@@ -15,7 +15,7 @@ import ssl
 from typing import Any, Hashable, Mapping, Optional
 
 from .errors import DialError, Severity
-from .tcp import BoundedSocket, Deadline, reason
+from .tcp import BoundedSocket, Deadline, ours, reason
 
 _FILES = ("ca_certs", "ca_cert_path", "certfile", "keyfile")
 _OPTIONS = {*_FILES, "password", "cert_chain", "cert_reqs", "check_hostname", "ciphers", "ecdh_curve", "ssl_version"}
@@ -33,6 +33,7 @@ def secure(wire: BoundedSocket, host: str, sslopt: Mapping[str, Any]) -> None:
     context = context_of(sslopt, wire.deadline)
     # The plain socket is empty from here on: its descriptor belongs to the TLS socket, also if this raises.
     sock = context.wrap_socket(wire.sock, server_hostname=sslopt.get("server_hostname") or host, do_handshake_on_connect=False)
+    ours.add(sock)
     wire.sock = sock
     wire.until_done(sock.do_handshake, selectors.EVENT_READ)
 

@@ -38,7 +38,7 @@ class _Job(NamedTuple):
 
 
 class Workers:
-    """Owned by: shared under `self._changed` (and `_fewer`, the same lock), by the workers. Others may call: start, stop, join."""
+    """Owned by: shared under `self._changed` (`_fewer` has the same lock), by the workers. Others may call: start, stop, join."""
 
     def __init__(
         self,

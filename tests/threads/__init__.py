@@ -75,6 +75,7 @@ PROOFS: dict[str, tuple[str, ...]] = {
     ),
     "fork, in each state": (
         f"{HERE}test_processes.py::test_a_fork_in_each_state",
+        f"{HERE}test_processes.py::test_the_child_keeps_no_dial_that_is_under_way",
         f"{OUTSIDE}test_a_fork_leaves_the_parent_alone",
     ),
     "the end of the interpreter, in each state": (

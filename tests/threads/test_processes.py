@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 import pytest
 
 from syncstream.testing import Broker
+from tests.deadlines import SLACK
+from tests.servers.scripted import Peer, Server
 from tests.stream.outside import Program
 
+from .crew import PATIENCE
 from .states import STATES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork, and a listen queue that drops what is too much")
@@ -73,6 +77,48 @@ def test_a_fork_in_each_state() -> None:
             assert program.hear() == f"{name} / 0 True"
         assert program.hear() == "True []"
         assert program.end() == (0, [], "")
+
+
+IN_A_DIAL = """
+    stream = Stream(Feed(URL))
+    sys.stdin.readline()
+    lives, parent = os.pipe()
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)
+        os.close(parent)
+        os.read(lives, 1)
+        os._exit(0)
+    say("closed", stream.close(5).threads)
+    sys.stdin.readline()
+    os.close(parent)
+    say("code", os.waitpid(pid, 0)[1])
+"""
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_the_child_keeps_no_dial_that_is_under_way(scheme: str) -> None:
+    """The parent gives it up, and the venue hears of that, though the child lives."""
+    asked, over = threading.Event(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.read(5)
+        asked.set()
+        try:
+            peer.until_hangup()
+        finally:
+            over.set()
+
+    with Broker(rate=0) as broker, Server(script) as server:
+        source = f"    URL = '{scheme}://127.0.0.1:{server.port}/'" + IN_A_DIAL
+        with Program(source, broker, "-W", "ignore::DeprecationWarning") as program:
+            assert asked.wait(PATIENCE)
+            program.go_on()
+            assert program.hear() == "closed ()"
+            assert over.wait(SLACK)
+            program.go_on()
+            assert program.hear() == "code 0"
+            assert program.end() == (0, [], "")
 
 
 # ---------------------------------------------------------------- the end of the interpreter
