@@ -10,11 +10,18 @@ import contextlib
 import socket
 
 
+class _End(socket.socket):
+    """Owned by: its `Waker`. In a cycle that is collected either may come first; a plain socket would warn that it is open."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Waker:
     """Owned by: everybody who holds it. The reader calls fileno() and drain(), others wake()."""
 
     def __init__(self) -> None:
-        self._sockets = socket.socketpair()
+        self._sockets = [_End(fileno=end.detach()) for end in socket.socketpair()]
         self._ear, self._mouth = self._sockets
         self._ear.setblocking(False)
         self._mouth.setblocking(False)
