@@ -8,6 +8,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Callable, Mapping, NamedTuple, Optional
 
 from syncstream import Backoff, Feed, Rest, Stream
+from syncstream.core.line import Phase
 from syncstream.testing import Broker
 from tests.servers.scripted import Peer, Server
 
@@ -114,7 +115,7 @@ def live(scene: Scene, stream: Stream) -> None:
 def backing_off(scene: Scene, stream: Stream) -> None:
     scene.broker.faults.refuse(429, seconds=60, retry_after=30)
     scene.broker.faults.cut()
-    wait_for(scene, lambda: scene.broker.counts["refused"] and stream.status.state == "waiting")
+    wait_for(scene, lambda: scene.broker.counts["refused"] and stream._reader.engine.lines[0].phase is Phase.WAITING)
 
 
 def half_open(scene: Scene, stream: Stream) -> None:
