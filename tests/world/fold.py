@@ -160,9 +160,10 @@ class Fold:
         standing.restarted |= gap.reason == "restart"
 
     def _begins_where_it_stands(self, gap: Gap) -> None:
-        """The last message delivered is not missing. Known limits: a snapshot, which the gap may know nothing of; two eras."""
+        """The last message delivered is not missing. Known limits: a snapshot, which the gap may know nothing of; two eras; a
+        restart that was told, though late messages only looked like one: the gap is then of the numbers since."""
         standing, numbers = self.standing(str(gap.key)), self.venue.keys[str(gap.key)]
-        if standing.status is KNOWN and not numbers.era:
+        if standing.status is KNOWN and not numbers.era and not standing.restarted:
             at = numbers.number(standing.version, 0)
             require(gap.after >= at, "alarm", f"{self.name}: {gap}, but {at} was delivered")
 
