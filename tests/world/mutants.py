@@ -286,7 +286,8 @@ MUTANTS = (
         "covered = any(other.is_live() and other.opened_at <= place.heard_at for other in self.lines)",
         "covered = any(other.is_live() for other in self.lines)",
         "A line that was opened too late is taken to have carried what the other one missed.",
-        took=1,
+        took=5,
+        first=139,
     ),
     Mutant(
         "no-hangup",
@@ -586,15 +587,6 @@ MUTANTS = (
         "if index or not (unbroken and self._follows(sync, segment)):",
         "if index:",
         "The source is given up, and the hole is not told.",
-        took=1,
-    ),
-    Mutant(
-        "join-forgotten-at-second-give-up",
-        "keys",
-        "Keys._give_up",
-        "if self.stale > stale or (goes_on and self._anchors):",
-        "if self.stale > stale:",
-        "A key that had to join is given up once more, and what comes next is delivered over a hole.",
         took=1,
     ),
     Mutant(
