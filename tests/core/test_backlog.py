@@ -195,6 +195,15 @@ def test_messages_without_a_key_go_alone() -> None:
     assert backlog.take(9) == [Dropped(key=None, count=1, at_ns=7), message(None, 2), message("A", 1)]
 
 
+def test_where_everything_is_of_one_key_none_is_a_key_to_heal() -> None:
+    """A feed without a key has one whole state: what is lost of it is told under `None`, and asked for again."""
+    backlog = Backlog(2, heals=True, keyless=True)
+    backlog.fix("default")
+    backlog.append([message(None, 1), message(None, 2)])
+    assert room_for(backlog, [message(None, 3)]) == [None]
+    assert backlog.take(9) == [Dropped(key=None, count=1, at_ns=7), message(None, 2), message(None, 3)]
+
+
 def test_a_drop_marker_in_the_queue_is_never_lost() -> None:
     """One that was given back becomes one with the marker ahead; it is not counted twice and heals nothing."""
     backlog = full(message("A", 1), message("B", 1), maxsize=2, heals=True)
@@ -241,6 +250,17 @@ def test_given_back_items_stand_before_what_was_lost_meanwhile() -> None:
 
 
 # --- between the look and the drop ---
+
+
+def test_what_comes_after_the_end_is_counted_and_not_kept() -> None:
+    """Nothing can be delivered any more: each item is received and discarded, and none waits."""
+    backlog = full(message("A", 1), maxsize=2, heals=True)
+    before = backlog.tally()
+    backlog.refuse([message("A", 2), Gap(key="A"), message("B", 3)])
+    after = backlog.tally()
+    assert (after.received, after.discarded) == (before.received + 3, before.discarded + 3)
+    assert (after.queued, backlog.take(9)) == (1, [message("A", 1)])
+    assert adds_up(backlog)
 
 
 @pytest.mark.parametrize("heals", [True, False])

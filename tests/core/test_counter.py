@@ -245,6 +245,26 @@ def test_forget() -> None:
     assert judge(c, 1, 2, after=2) == [DUPLICATE, DUPLICATE]  # counted from none
 
 
+@pytest.mark.parametrize("last", [3, 10, 50])
+def test_it_stands_where_it_is_told_to(last: int) -> None:
+    """Forwards or back, and what was counted or came early before that is forgotten."""
+    c = counter()
+    judge(c, 10, 7, 8, 9, 20, reorder=WINDOW)
+    c.stand(last, 0, 1)
+    assert (c.position, c.early, c.early_until, c.shown) == (last, [], None, {})
+    assert judge(c, last, last + 1, last + 3) == [DUPLICATE, NEXT, HOLE]
+
+
+def test_only_the_line_that_shows_where_it_stands_has_shown_it() -> None:
+    """The other one is behind until it shows how far it is; then it is measured against that."""
+    c = counter()
+    judge(c, 100, line=0, lines=2)
+    c.stand(50, 1, 2)
+    assert c.shown == {1: 50}
+    assert judge(c, 40, 39, 38, line=0, lines=2, after=1) == [DUPLICATE, DUPLICATE, RESTART]
+    assert judge(c, 39, line=1, lines=2) == [NEXT]
+
+
 # ---------------------------------------------------------------- two lines
 
 
