@@ -31,7 +31,7 @@ class Outcome(enum.Enum):
     EARLY = "early"  # put aside: the reorder window is open
 
 
-_OUTCOMES = {Verdict.NEXT: Outcome.NEXT, Verdict.DUPLICATE: Outcome.DUPLICATE, Verdict.HOLE: Outcome.HOLE}
+_OUTCOMES = {Verdict.NEXT: Outcome.NEXT, Verdict.HOLE: Outcome.HOLE}  # a duplicate is looked into
 
 
 def countable(*numbers: Any) -> None:

@@ -36,7 +36,7 @@ def judge(
 
 def test_a_new_counter() -> None:
     """It has a name and a rule, and has seen nothing."""
-    c = counter()
+    c = Counter("ABC", Contiguous("U", "u"))
     assert (c.name, c.rule, c.position, list(c.keys)) == ("ABC", Contiguous("U", "u"), None, [])
     assert c.unproven is False
 
@@ -235,6 +235,14 @@ def test_what_was_counted_before_forgetting_does_not_count_after(numbers: list[i
     assert judge(c, 10, 11) == [NEXT, NEXT]
 
 
+def test_forgetting_forgets_since_when_numbers_go_back() -> None:
+    """What lasts for two seconds must have begun after it, though the counter stands where it stood then."""
+    c = counter(10)
+    judge(c, 7, now=0.0)
+    c.forget()
+    assert judge(c, 10, 7, 8, 9, now=50.0) == [NEXT, DUPLICATE, DUPLICATE, DUPLICATE]
+
+
 def test_forget() -> None:
     """Whatever number comes next is the first; nothing of before is left."""
     c = counter(10)
@@ -291,6 +299,14 @@ def test_a_line_that_goes_back_on_itself_is_a_restart() -> None:
     assert judge(c, 1, 2, 3, line=1, lines=2, after=2) == [DUPLICATE, DUPLICATE, RESTART]
     assert c.position == 3
     assert judge(c, 3, 4, line=0, lines=2, after=2) == [DUPLICATE, NEXT]
+
+
+def test_a_piece_of_the_past_on_one_of_two_lines_is_no_new_beginning() -> None:
+    """As long as it is short: the other line goes on, and so does the counter."""
+    c = counter()
+    judge(c, 10, line=0, lines=2)
+    assert judge(c, 9, 1, 2, 3, line=1, lines=2) == [DUPLICATE] * 4
+    assert judge(c, 11, line=0, lines=2) == [NEXT]
 
 
 def test_the_line_that_leads_is_measured_against_itself() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Optional
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncstream.core.counter import Counter, Numbered, Outcome
+from syncstream.core.counter import Counter, Held, Numbered, Outcome
 from syncstream.core.sequence import Contiguous
 
 NEXT, DUPLICATE, HOLE, EARLY = Outcome.NEXT, Outcome.DUPLICATE, Outcome.HOLE, Outcome.EARLY
@@ -79,6 +79,15 @@ def test_when_the_window_is_over_the_hole_is_told() -> None:
     assert expire(c, 1.0 + WINDOW) == [(HOLE, 12), (NEXT, 13), (HOLE, 15)]
     assert (c.early, c.early_until) == ([], None)
     assert arrive(c, number(11), 2.0) == [(DUPLICATE, 11)]
+
+
+def test_copies_that_waited_come_out_one_after_the_other() -> None:
+    """They have the same numbers; what they say need not be comparable, and is not compared."""
+    c = counter(10)
+    copies = [Numbered(12, 12, "ABC", Held({"u": 12, "at": at}, 12, 12), 0) for at in (1, 2)]
+    for copy in copies:
+        assert settle(c, copy, 0.0) == []
+    assert expired(c, WINDOW) == [(HOLE, copies[0]), (DUPLICATE, copies[1])]
 
 
 def test_the_window_is_that_of_the_message_that_waits_longest() -> None:

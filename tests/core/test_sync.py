@@ -50,6 +50,17 @@ def snapshot(key: Sync, position: Any, rule: Optional[Rule] = EACH) -> str:
     return f"joins [{replayed}] {key.state.value}"
 
 
+def test_a_new_key() -> None:
+    """It stands nowhere, holds nothing, was never asked for and never healed."""
+    made = Sync("A", SYNCING, 1.0)
+    assert (made.key, made.state, made.since, made.resynced_at) == ("A", SYNCING, 1.0, float("-inf"))
+    assert [made.delivered, made.anchor, made.counter, made.own, made.fetch_at] == [None] * 5
+    assert [made.incomplete, made.unbroken, made.fetching] == [False] * 3
+    assert [made.doubts, made.gaps, made.healed, made.epoch, made.attempts, made.behind, made.held] == [0] * 7
+    assert (made.sealed, made.covered) == (0, 0)
+    assert made.segments == []
+
+
 # ---------------------------------------------------------------- the table of moves
 
 
