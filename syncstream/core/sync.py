@@ -108,7 +108,6 @@ class Sync:
             self.state = State.SYNCING
             self.delivered = delivered
             self.anchor = None
-            self.unbroken = False
         elif not self.held:
             self.unbroken = False  # what comes does not go on from what was delivered
         self.cut()

@@ -255,6 +255,15 @@ def test_a_doubt_after_the_request_with_nothing_since_asks_again(position: int) 
     assert snapshot(key, position) == "joins [] live"
 
 
+def test_a_second_doubt_after_the_request_is_not_covered_by_what_came_before_it() -> None:
+    """What counts is that nothing came since the last one."""
+    key = syncing(5)
+    key.doubt(5, 3.0)
+    key.hold(held(8))
+    key.doubt(8, 4.0)
+    assert snapshot(key, 20) == "joins [] syncing"
+
+
 def test_a_doubt_before_the_request_is_covered_by_it() -> None:
     """What was missed before the request is in the snapshot."""
     key = syncing(5, (8,), asked=False)
@@ -303,12 +312,14 @@ def test_a_hole_while_it_is_verified_is_not_covered(rule: Optional[Rule], positi
 # ---------------------------------------------------------------- snapshots without a position
 
 
-def test_whole_is_followed_by_what_came_since_the_request() -> None:
-    """What was held before the request is in the snapshot; what came after it follows."""
+@pytest.mark.parametrize(("position", "rule"), [(None, None), (None, EACH), (9, None)])
+def test_whole_is_followed_by_what_came_since_the_request(position: Optional[int], rule: Optional[Rule]) -> None:
+    """What was held before the request is in the snapshot; what came after it follows. Whole it is without a position, and where
+    no rule says how messages would be joined to one."""
     key = syncing(None, (1, 2), (5,))
     key.hold(held(6))
     key.hold(held(7))
-    assert snapshot(key, None, None) == "joins [6 7] live"
+    assert snapshot(key, position, rule) == "joins [6 7] live"
 
 
 def test_whole_covers_no_hole_that_came_after_the_request() -> None:
@@ -387,6 +398,61 @@ def test_doubts_do_not_pile_up() -> None:
     for _ in range(9):
         key.doubt(5, 3.0)
     assert key.segments == [[], []]
+
+
+def test_doubts_do_not_pile_up_after_a_snapshot_that_left_one() -> None:
+    """The mark of the request is gone with its answer."""
+    key = syncing(5)
+    key.doubt(5, 3.0)
+    assert snapshot(key, 8) == "joins [] syncing"
+    key.doubt(8, 4.0)
+    assert key.segments == [[]]
+
+
+def test_a_key_that_was_cleared_can_be_doubted() -> None:
+    """So is the mark of a request whose answer nobody waits for any more."""
+    key = syncing(5, (8, 9))
+    key.clear()
+    key.doubt(9, 3.0)
+    key.hold(held(12))
+    assert (key.segments, key.sealed, key.covered) == ([[held(12)]], 0, 0)
+
+
+def test_a_key_that_is_live_holds_nothing() -> None:
+    """Complete or given up: what was held has been delivered, or is of no use."""
+    key = syncing(5, (8, 9), (12,))
+    key.live()
+    assert (key.held, key.segments) == (0, [])
+
+
+def unbroken(*numbers: int) -> Sync:
+    """A key that holds these, which go on from what was delivered."""
+    key = sync()
+    key.doubt(7, 2.0)
+    key.unbroken = True
+    for number in numbers:
+        key.hold(held(number))
+    return key
+
+
+def test_a_doubt_breaks_what_goes_on_unless_something_stands_before_it() -> None:
+    """What is held already still goes on from what was delivered; only what comes does not."""
+    for numbers, goes_on in (((), False), ((8,), True)):
+        key = unbroken(*numbers)
+        key.doubt(None, 3.0)
+        assert key.unbroken is goes_on
+
+
+@pytest.mark.parametrize(
+    "move", [Sync.live, Sync.clear, Sync.shed, dropped, lambda key: snapshot(key, 8), lambda key: snapshot(key, None)]
+)
+def test_what_is_held_no_more_does_not_go_on(move: Callable[[Sync], Any]) -> None:
+    """Nothing is left of it, or what is left lies beyond a hole."""
+    key = unbroken(8, 9)
+    key.asked()
+    key.doubt(None, 3.0)
+    move(key)
+    assert key.unbroken is False
 
 
 def test_after_shed_it_is_held_again() -> None:

@@ -60,10 +60,11 @@ def load() -> None:
 class Trials:
     """Owned by: the caller. One module and its own tests. Raises `RuntimeError` if they do not pass as they stand."""
 
-    def __init__(self, module: Path, tests: Sequence[Path], *, quiet: bool = True) -> None:
+    def __init__(self, module: Path, tests: Sequence[Path], *, quick: bool = False, quiet: bool = True) -> None:
         self.name = ".".join(("syncstream", module.parent.name, module.stem))
         self.module = module
         self.tests = [str(test) for test in tests]
+        self.quick = quick  # only the first way
         self.quiet = quiet
         self._limit = 0
 
@@ -72,7 +73,7 @@ class Trials:
         quick = self._collected([mutant for mutant in mutants if mutant.within])
         for mutant in mutants:
             fate = next(quick) if mutant.within else Fate.SURVIVED
-            yield mutant, self._anew(mutant.code) if fate is Fate.SURVIVED else fate
+            yield mutant, self._anew(mutant.code) if fate is Fate.SURVIVED and not self.quick else fate
 
     def _anew(self, code: CodeType) -> Fate:
         """Load everything anew."""
