@@ -6,7 +6,7 @@
         the caller asks for nothing but its truth
 
 A line without `=>` names the module, one with it a mutant, and an indented one says why, for all mutants since the reason before.
-`#` and a blank begin a remark.
+`#` and a blank begin a remark. A name is what `ast.unparse` writes, of Python 3.11 or newer.
 """
 
 from __future__ import annotations
