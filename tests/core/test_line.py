@@ -173,6 +173,19 @@ def test_what_belongs_to_a_connection_begins_anew_with_it() -> None:
     assert it.frames.error is not None  # 101 bytes: the bound is the feed's
 
 
+@pytest.mark.parametrize(("limit", "code"), [(3, 1009), (4, None)])
+def test_a_connection_keeps_to_the_size_of_a_message(limit: int, code: Optional[int]) -> None:
+    """That of the feed, from the first message on, and on the next connection too."""
+    made = line(LIVE, max_message_size=limit)
+    for _ in range(2):
+        made.frames.receive(b"\x82\x04data")
+        error = made.frames.error
+        assert (None if error is None else error.code) == code
+        made.wait(NOW)
+        made.dial(NOW)
+        made.opened(NOW)
+
+
 def test_the_rung_of_the_ladder_outlives_the_connection() -> None:
     """A mute venue is given more time on the next line."""
     it = line(LIVE, liveness=Liveness(silence=20.0, ping_after=1000.0))
