@@ -6,8 +6,9 @@ import pytest
 
 from syncstream.core.keys import Keys
 from syncstream.core.rules import Rules
+from syncstream.events import KeyStatus
 
-from .rig import HEALED, NUMBERED, PLAIN, TYPED, Rig, change, delta, run_of, snap
+from .rig import BY_CONNECTION, HEALED, NUMBERED, PLAIN, TYPED, Rig, change, delta, run_of, snap
 
 # ---------------------------------------------------------------- a slow consumer
 
@@ -118,6 +119,28 @@ def test_relieved_of_a_key_that_was_left_meanwhile() -> None:
     assert "A" not in rig.asked()
 
 
+@pytest.mark.parametrize("rules", [HEALED, BY_CONNECTION])
+def test_each_of_the_keys_is_dropped(rules: Rules) -> None:
+    """Whatever stands before it that is not known any more, and whether or not it has a counter of its own."""
+    rig = Rig(rules)
+    rig.live("A", 5)
+    rig.drop("unknown", "A")
+    assert (rig.said(), rig.state("A")) == (["gap A drop 5..None healing"], "dropped")
+
+
+def test_what_was_healed_is_not_healed_again() -> None:
+    """A consumer that catches up a second time has missed nothing in between."""
+    rig = Rig(change(HEALED, resync_interval=0.0))
+    rig.live("A", 5)
+    rig.drop("A")
+    rig.relieve()
+    rig.answer("A", 6)
+    rig.asked()
+    rig.relieve()
+    rig.tick()
+    assert (rig.asked(), rig.state("A")) == ([], "live")
+
+
 # ---------------------------------------------------------------- bounds
 
 
@@ -214,3 +237,36 @@ def test_after_the_end_nothing_is_held_or_due() -> None:
     rig.drop("C")
     rig.relieve()
     assert (rig.said(), rig.engine.status(rig.now).late_answers) == ([], 2)
+
+
+def test_the_hot_path_knows_nothing_of_a_key_that_was_left() -> None:
+    """Nor is anything of it the latest."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.send(delta("A", 6))
+    rig.said()
+    rig.engine.unsubscribe(["A"], [])
+    assert (rig.keys.plain, rig.keys.latest) == ({}, {})
+    rig.send(delta("A", 7))
+    assert rig.said() == []
+
+
+def test_after_the_end_the_hot_path_knows_no_key_and_no_key_holds_anything() -> None:
+    """What came before it stays readable."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.live("B", 5)
+    rig.send(delta("A", 6), delta("B", 9))
+    rig.engine.close(rig.now)
+    assert (rig.keys.plain, rig.keys.syncs["B"].segments) == ({}, [])
+    assert rig.keys.latest["A"] == delta("A", 6)
+
+
+@pytest.mark.parametrize("rules", [HEALED, BY_CONNECTION])
+def test_the_status_of_each_key(rules: Rules) -> None:
+    """Where it stands, whether it is complete, and what it holds; with a counter of its own or without."""
+    rig = Rig(rules)
+    rig.live("A", 5)
+    assert rig.keys.status() == {"A": KeyStatus(state="live", position=5, gaps=0, healed=0, held=0)}
+    rig.send(delta("A", 9, v=9))
+    assert rig.keys.status() == {"A": KeyStatus(state="syncing", position=5, gaps=1, healed=0, held=1)}

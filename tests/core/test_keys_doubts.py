@@ -7,6 +7,7 @@ import pytest
 from syncstream.core.keys import Keys
 from syncstream.core.rules import Rules
 from syncstream.core.sequence import Contiguous
+from syncstream.errors import FetchError
 from syncstream.events import Gap
 
 from .rig import (
@@ -339,3 +340,75 @@ def test_where_keys_are_proved_or_fetched_no_gap_is_told_for_all(rules: Rules) -
     rig.asked()
     rig.wait(9.0)
     assert rig.asked() == []
+
+
+def told_by_a_cut(rig: Rig) -> list[str]:
+    rig.said()
+    rig.cut()
+    return [word for word in rig.said() if word.startswith("gap")]
+
+
+def test_no_key_is_plain_while_no_line_is_open() -> None:
+    """It has to be proved first."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.send(delta("A", 6))
+    rig.cut()
+    assert rig.keys.plain == {}
+
+
+def test_a_silent_key_stood_where_its_counter_did() -> None:
+    """However long ago its last snapshot was: one between that and the loss is old."""
+    rig = Rig(change(HEALED, verify_after=1.0))
+    rig.live("A", 5)
+    rig.send(delta("A", 6), delta("A", 7))
+    rig.reopen()
+    rig.wait(1.0)
+    rig.said()
+    rig.answer("A", 6)
+    assert (rig.said(), rig.state("A")) == ([], "unproven")
+
+
+@pytest.mark.parametrize("rules", [HEALED, BY_CHANNEL])
+def test_a_key_whose_counter_goes_on_is_told_nothing_new_by_a_loss(rules: Rules) -> None:
+    """It is not complete yet; its counter will show what was missed."""
+    rig = Rig(rules)
+    rig.open()
+    rig.send(delta("A", 5, v=5, c="c"))
+    assert told_by_a_cut(rig) == []
+
+
+def test_a_key_in_doubt_whose_counter_ends_with_the_line_is_doubted_again() -> None:
+    """The next counter begins anywhere: nothing would show what was missed."""
+    rig = Rig(BY_CONNECTION)
+    rig.live("A", 5)
+    rig.send(delta("A", 9, v=9))
+    assert told_by_a_cut(rig) == ["gap A reconnect 5..None healing"]
+
+
+def test_a_key_that_stands_nowhere_cannot_be_proved() -> None:
+    """A snapshot in the stream without a position made it complete; no message can show that it still is."""
+    rig = Rig(change(BY_CONNECTION, classify=classify))
+    rig.open()
+    rig.send(snap("A", 1))
+    assert told_by_a_cut(rig) == ["gap A reconnect None..None healing"]
+
+
+def test_without_numbers_and_without_a_source_no_key_is_doubted_by_itself() -> None:
+    """One gap for all is told when a line is open again."""
+    rig = Rig(PLAIN)
+    rig.live("A", 5)
+    assert told_by_a_cut(rig) == []
+
+
+def test_a_loss_while_a_request_waits_leaves_no_hole_behind_what_is_held() -> None:
+    """It is asked for after the loss; if it is given up, the counter shows what the line missed."""
+    rig = Rig(change(HEALED, fetch_attempts=2), chance=0.0)
+    rig.live("A", 5)
+    rig.send(delta("A", 8))
+    rig.engine.unfetched(rig.fetches["A"], FetchError("away", retry_after=3.0), rig.now)
+    rig.reopen()
+    rig.wait(3.0)
+    rig.said()
+    rig.fail("A")
+    assert rig.said() == ["gap A unhealed 5..8 told", "A8"]
