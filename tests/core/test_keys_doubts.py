@@ -76,16 +76,43 @@ def test_numbers_that_only_grow_are_never_plain() -> None:
 # ---------------------------------------------------------------- what the next message must join
 
 
-@pytest.mark.parametrize("rules", [BY_CONNECTION, BY_CHANNEL])
-@pytest.mark.parametrize(("version", "said"), [(5, []), (6, ["resynced A at 6 +0", "A6"]), (7, ["gap A hole 5..7 healing"])])
-def test_after_a_reconnect_the_keys_own_number_is_joined(rules: Rules, version: int, said: list[str]) -> None:
-    """Where the counter is not the key's, only that shows whether something of the key was missed."""
-    rig = Rig(rules)
+def joined(rules: Rules) -> Rig:
+    """A stands at 6, which a message has joined, and was complete for longer than it takes to verify it; a new line is open."""
+    rig = Rig(change(rules, verify_after=5.0))
     rig.live("A", 5)
+    rig.send(delta("A", 6, v=6, c="c"))
+    rig.wait(9.0)
     rig.reopen()
     rig.said()
+    return rig
+
+
+@pytest.mark.parametrize("rules", [BY_CONNECTION, BY_CHANNEL])
+@pytest.mark.parametrize(("version", "said"), [(6, []), (7, ["resynced A at 7 +0", "A7"]), (8, ["gap A hole 6..8 healing"])])
+def test_after_a_reconnect_the_keys_own_number_is_joined(rules: Rules, version: int, said: list[str]) -> None:
+    """Where the counter is not the key's, only that shows whether something of the key was missed."""
+    rig = joined(rules)
     rig.send(delta("A", 1, v=version, c="another"))
     assert rig.said() == said
+
+
+def test_a_stale_message_does_not_hurry_a_key_that_is_to_be_verified() -> None:
+    """The line may be that late; the key gets its time to be proved."""
+    rig = joined(BY_CONNECTION)
+    rig.send(delta("A", 1, v=6))
+    assert rig.asked() == []
+    rig.wait(5.0)
+    assert rig.asked() == ["A"]
+
+
+def test_where_nothing_was_missed_the_next_message_must_show_it() -> None:
+    """The snapshot was an old one, perhaps, though it says what the key says."""
+    rig = joined(BY_CONNECTION)
+    rig.wait(5.0)
+    rig.answer("A", 6)
+    rig.said()
+    rig.send(delta("A", 1, v=8))
+    assert rig.said() == ["gap A hole 6..8 healing"]
 
 
 def test_an_in_band_snapshot_is_joined_by_the_counter_where_nothing_else_joins() -> None:
@@ -225,6 +252,19 @@ def test_after_a_restart_nothing_was_delivered(before: list[int]) -> None:
     rig.said()
     rig.fail("A")
     assert rig.said() == ["gap A unhealed None..3 told", "A3"]
+
+
+def test_a_restart_of_the_keys_own_counter_is_one_restart() -> None:
+    """Nobody else counts its numbers, and finds the old ones missing."""
+    rig = Rig(change(HEALED, restart_after=2))
+    rig.live("A", 1_000)
+    rig.send(delta("A", 1_001), delta("A", 1), delta("A", 2), delta("A", 3))
+    rig.answer("A", 3)
+    rig.said()
+    for number in (4, 5, 6, 7):
+        rig.send(delta("A", number))
+        rig.wait(1.0)
+    assert rig.said() == ["A4", "A5", "A6", "A7"]
 
 
 # ---------------------------------------------------------------- how long it waits

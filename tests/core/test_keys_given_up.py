@@ -168,3 +168,21 @@ def test_after_such_a_restart_the_numbers_of_the_key_are_counted_anew() -> None:
         rig.send(delta("A", 297 + version, v=version))
         rig.wait(1.0)
     assert [word for word in rig.said() if word.startswith("gap A restart")] == []
+
+
+def test_what_went_backwards_before_a_topic_was_left_is_no_witness() -> None:
+    """Its counter began anew, though it stands where it stood: snapshots alone may be a stale cache."""
+    rig = Rig(change(HEALED, fetch_attempts=100, resync_interval=0.0), chance=0.0)
+    rig.live("A", 10)
+    rig.send(delta("A", 7))
+    rig.engine.unsubscribe(["A"], [])
+    rig.engine.subscribe(["A"], [])
+    rig.live("A", 10)
+    rig.drop("A")
+    rig.relieve()
+    rig.said()
+    for _ in range(9):
+        rig.answer("A", 8)
+        rig.wait(1.0)
+        rig.tick()
+    assert rig.said() == []

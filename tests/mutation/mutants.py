@@ -64,17 +64,30 @@ class Mutant(NamedTuple):
 
 def mutants(source: str, filename: str) -> Iterator[Mutant]:
     """Each mutant of a module, in the order of the source."""
+    for told, tree in _each(source):
+        yield told._replace(code=compile(tree, filename, "exec"))
+
+
+def names(source: str) -> Iterator[str]:
+    """The name of each mutant of a module. Much faster than making them."""
+    for told, _ in _each(source):
+        yield told.name
+
+
+def _each(source: str) -> Iterator[tuple[Mutant, ast.Module]]:
+    """What is told of each mutant, without its code, and the tree that is the mutant until the next one."""
     tree = ast.parse(source)
+    nothing = compile("", "", "exec")
     seen: Counter[tuple[str, str, str]] = Counter()
     walk = _Walk(tree)
     for place, statement, owner, field, index, replacement in walk.changes():
         before = _text(statement)
+        ast.fix_missing_locations(ast.copy_location(replacement, statement))
         original = _swap(owner, field, index, replacement)
         after = _text(replacement if original is statement else statement)
-        code = compile(ast.fix_missing_locations(tree), filename, "exec")
-        _swap(owner, field, index, original)
         seen[place, before, after] += 1
-        yield Mutant(place, walk.within, before, after, seen[place, before, after], statement.lineno, code)
+        yield Mutant(place, walk.within, before, after, seen[place, before, after], statement.lineno, nothing), tree
+        _swap(owner, field, index, original)
 
 
 def _swap(owner: ast.AST, field: str, index: Optional[int], new: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from tests.coverage import own_tests
 
 from .equivalent import FILE, read
-from .mutants import mutants
+from .mutants import mutants, names
 
 
 def changed(source: str) -> list[str]:
@@ -102,7 +102,7 @@ def test_names_and_places() -> None:
         "Line.dial.inner: self.n += 1  =>  self.n -= 1  #2",
         "Line.dial.inner: self.n += 1  =>  self.n += 2  #2",
     ]
-    assert [mutant.name for mutant in mutants(f"\n\n{SOURCE}", "x.py")] == [mutant.name for mutant in found]
+    assert list(names(f"\n\n{SOURCE}")) == [mutant.name for mutant in found]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a name is what ast.unparse writes, and older ones wrote it otherwise")
@@ -112,5 +112,5 @@ def test_whatever_is_excused_is_there() -> None:
     excused = read(FILE.read_text(encoding="utf-8"))
     assert set(excused) <= set(modules)
     for name, reasons in excused.items():
-        there = {mutant.name for mutant in mutants(modules[name].read_text(encoding="utf-8"), name)}
+        there = set(names(modules[name].read_text(encoding="utf-8")))
         assert [mutant for mutant in reasons if mutant not in there] == [], name
