@@ -256,7 +256,7 @@ def test_after_a_restart_nothing_was_delivered(before: list[int]) -> None:
 
 def test_a_restart_of_the_keys_own_counter_is_one_restart() -> None:
     """Nobody else counts its numbers, and finds the old ones missing."""
-    rig = Rig(change(HEALED, restart_after=2))
+    rig = Rig(change(TYPED, restart_after=2))
     rig.live("A", 1_000)
     rig.send(delta("A", 1_001), delta("A", 1), delta("A", 2), delta("A", 3))
     rig.answer("A", 3)

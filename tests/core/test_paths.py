@@ -138,3 +138,15 @@ def test_any_text_is_a_path(path: str, attributes: Optional[bool]) -> None:
     find = getter(path, attributes=attributes)
     with pytest.raises(MISSING):
         find({} if not attributes else Message(None))  # an empty one of either kind
+
+
+class Holder:
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+
+def test_a_name_that_is_also_a_method_is_a_key() -> None:
+    """However deep it stands, and though the names before it are none; in a list there is nothing of that name."""
+    assert getter("held.held.items", attributes=True)(Holder(Holder({"items": 5}))) == 5
+    with pytest.raises(MISSING):
+        getter("held.append", attributes=True)(Holder([]))

@@ -121,3 +121,13 @@ def test_when_to_warn(depth: int, consumed: bool, later: Optional[float], expect
     if later is not None:
         assert p.may_warn(8, 100.0, consumed=consumed)
     assert p.may_warn(depth, 100.0 + (later or 0.0), consumed=consumed) is expected
+
+
+def test_many_who_wait_for_the_last_item_wait_for_the_same() -> None:
+    """The alarm is for an empty queue, however many of them there are."""
+    pressure = Pressure(10, policy="raise", block_limit=1.0)
+    alarms = []
+    for change in (1, 1, -1, -1):
+        pressure.watch(change)
+        alarms.append(pressure.alarm)
+    assert alarms == [1, 1, 1, 0]
