@@ -31,3 +31,15 @@ else:
 
     class Options(msgspec.Struct, frozen=True, metaclass=_Named):
         """The base of `Feed` and its policies."""
+
+
+def check_seconds(field: str, value: object) -> None:
+    """Raise `FeedError` unless it is a finite number of seconds above zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise FeedError(field, value, "expected a number of seconds above zero")
+
+
+def check_count(field: str, value: object) -> None:
+    """Raise `FeedError` unless it is a whole number above zero."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise FeedError(field, value, "expected a whole number above zero")
