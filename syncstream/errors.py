@@ -9,6 +9,7 @@
     ├── SendUnknown (ConnectionError)       the line was lost in mid-send; the venue may have it or not
     └── StreamFailed                        the stream ended for good; raised by every later wait
         ├── ConnectFailed (ConnectionError)     no line could be had, and trying again is pointless or over
+        ├── SubscribeFailed                     every subscription was refused, and nothing ever came
         ├── Overflow                            the consumer fell behind further than the queue is long
         ├── SnapshotFailed                      the snapshot source never gave a usable answer
         ├── DataFailed                          what the venue sends does not fit the feed
@@ -84,6 +85,10 @@ class ConnectFailed(StreamFailed, ConnectionError):
     """No line could be had: the failure is of a kind that waiting does not mend, or the time for it is over."""
 
 
+class SubscribeFailed(StreamFailed):
+    """The venue refused, or never acknowledged, everything that was asked for, and nothing ever came."""
+
+
 class Overflow(StreamFailed):
     """The consumer fell behind further than the queue is long (policy `raise`, or `block` past its limit)."""
 
@@ -109,7 +114,10 @@ class Severity(enum.Enum):
 
 
 class DialError(SyncstreamError):
-    """One attempt to open a line failed. `retry_after` is in seconds, as the venue asked; `status` an HTTP status."""
+    """One attempt to open a line failed. `retry_after` is in seconds, as the venue asked; `status` an HTTP status.
+
+    `cause` is one word for what failed: see the table in `core.failures`.
+    """
 
     def __init__(
         self,
@@ -118,11 +126,13 @@ class DialError(SyncstreamError):
         severity: Severity = Severity.RETRY,
         status: Optional[int] = None,
         retry_after: Optional[float] = None,
+        cause: str = "",
     ) -> None:
         super().__init__(message)
         self.severity = severity
         self.status = status
         self.retry_after = retry_after
+        self.cause = cause
 
 
 class FetchError(SyncstreamError):
