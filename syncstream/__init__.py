@@ -10,9 +10,13 @@ with Stream(feed) as stream:
 from importlib import metadata as _metadata
 
 from .core.backoff import Backoff
+from .core.budget import Budget
+from .core.keepalive import Keepalive
 from .core.liveness import Liveness
+from .core.opening import Step
 from .core.rules import Kind
 from .core.sequence import Contiguous, Increasing
+from .core.subscriptions import Acks, Batch
 from .errors import (
     ConnectFailed,
     DataFailed,
@@ -22,9 +26,11 @@ from .errors import (
     NotConnected,
     Overflow,
     SendUnknown,
+    Severity,
     SnapshotFailed,
     StreamClosed,
     StreamFailed,
+    SubscribeFailed,
     SyncstreamError,
     UsageError,
 )
@@ -37,10 +43,13 @@ from .events import (
     Gap,
     KeyStatus,
     Quarantined,
+    Refused,
     Resynced,
     Snapshot,
     Stale,
     Status,
+    Subscribed,
+    TopicStatus,
 )
 from .feed import CONNECTION, Endpoint, Feed, Rest
 from .stream import Report, Stream
@@ -52,7 +61,10 @@ except _metadata.PackageNotFoundError:  # used from a checkout that was not inst
 
 __all__ = [
     "CONNECTION",
+    "Acks",
     "Backoff",
+    "Batch",
+    "Budget",
     "Closed",
     "ConnectFailed",
     "Connected",
@@ -68,24 +80,31 @@ __all__ = [
     "Gap",
     "HandlerFailed",
     "Increasing",
+    "Keepalive",
     "KeyStatus",
     "Kind",
     "Liveness",
     "NotConnected",
     "Overflow",
     "Quarantined",
+    "Refused",
     "Report",
     "Rest",
     "Resynced",
     "SendUnknown",
+    "Severity",
     "Snapshot",
     "SnapshotFailed",
     "Stale",
     "Status",
+    "Step",
     "Stream",
     "StreamClosed",
     "StreamFailed",
+    "SubscribeFailed",
+    "Subscribed",
     "SyncstreamError",
+    "TopicStatus",
     "UsageError",
     "__version__",
 ]

@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Sequence, Union
 
-from . import clock, schema, transport
-from .core import frames
-from .core.engine import Payload
+from . import clock, transport, turnstile
+from .core.actions import Payload
+from .core.paths import MISSING, getter
 from .errors import DialError, FeedError, Severity
 from .feed import Feed
+from .schema import payload as payload
+from .urls import named
 
 LEFT_LIMIT = 8
 """So many attempts of a stream may hang at once before new ones are refused."""
@@ -25,42 +27,107 @@ def payloads(field: str, value: Any) -> list[Payload]:
     return [payload(field, item) for item in items]
 
 
-def payload(field: str, item: Any) -> Payload:
-    """One message to the venue: text stays text, bytes stay bytes, all else is JSON. Raises `FeedError` if it cannot be."""
-    encoded: Union[str, bytes] = schema.encode(field, item)
-    if isinstance(encoded, bytes):
-        return Payload(frames.BINARY, encoded)
-    try:
-        return Payload(frames.TEXT, encoded.encode())
-    except UnicodeEncodeError as error:
-        raise FeedError(field, "a text", f"cannot be written as UTF-8: {error.reason}") from None
-
-
 def spoken(field: str, speak: Callable[[Sequence[Any]], Any], topics: Sequence[Any]) -> list[Payload]:
     """What a callable says for these topics: a payload, or a tuple or list of them. Raises `FeedError`, and what it raises."""
+    return [payload(field, item) for item in _items(field, speak, topics)]
+
+
+def _items(field: str, speak: Callable[[Sequence[Any]], Any], topics: Sequence[Any]) -> tuple[Any, ...]:
     said = speak(list(topics))
     if said is None:
         raise FeedError(field, speak, "the callable returned None; return what to send, or () for nothing")
-    return payloads(field, tuple(said) if isinstance(said, list) else said)
+    return tuple(said) if isinstance(said, (list, tuple)) else (said,)
 
 
 def subscription(feed: Feed, topics: Sequence[Any]) -> list[Payload]:
-    """What to send once the line is open."""
+    """What to send once the line is open. Each payload names the topics it is for: a callable that returns one payload for each
+    topic of its batch has them in that order; any other number is for all of the batch together."""
     if feed.subscribe is None:
         return []
-    if callable(feed.subscribe):
-        return spoken("subscribe", feed.subscribe, topics) if topics else []
-    return payloads("subscribe", feed.subscribe)
+    if not callable(feed.subscribe):
+        items = feed.subscribe if isinstance(feed.subscribe, tuple) else (feed.subscribe,)
+        return [_request(feed, item, () if feed.acks is None else (None,)) for item in items]
+    requests = []
+    for batch in feed.batch.split(topics):
+        items = _items("subscribe", feed.subscribe, batch)
+        single = len(items) == len(batch)
+        requests += [_request(feed, item, (batch[at],) if single else tuple(batch)) for at, item in enumerate(items)]
+    return requests
+
+
+def leaving(feed: Feed, topics: Sequence[Any]) -> list[Payload]:
+    """What to send to leave these topics; each payload names those it is for."""
+    if feed.unsubscribe is None:
+        return []
+    return [
+        said._replace(topics=tuple(batch))
+        for batch in feed.batch.split(topics)
+        for said in spoken("unsubscribe", feed.unsubscribe, batch)
+    ]
+
+
+def steps(feed: Feed) -> list[list[Payload]]:
+    """What each step of the opening script sends. Raises `FeedError`, and what the user's callables raise."""
+    said = []
+    for step in feed.opening:
+        value = step.send() if callable(step.send) else step.send
+        items = () if value is None else tuple(value) if isinstance(value, (list, tuple)) else (value,)
+        said.append([payload("opening", item) for item in items])
+    return said
+
+
+def _request(feed: Feed, item: Any, topics: tuple[Any, ...]) -> Payload:
+    made = payload("subscribe", item)
+    acks = feed.acks
+    if acks is None or acks.by != "id":
+        return made._replace(topics=topics)
+    where = acks.sent if acks.sent is not None else acks.id
+    try:
+        ident = getter(where, attributes=None)(item)
+    except MISSING:
+        raise FeedError("acks", named(where), "what subscribe says has no such place; say where its id stands: sent=") from None
+    return made._replace(topics=topics, ident=ident)
 
 
 class Opened:
     """An attempt succeeded. Owned by: whoever takes it from the inbox."""
 
-    def __init__(self, line: int, epoch: int, connection: transport.Connection, said: list[Payload]) -> None:
+    def __init__(
+        self,
+        line: int,
+        epoch: int,
+        connection: transport.Connection,
+        said: list[Payload],
+        opening: Sequence[Sequence[Payload]] = (),
+    ) -> None:
         self.line = line
         self.epoch = epoch
         self.connection = connection
         self.said = said
+        self.opening = opening
+
+
+class Spoke:
+    """The user's callables said what to send to leave topics, and to subscribe to them."""
+
+    def __init__(self, line: int, epoch: int, left: list[Payload], asked: list[Payload]) -> None:
+        self.line = line
+        self.epoch = epoch
+        self.left = left
+        self.asked = asked
+
+
+class Unspoken:
+    """The user's callables did not say what to send for these topics."""
+
+    def __init__(self, line: int, epoch: int, topics: Sequence[Any], reason: str) -> None:
+        self.line = line
+        self.epoch = epoch
+        self.topics = topics
+        self.reason = reason
+
+
+Outcome = Union["Opened", "Refused", Spoke, Unspoken]
 
 
 class Refused:
@@ -105,11 +172,11 @@ class Attempt:
 
     def _run(self) -> None:
         try:
-            self._hand_over(self._dial())
+            self._hand_over(self._work())
         finally:
             self._ended.set()
 
-    def _hand_over(self, outcome: Union[Opened, Refused]) -> None:
+    def _hand_over(self, outcome: Outcome) -> None:
         with self._lock:
             if not self._abandoned:
                 self._post(outcome)
@@ -117,23 +184,47 @@ class Attempt:
         if isinstance(outcome, Opened):
             outcome.connection.close()
 
-    def _dial(self) -> Union[Opened, Refused]:
+    def _work(self) -> Outcome:
         doing = "endpoint"
         try:
             endpoint = self._feed.where()
             doing = "subscribe"
             said = subscription(self._feed, self._topics)
+            doing = "opening"
+            opening = steps(self._feed)
             doing = "the dial"
+            turnstile.enter(endpoint.url, self._feed.dial_budget, cancelled=lambda: self._abandoned)
             connection = transport.dial(endpoint, timeout=self._feed.dial_timeout, cancelled=lambda: self._abandoned)
         except DialError as error:
             return Refused(self.line, self.epoch, error)
         except FeedError as error:  # what a callable returned cannot be dialled or sent, and will not be next time
-            return Refused(self.line, self.epoch, _because(error, str(error), Severity.FATAL))
+            return Refused(self.line, self.epoch, _because(error, str(error), Severity.FATAL, "callable"))
         except BaseException as error:  # the user's callables, evaluated here for every attempt
             # A token server may be away, which is an OSError; any other error is a mistake. Not its text: it may hold a token.
             severity = Severity.RETRY if isinstance(error, OSError) else Severity.FATAL
-            return Refused(self.line, self.epoch, _because(error, f"{doing}: raised {type(error).__name__}", severity))
-        return Opened(self.line, self.epoch, connection, said)
+            return Refused(
+                self.line, self.epoch, _because(error, f"{doing}: raised {type(error).__name__}", severity, "callable")
+            )
+        return Opened(self.line, self.epoch, connection, said, opening)
+
+
+class Speech(Attempt):
+    """Owned by: its thread. Others may call: start(), abandon(), join(). Asks the user's callables while a line is open."""
+
+    def __init__(
+        self, feed: Feed, line: int, epoch: int, leave: Sequence[Any], ask: Sequence[Any], post: Callable[[Any], None]
+    ) -> None:
+        super().__init__(feed, line, epoch, ask, post)
+        self._leave = leave
+
+    def _work(self) -> Outcome:
+        try:
+            left = leaving(self._feed, self._leave) if self._leave else []
+            return Spoke(self.line, self.epoch, left, subscription(self._feed, self._topics))
+        except FeedError as error:
+            return Unspoken(self.line, self.epoch, self._topics, str(error))
+        except BaseException as error:  # not its text: it may hold a token
+            return Unspoken(self.line, self.epoch, self._topics, f"subscribe: raised {type(error).__name__}")
 
 
 class Dialers:
@@ -146,16 +237,25 @@ class Dialers:
 
     def dial(self, line: int, epoch: int, topics: Sequence[Any]) -> None:
         """Begin an attempt; it posts `Opened` or `Refused`."""
-        self._running = [attempt for attempt in self._running if not attempt.join(0.0)]
-        attempt = Attempt(self._feed, line, epoch, topics, self._post)
         try:
-            if len(self._running) >= LEFT_LIMIT:
-                raise RuntimeError(f"{len(self._running)} earlier attempts hang")
-            attempt.start()
-        except RuntimeError as error:  # or the system, or an interpreter on its way out, gives no more threads
+            self._start(Attempt(self._feed, line, epoch, topics, self._post))
+        except RuntimeError as error:
             self._post(Refused(line, epoch, _because(error, f"no thread for the attempt: {error}", Severity.RETRY)))
-        else:
-            self._running = [*self._running, attempt]
+
+    def call(self, line: int, epoch: int, leave: Sequence[Any], ask: Sequence[Any]) -> None:
+        """Ask the user's callables what to say; posts `Spoke` or `Unspoken`."""
+        try:
+            self._start(Speech(self._feed, line, epoch, leave, ask, self._post))
+        except RuntimeError as error:
+            self._post(Unspoken(line, epoch, ask, f"no thread to ask for what to send: {error}"))
+
+    def _start(self, attempt: Attempt) -> None:
+        """Raises `RuntimeError` if the system, or an interpreter on its way out, gives no more threads, or too many hang."""
+        self._running = [each for each in self._running if not each.join(0.0)]
+        if len(self._running) >= LEFT_LIMIT:
+            raise RuntimeError(f"{len(self._running)} earlier attempts hang")
+        attempt.start()
+        self._running = [*self._running, attempt]
 
     def abandon(self, line: int, epoch: int) -> None:
         """This attempt is not wanted any more."""
@@ -174,7 +274,7 @@ class Dialers:
         return ["syncstream-dialer" for attempt in self._running if not attempt.join(max(0.0, deadline - clock.now()))]
 
 
-def _because(error: BaseException, text: str, severity: Severity) -> DialError:
-    failure = DialError(text, severity=severity)
+def _because(error: BaseException, text: str, severity: Severity, cause: str = "") -> DialError:
+    failure = DialError(text, severity=severity, cause=cause)
     failure.__cause__ = error
     return failure

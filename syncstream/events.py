@@ -43,8 +43,8 @@ class Gap(Event, frozen=True, kw_only=True):
     """Something is missing between the message before and the message after.
 
     `after` is the last position applied, `before` the one that showed the hole (each `None` where unknown); `missing` how many
-    positions, where they can be counted. `reason`: `"hole"`, `"reconnect"`, `"restart"`, `"drop"` or `"unhealed"`. With
-    `healing` a snapshot will follow; otherwise nothing can heal it and the default view shows it.
+    positions, where they can be counted. `reason`: `"hole"`, `"reconnect"`, `"restart"`, `"drop"`, `"quiet"` or `"unhealed"`.
+    With `healing` a snapshot will follow; otherwise nothing can heal it and the default view shows it.
     """
 
     reason: str = "hole"
@@ -93,9 +93,29 @@ class Resynced(Event, frozen=True, kw_only=True):
 
 
 class Stale(Event, frozen=True, kw_only=True):
-    """Nothing but pongs for `silence` seconds, where no heartbeat was declared: perhaps a dead feed, perhaps a quiet market."""
+    """Nothing but pongs for `silence` seconds, where no heartbeat was declared: perhaps a dead feed, perhaps a quiet market.
+
+    With a `key`: nothing of this key for longer than its `quiet_after`, while the line is alive.
+    """
 
     silence: float = 0.0
+
+
+class Subscribed(Event, frozen=True, kw_only=True):
+    """A topic is subscribed: the venue has acknowledged it, or its first data came. `topic` is `None` for a fixed payload."""
+
+    topic: Optional[Hashable] = None
+
+
+class Refused(Event, frozen=True, kw_only=True):
+    """A topic was refused, or nothing came of it in time. `reason` in words; `topic` is `None` where that is not known.
+
+    `retry_in`: seconds until it is asked for again; `None`: not again on this connection.
+    """
+
+    topic: Optional[Hashable] = None
+    reason: str = ""
+    retry_in: Optional[float] = None
 
 
 class Quarantined(Event, frozen=True, kw_only=True):
@@ -125,6 +145,18 @@ class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
     held: int = 0
 
 
+class TopicStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One topic as the open connection knows it; `asked` times on it.
+
+    `state`: `"wanted"`, not yet asked for; `"sent"`; `"acknowledged"` by the venue; `"live"`, data of its key has come; or
+    `"refused"`, with the `reason`: it is asked for again with the next connection.
+    """
+
+    state: str = "wanted"
+    asked: int = 0
+    reason: str = ""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The stream at one moment. Replaced as a whole, never changed.
 
@@ -152,3 +184,4 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     silence: Optional[float] = None  # seconds since the last message
     error: str = ""
     keys: Mapping[Hashable, KeyStatus] = {}
+    topics: Mapping[Hashable, TopicStatus] = {}

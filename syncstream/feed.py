@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Collection, Hashable, Mapping, Optional, Sequence, Union
 
-from . import schema
+from . import life, schema
 from .core.backoff import Backoff
 from .core.liveness import Liveness
 from .core.options import Options
 from .core.paths import Path
-from .core.rules import Kind, Rules, Scope
+from .core.rules import Rules, Scope
 from .core.sequence import Contiguous, Increasing, Rule
 from .errors import FeedError
+from .life import Life
 from .urls import check_headers, check_url, harmless, named, redact
 
 _PLACE = re.compile(r"\{\w*(?:[.\[!:][^{}]*)?\}")  # of a format string; what looks like JSON is left alone
@@ -105,6 +106,10 @@ class Rest(Options, frozen=True):
         _count("maximum_size", self.maximum_size)
         if not isinstance(self.backoff, Backoff):
             raise FeedError("backoff", self.backoff, "expected Backoff(...)")
+        if self.backoff.max_attempts is not None or self.backoff.max_elapsed is not None:
+            raise FeedError(
+                "backoff", self.backoff, "max_attempts and max_elapsed are about lines; here attempts= says how often"
+            )
         if not callable(self.headers):
             check_headers(self.headers)
 
@@ -115,7 +120,7 @@ class Rest(Options, frozen=True):
         return [("", _shown(self.url)), ("whole", True) if self.whole else ("position", named(self.position))]
 
 
-class _Where(Options, frozen=True):
+class _Where(Life, frozen=True):
     endpoint: Union[str, Endpoint, Callable[[], Union[str, Endpoint]]]
 
 
@@ -130,6 +135,8 @@ class Feed(_Where, frozen=True, kw_only=True):
     Messages
         `decode`: `dict` (any JSON, default), `str`, `bytes`, `None` (text and bytes as they come), any msgspec type, or a
         callable. `key`: what belongs together (a path or a callable; `None` = one single key). `classify`: message → `Kind`.
+        `literals`: text frames that are no messages, taken before the decoder, and what they mean: `{"pong": Kind.PONG}`.
+        `answer`: what to reply to a `Kind.CHALLENGE`, at once: message → payload, or `None`; pure, it runs on the reader.
     Order
         `sequence`: `Contiguous`, `Increasing` or `None`. `counter`: the scope the numbers count in, if it is not the key: a path,
         a callable or `CONNECTION`. `snapshot`: where the truth is (`Rest`). `splice`: the rule that joins a message to a
@@ -137,10 +144,19 @@ class Feed(_Where, frozen=True, kw_only=True):
         `restart_after`: more backward positions than that, without an advance, mean that the counter restarted (fewer do where
         they last, see `core.counter`). `verify_after`: after a reconnect, a key silent that long is fetched. `resync_interval`:
         the least time between two healings of one key that a slow consumer caused.
+    Opening and subscribing
+        `opening`: the steps (`Step`) before the first subscription: a welcome, a login, settings. `batch`: how many topics go
+        into one call of `subscribe` (`Batch`). `acks`: how the venue acknowledges (`Acks`), so that what it lost is asked for
+        again and what it refused is told. `topic_data_limit`: seconds after which a topic without data is asked for again, too.
     Life
         `heartbeat`: the venue sends something at least that often, seconds. `liveness`, `backoff`: the policies. `dial_timeout`:
         for one attempt. `first_live_limit`: so long may it take until a line is open for the first time. `first_data_limit`: so
-        long may messages come, ten or more, of which none can be used.
+        long may messages come, ten or more, of which none can be used. `keepalive`: what to send every so often (`Keepalive`).
+        `quiet_after`: seconds a single key may be silent: one figure, a mapping, or a callable key → seconds or `None`; then it
+        is told, subscribed again where `unsubscribe` is given, and fetched. `lifetime`: seconds after which a line is replaced,
+        by plan and a little earlier, before the venue does it. `failures`: what failures mean, over the table in `core.failures`.
+        `dial_budget`, `send_budget`: how often a host may be dialled, by all streams of the process together, and how much
+        may be sent on one line (`Budget`).
     Bounds
         `max_message_size` bytes; `max_keys`; `hold_limit`: messages held while snapshots are on their way, over all keys.
     """
@@ -152,7 +168,6 @@ class Feed(_Where, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     decode: Any = dict
     key: Optional[Path] = None
-    classify: Optional[Callable[[Any], Optional[Kind]]] = None
     sequence: Optional[Rule] = None
     counter: Union[Path, _Connection, None] = None
     snapshot: Optional[Rest] = None
@@ -176,6 +191,7 @@ class Feed(_Where, frozen=True, kw_only=True):
         _check_messages(self)
         _check_order(self)
         _check_limits(self)
+        life.check(self, subscribe=self.subscribe, key=self.key, decode=self.decode)
 
     def where(self) -> Endpoint:
         """The endpoint of the next attempt. Runs user code if `endpoint` is a callable; so never on the reader."""
@@ -208,7 +224,6 @@ class Feed(_Where, frozen=True, kw_only=True):
             key=place("key", self.key),
             key_text=_path_text(self.key),
             key_may_miss=not callable(self.key),
-            classify=place("classify", self.classify),
             fields=schema.fields_of,
             rule=self.sequence,
             rule_text=_path_text(self.sequence.first) if self.sequence is not None else "None",
@@ -226,6 +241,9 @@ class Feed(_Where, frozen=True, kw_only=True):
             verify_after=self.verify_after,
             resync_interval=self.resync_interval,
             **_fetch_rules(source),
+            **life.rules(self, watch, place),
+            asks=self.subscribe is not None,
+            leaves=callable(self.subscribe) and self.unsubscribe is not None,
             heartbeat=self.heartbeat,
             liveness=self.liveness,
             backoff=self.backoff,
@@ -292,7 +310,7 @@ def _check_connection(feed: Feed) -> None:
             hash(topic)
         except TypeError:
             raise FeedError("topics", topic, "a topic is a text, a number or a tuple: something hashable") from None
-    for field in ("unsubscribe", "topic_key", "classify"):
+    for field in ("unsubscribe", "topic_key"):
         value = getattr(feed, field)
         if value is not None and not callable(value):
             raise FeedError(field, harmless(value), "expected a callable")

@@ -117,7 +117,7 @@ def _address(host: str) -> Optional[_Address]:
 
 def pass_through(wire: BoundedSocket, proxy: Proxy, host: str, port: int) -> None:
     """Make the proxy connect `wire` to the venue. Raises `DialError` or `OSError`."""
-    wire.deadline.doing = f"asking the proxy {proxy.shown}"
+    wire.deadline.doing, wire.deadline.cause = f"asking the proxy {proxy.shown}", "proxy"
     if proxy.scheme == "http":
         _connect(wire, proxy, host, port)
     elif proxy.scheme.startswith("socks4"):

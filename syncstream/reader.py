@@ -15,27 +15,26 @@ import queue
 import random
 import selectors
 import threading
-import time
-from typing import Any, Callable, Hashable, NamedTuple, Optional
+from typing import Any, Hashable, NamedTuple, Optional
 
 from . import clock
-from .core.engine import Abandon, Dial, Engine, Hangup, Payload, Send
+from .core.engine import Abandon, Call, Dial, Engine, Hangup, Payload, Send
 from .core.keys import Fetch
 from .delivery import Delivery
-from .dialer import Dialers, Opened, Refused
+from .dialer import Dialers, Opened, Refused, Spoke, Unspoken
 from .errors import NotConnected, StreamFailed
 from .events import Status
 from .feed import Feed
 from .link import Link, Ticket
 from .snapshots import Fetched, Snapshots
 from .wake import Waker
+from .watch import watched
 
 _log = logging.getLogger("syncstream.reader")
 
 _READ_SIZE = 64 * 1024
 _SELECT_EVERY = 16  # turns without the selector, at most, while there is always more to read
 _LONGEST_WAIT = 3600.0  # seconds; the system takes no endless number
-_SLOW_CALL = 0.05
 _STATUS_EVERY = 0.1
 _FETCHER = "syncstream-snapshot"  # how the names of the threads that fetch begin
 _STATUS_SHARE = 50e-6  # seconds between two pictures for each key in them: at most a few per cent of the reader's time
@@ -77,7 +76,7 @@ class Reader:
         self._waker = waker
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.engine = Engine(
-            feed.rules(_watched),
+            feed.rules(watched),
             random=random.random,
             wall_ns=_wall_offset(),
             topics=feed.topics,
@@ -239,16 +238,20 @@ class Reader:
             elif isinstance(item, Refused):
                 engine.refused(item.line, item.epoch, item.error, now)
             elif isinstance(item, Transmit):
-                self._transmit(item)
+                self._transmit(item, now)
             elif isinstance(item, Want):
-                (engine.subscribe if item.wanted else engine.unsubscribe)(item.topics, item.payloads)
+                (engine.subscribe if item.wanted else engine.unsubscribe)(item.topics, item.payloads, now)
+            elif isinstance(item, Spoke):
+                engine.spoken(item.line, item.epoch, item.left, item.asked, now)
+            elif isinstance(item, Unspoken):
+                engine.unspoken(item.line, item.epoch, item.topics, item.reason, now)
             elif isinstance(item, Fail):
                 engine.fail(item.error, now)
             else:
                 engine.close(now)
 
     def _take_opened(self, item: Opened, now: float) -> None:
-        if not self.engine.opened(item.line, item.epoch, item.said, now):
+        if not self.engine.opened(item.line, item.epoch, item.said, now, steps=item.opening):
             item.connection.close()
             return
         self._links[item.line] = Link(item.line, item.epoch, item.connection)
@@ -262,12 +265,13 @@ class Reader:
             _log.info("snapshot of %r: %s", item.key, item.error)
             self.engine.unfetched(item.epoch, item.error, now)
 
-    def _transmit(self, item: Transmit) -> None:
+    def _transmit(self, item: Transmit, now: float) -> None:
         route = self.engine.route()
         link = self._links.get(route[0]) if route is not None else None
         if link is None:
             item.ticket.settle(NotConnected("no line is open"))
         else:
+            self.engine.spent(link.line, now)
             link.put_frame(item.frame, item.ticket)
 
     # ---------------------------------------------------------------- actions and deliveries
@@ -288,6 +292,8 @@ class Reader:
                 self._hang_up(action, now)
             elif isinstance(action, Abandon):
                 self._dialers.abandon(action.line, action.epoch)
+            elif isinstance(action, Call):
+                self._dialers.call(action.line, action.epoch, action.leave, action.ask)
         while self.engine.notes:
             _log.warning("%s", self.engine.notes.pop(0))
 
@@ -346,7 +352,7 @@ class Reader:
         tally = self._delivery.tally()
         self.status = self.engine.status(now, queued=tally.queued, dropped=tally.dropped)
         self._changed = False
-        self._status_at = now + max(_STATUS_EVERY, len(self.status.keys) * _STATUS_SHARE)
+        self._status_at = now + max(_STATUS_EVERY, (len(self.status.keys) + len(self.status.topics)) * _STATUS_SHARE)
 
     def _end(self) -> None:
         """Leave nothing open and nobody waiting."""
@@ -382,19 +388,3 @@ class Reader:
 
 def _wall_offset() -> int:
     return clock.wall_ns() - int(clock.now() * 1e9)
-
-
-def _watched(field: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A user's callable that runs on the reader: whoever holds up the line for more than 50 ms is named in the log."""
-
-    def watched(message: Any) -> Any:
-        began = time.perf_counter()
-        try:
-            return function(message)
-        finally:
-            took = time.perf_counter() - began
-            if took > _SLOW_CALL:
-                _log.warning("%s= took %.0f ms on the reader thread; nothing was received meanwhile", field, took * 1e3)
-
-    watched.__name__ = getattr(function, "__name__", field)
-    return watched

@@ -10,6 +10,8 @@ from typing import Any, Callable, Union
 import msgspec
 from msgspec import inspect
 
+from .core import frames
+from .core.actions import Payload
 from .core.paths import Getter, Path, getter
 from .errors import FeedError
 
@@ -98,6 +100,17 @@ def encode(field: str, payload: Any) -> Union[str, bytes]:
         return msgspec.json.encode(payload).decode()
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FeedError(field, type(payload).__name__, f"cannot be sent: {error}") from error
+
+
+def payload(field: str, item: Any) -> Payload:
+    """One message to the venue: text stays text, bytes stay bytes, all else is JSON. Raises `FeedError` if it cannot be."""
+    encoded = encode(field, item)
+    if isinstance(encoded, bytes):
+        return Payload(frames.BINARY, encoded)
+    try:
+        return Payload(frames.TEXT, encoded.encode())
+    except UnicodeEncodeError as error:
+        raise FeedError(field, "a text", f"cannot be written as UTF-8: {error.reason}") from None
 
 
 def fields_of(message: Any) -> list[str]:

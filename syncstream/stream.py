@@ -16,7 +16,7 @@ from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequen
 
 import msgspec
 
-from . import clock, dialer
+from . import clock, dialer, live
 from .delivery import Delivery
 from .errors import FeedError, SendUnknown, StreamClosed, StreamFailed, UsageError
 from .events import Status
@@ -233,6 +233,14 @@ class Stream:
         """Ask for these topics no more; what is still on its way is not delivered."""
         self._want(topics, self.feed.unsubscribe, wanted=False)
 
+    def wait_live(self, timeout: float = 30.0) -> list[Any]:
+        """Wait until data of every topic has come and nothing of it is missing. The topics (without any: keys) that did not come.
+
+        Raises what ended the stream, `StreamClosed` if it was `close`.
+        """
+        self._may_wait()
+        return live.wait(self.feed, self._reader, _seconds("timeout", timeout), self._raise_failure)
+
     # ---------------------------------------------------------------- life
 
     @property
@@ -345,7 +353,7 @@ class Stream:
             changed = tuple(dict.fromkeys(topic for topic in topics if (topic in self._topics) is not wanted))
         if not changed:
             return
-        said = dialer.spoken(field, speak, changed)  # the user's code: not under the lock
+        said = (dialer.subscription if wanted else dialer.leaving)(self.feed, changed)  # the user's code: not under the lock
         with self._lock:
             for topic in changed:
                 if wanted:

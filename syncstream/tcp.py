@@ -52,6 +52,7 @@ class Deadline:
 
     def __init__(self, shown: str, timeout: float, cancelled: Callable[[], bool]) -> None:
         self.doing = "preparing"
+        self.cause = "network"  # the word for what fails now, see core.failures
         self._shown = shown
         self._timeout = timeout
         self._cancelled = cancelled
@@ -63,7 +64,7 @@ class Deadline:
             raise DialError("cancelled")
         left = self._at - time.monotonic()
         if left <= 0:
-            raise self.error(f"timed out ({self._timeout:g} s for the whole attempt)")
+            raise self.error(f"timed out ({self._timeout:g} s for the whole attempt)", cause="timeout")
         return min(POLL, left)
 
     def wait(self, sock: socket.socket, events: int) -> None:
@@ -77,6 +78,7 @@ class Deadline:
         """The same attempt with less time."""
         nearer = Deadline(self._shown, seconds, self._cancelled)
         nearer.doing = self.doing
+        nearer.cause = self.cause
         nearer._at = min(nearer._at, self._at)
         return nearer
 
@@ -87,8 +89,10 @@ class Deadline:
         *,
         status: Optional[int] = None,
         retry_after: Optional[float] = None,
+        cause: str = "",
     ) -> DialError:
-        return DialError(f"{self._shown}: {self.doing}: {what}", severity=severity, status=status, retry_after=retry_after)
+        text = f"{self._shown}: {self.doing}: {what}"
+        return DialError(text, severity=severity, status=status, retry_after=retry_after, cause=cause or self.cause)
 
 
 class BoundedSocket:
@@ -200,7 +204,7 @@ if hasattr(os, "register_at_fork"):
 
 def resolve(host: str, deadline: Deadline) -> list[Any]:
     """The addresses of `host`, as `socket.getaddrinfo` lists them, in its order."""
-    deadline.doing = f"looking up {host}"
+    deadline.doing, deadline.cause = f"looking up {host}", "dns"
     deadline.slice()
     with contextlib.suppress(socket.gaierror):  # not a number: ask
         return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
@@ -230,7 +234,7 @@ def _lookup(host: str) -> _Lookup:
 def connect(host: str, port: int, deadline: Deadline) -> BoundedSocket:
     """A connected socket. The addresses are tried in their order, each with a head start before the next; the first wins."""
     addresses = deque(resolve(host, deadline))
-    deadline.doing = f"connecting to {host} port {port}"
+    deadline.doing, deadline.cause = f"connecting to {host} port {port}", "refused"
     race = _Race(port)
     try:
         next_at = 0.0

@@ -29,7 +29,7 @@ _SPEAKS_ANOTHER = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL
 
 def secure(wire: BoundedSocket, host: str, sslopt: Mapping[str, Any]) -> None:
     """Put TLS over the socket of `wire`. Raises `DialError`, `ssl.SSLError` (see `failure`) or `OSError`."""
-    wire.deadline.doing = "TLS"
+    wire.deadline.doing, wire.deadline.cause = "TLS", "tls"
     context = context_of(sslopt, wire.deadline)
     # The plain socket is empty from here on: its descriptor belongs to the TLS socket, also if this raises.
     sock = context.wrap_socket(wire.sock, server_hostname=sslopt.get("server_hostname") or host, do_handshake_on_connect=False)
@@ -41,12 +41,12 @@ def secure(wire: BoundedSocket, host: str, sslopt: Mapping[str, Any]) -> None:
 def failure(error: ssl.SSLError, deadline: Deadline) -> DialError:
     """The class of a TLS failure. A certificate does not get better by waiting; a server that is being restarted does."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return deadline.error(f"the certificate was not accepted: {error.verify_message}", Severity.FATAL)
+        return deadline.error(f"the certificate was not accepted: {error.verify_message}", Severity.FATAL, cause="certificate")
     words = str(getattr(error, "reason", None) or reason(error))  # those that Python itself raises have no reason
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)) or "UNEXPECTED_EOF" in words:
         return deadline.error("the other side closed the connection without an answer")
     if any(word in words for word in _REFUSES_OURS):
-        return deadline.error(f"the other side does not accept our certificate ({words})", Severity.FATAL)
+        return deadline.error(f"the other side does not accept our certificate ({words})", Severity.FATAL, cause="certificate")
     if any(word in words for word in _SPEAKS_ANOTHER):
         return deadline.error(f"the other side does not speak TLS 1.2 or newer here ({words})", Severity.FATAL)
     return deadline.error(words, Severity.SLOW)

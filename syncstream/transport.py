@@ -76,7 +76,7 @@ def _dial(endpoint: Endpoint, deadline: Deadline) -> Connection:
             pass_through(wire, proxy, target.host, target.port)
         if target.secure:
             tls.secure(wire, target.host, endpoint.sslopt)
-        deadline.doing = "upgrade"
+        deadline.doing, deadline.cause = "upgrade", "upgrade"
         gate = _Gate(wire, endpoint, target)
         # A host that nobody can have a cookie for: the library looks into a jar that the whole process shares.
         client: Any = websocket.WebSocket()

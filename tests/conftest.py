@@ -8,6 +8,7 @@ from typing import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from syncstream import turnstile
 from tests.leaks import describe, threads_left
 
 GRACE = 2.0
@@ -18,6 +19,12 @@ settings.register_profile("ci", derandomize=True, deadline=None, database=None, 
 # For a search by hand: new examples every time, and many of them (`pytest --hypothesis-profile=dev`).
 settings.register_profile("dev", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_dialled() -> None:
+    """The dials of other tests do not count: the budget of a host is one for the whole process."""
+    turnstile._hosts.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -18,10 +18,13 @@ from syncstream.events import (
     Gap,
     KeyStatus,
     Quarantined,
+    Refused,
     Resynced,
     Snapshot,
     Stale,
     Status,
+    Subscribed,
+    TopicStatus,
 )
 
 KINDS = [kind for _, kind in inspect.getmembers(events, inspect.isclass) if issubclass(kind, Event)]
@@ -31,7 +34,7 @@ CHANGES_STATE = {Snapshot: True, Dropped: True, Gap: True}
 def test_these_are_all() -> None:
     """One class per thing that can happen."""
     assert set(KINDS) == {
-        Closed, Connected, Disconnected, Dropped, Event, Gap, Quarantined, Resynced, Snapshot, Stale
+        Closed, Connected, Disconnected, Dropped, Event, Gap, Quarantined, Refused, Resynced, Snapshot, Stale, Subscribed
     }  # fmt: skip
 
 
@@ -44,14 +47,14 @@ def test_who_sees_it(kind: type[Event]) -> None:
     assert kind(key="ABC", at_ns=7).key == "ABC"
 
 
-@pytest.mark.parametrize("reason", ["hole", "reconnect", "restart", "drop", "unhealed"])
+@pytest.mark.parametrize("reason", ["hole", "reconnect", "restart", "drop", "quiet", "unhealed"])
 def test_a_gap_is_seen_unless_it_is_being_healed(reason: str) -> None:
     """Trouble that is being repaired changes nothing yet: a snapshot will."""
     assert not Gap(reason=reason, healing=True).in_default_view
     assert Gap(reason=reason, healing=False).in_default_view
 
 
-@pytest.mark.parametrize("kind", [*KINDS, Status, KeyStatus])
+@pytest.mark.parametrize("kind", [*KINDS, Status, KeyStatus, TopicStatus])
 def test_it_is_a_frozen_value(kind: Any) -> None:
     """Equal ones are equal; nobody changes what another thread may be reading; nothing is given by position."""
     one = kind()
@@ -86,6 +89,7 @@ def test_what_a_marker_says_by_default() -> None:
     assert (lost.line, lost.reason, lost.code, lost.retry_in) == (0, "", None, None)
     assert (Connected().line, Connected().attempt) == (0, 1)
     assert (Resynced().position, Resynced().replayed, Resynced().seconds) == (None, 0, 0.0)
+    assert (Subscribed().topic, Refused().topic, Refused().reason, Refused().retry_in) == (None, None, "", None)
     assert (Dropped().count, Stale().silence, Quarantined().raw, Closed().error) == (0, 0.0, b"", "")
 
 
@@ -103,8 +107,10 @@ def test_a_status_before_anything_happened() -> None:
     status = Status()
     assert status.state == "connecting"
     assert (status.silence, status.error, dict(status.keys)) == (None, "", {})
-    figures = [name for name in status.__struct_fields__ if name not in ("state", "silence", "error", "keys")]
+    figures = [name for name in status.__struct_fields__ if name not in ("state", "silence", "error", "keys", "topics")]
     assert {getattr(status, name) for name in figures} == {0}
+    topic = TopicStatus()
+    assert (dict(status.topics), topic.state, topic.asked, topic.reason) == ({}, "wanted", 0, "")
     key = KeyStatus()
     assert (key.state, key.position, key.gaps, key.healed, key.held) == ("syncing", None, 0, 0, 0)
     assert Status().keys is not Status().keys  # no two share one

@@ -19,9 +19,9 @@ PACKAGE = Path(__file__).parent.parent / "syncstream"
 FLOORS = (
     ("errors", "events"),
     ("core",),
-    ("feed", "schema", "urls"),
+    ("feed", "life", "schema", "urls"),
     ("clock", "wake", "tcp", "proxy", "tls", "upgrade", "transport", "snapshots", "delivery", "book", "journal", "metrics"),
-    ("dialer", "link", "reader", "workers", "handlers", "views"),
+    ("turnstile", "dialer", "link", "watch", "reader", "live", "workers", "handlers", "views"),
     ("stream",),
     ("venues", "testing", "cli", "__main__", "__init__"),
 )

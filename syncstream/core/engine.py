@@ -1,8 +1,8 @@
 """What decides: all lines, counters and keys of a stream. Pure: inputs with `now` in, actions and deliveries out.
 
     world ── opened / refused / batch / lost / fetched / unfetched / dropped / relieved / paused / resumed / subscribe /
-             unsubscribe / close / tick ──► Engine
-    world ◄── take_actions(): Dial, Abandon, Hangup, Send, Fetch  ·  take_deliveries()  ·  deadline()
+             unsubscribe / spoken / unspoken / close / tick ──► Engine
+    world ◄── take_actions(): Dial, Abandon, Hangup, Send, Fetch, Call  ·  take_deliveries()  ·  deadline()
 
 Inputs are in the past tense: the world tells what happened. Nothing here blocks, reads a clock or throws dice; `random` is a
 callable given by the shell. Call `tick(now)` whenever `deadline()` has come; calling it earlier does no harm.
@@ -10,54 +10,28 @@ callable given by the shell. Call `tick(now)` whenever `deadline()` has come; ca
 
 from __future__ import annotations
 
-from typing import Any, Callable, Hashable, Iterable, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Hashable, Iterable, Optional, Sequence
 
-from ..errors import ConnectFailed, DialError, FetchError, Severity, StreamFailed
-from ..events import Closed, Connected, Disconnected, Stale, Status
-from . import frames
+from ..errors import ConnectFailed, DialError, FetchError, Severity, StreamFailed, SubscribeFailed
+from ..events import Closed, Connected, Disconnected, Refused, Stale, Status, Subscribed
+from . import failures, frames, picture
+from .actions import Abandon as Abandon
+from .actions import Call as Call
+from .actions import Dial as Dial
+from .actions import Hangup as Hangup
+from .actions import Payload as Payload
+from .actions import Send as Send
 from .line import Line, Phase, close_payload
 from .liveness import Due
-from .order import Order
-from .rules import Rules
+from .opening import Refusal
+from .order import Item, Order
+from .quiet import Mark, Quiet
+from .rules import Kind, Rules, Scope
+from .subscriptions import Missed, Subscriptions
+from .talk import Talk
 
-
-class Dial(NamedTuple):
-    """Action: open a connection for this line; it will be subscribed to `topics`."""
-
-    line: int
-    epoch: int
-    topics: tuple[Any, ...]
-
-
-class Abandon(NamedTuple):
-    """Action: the dial of this epoch is not wanted any more."""
-
-    line: int
-    epoch: int
-
-
-class Hangup(NamedTuple):
-    """Action: release this connection at once. What was to be sent before is tried once."""
-
-    line: int
-    epoch: int
-
-
-class Send(NamedTuple):
-    """Action: send one frame. `urgent` ones (pong, close) go before what waits, behind what is half out."""
-
-    line: int
-    epoch: int
-    opcode: int
-    payload: bytes
-    urgent: bool
-
-
-class Payload(NamedTuple):
-    """A message to the venue, ready for a frame."""
-
-    opcode: int
-    data: bytes
+_DATA = (Kind.DATA, Kind.SNAPSHOT)
+_ROTATES_EARLIER = 0.1  # of the lifetime, at most: so that all who came together do not go together
 
 
 class Engine:
@@ -90,6 +64,7 @@ class Engine:
         self._last_error: Optional[DialError] = None
         self.notes: list[str] = []  # for the log: the shell takes them out
         self._noted = False
+        self._quiet = Quiet(rules.quiet_after, self._mark) if rules.quiet_after is not None else None
 
     # ---------------------------------------------------------------- lines
 
@@ -99,22 +74,28 @@ class Engine:
         for line in self.lines:
             self._dial(line, now)
 
-    def opened(self, line: int, epoch: int, payloads: Iterable[Payload], now: float) -> bool:
-        """A dial succeeded; `payloads` subscribe to the topics it was given. False: too late, close it."""
+    def opened(
+        self,
+        line: int,
+        epoch: int,
+        payloads: Iterable[Payload],
+        now: float,
+        *,
+        steps: Sequence[Sequence[Payload]] = (),
+    ) -> bool:
+        """A dial succeeded; `payloads` subscribe to the topics it was given, `steps` are what each step of the opening script
+        sends. False: too late, close it."""
         place = self.lines[line]
         if place.epoch != epoch or place.phase is not Phase.DIALING:
             self.late += 1
             return False
-        pending = place.pending
-        place.opened(now)
-        self.connects += 1
-        if self._data_due_at is None:
-            self._data_due_at = now + self.rules.first_data_limit
-        for payload in (*payloads, *pending):
-            self._send(place, payload.opcode, payload.data)
-        self.keys.out.append(Connected(line=line, attempt=place.attempt + 1, at_ns=self.keys.wall(now)))
-        self.order.opened(line, now)
-        self._ask(now)
+
+        def send(opcode: int, data: bytes, urgent: bool) -> None:
+            self._actions.append(Send(line, epoch, opcode, data, urgent))
+
+        talk = Talk(self.rules, send, now, steps=steps, topic_key=self.topic_key, watch=self.keys.watch, wanted=self.topics)
+        place.begun(now, talk, payloads)
+        self._open(place, now)
         return True
 
     def refused(self, line: int, epoch: int, error: DialError, now: float) -> None:
@@ -124,19 +105,17 @@ class Engine:
             self.late += 1
             return
         self._last_error = error
-        severity = error.severity
-        if severity is Severity.FATAL:
-            if not self.connects:
-                place.wait(now)  # its dial is over: there is nothing to abandon
-                self._fail_to_connect(str(error), now)
-                return
-            severity = Severity.SLOW
-        self._retry(place, str(error), None, now, severity=severity, retry_after=error.retry_after)
+        severity = failures.own(self.rules.failures, error.status, error.cause) or error.severity
+        if severity is Severity.FATAL and not self.connects:
+            place.wait(now)  # its dial is over: there is nothing to abandon
+            self._fail_to_connect(str(error), now)
+        else:
+            self._retry(place, str(error), None, now, severity=severity, retry_after=error.retry_after)
 
     def batch(self, line: int, epoch: int, data: bytes, now: float) -> None:
         """Bytes came."""
         place = self.lines[line]
-        if place.epoch != epoch or place.phase not in (Phase.LIVE, Phase.CLOSING):
+        if place.epoch != epoch or not (place.is_open() or place.phase is Phase.CLOSING):
             self.late += 1
             return
         place.clocks.proved_transport(now)
@@ -146,19 +125,22 @@ class Engine:
                 self._gone(place)
             return
         self._read(place, received, now)
+        place.received += len(data)
         if self.keys.failure is not None:
             self.fail(self.keys.failure, now)
-        elif place.is_live() and place.frames.error is not None:
+        elif place.is_open() and place.frames.error is not None:
             error = place.frames.error
-            self._send(place, frames.CLOSE, close_payload(error.code, error.reason), urgent=True)
+            place.talk.urge(frames.CLOSE, close_payload(error.code, error.reason), now)
             self._lose(place, f"protocol error: {error.reason}", error.code, now)
+        elif place.phase is Phase.OPENING and place.received > self.rules.max_message_size:
+            self._lose(place, f"opening: more than {self.rules.max_message_size} bytes before it was through", None, now)
         else:
             self._check_data(now)
 
     def lost(self, line: int, epoch: int, reason: str, now: float) -> None:
         """The connection ended or broke, with no close frame."""
         place = self.lines[line]
-        if place.epoch != epoch or place.phase not in (Phase.LIVE, Phase.CLOSING):
+        if place.epoch != epoch or not (place.is_open() or place.phase is Phase.CLOSING):
             self.late += 1
         elif place.phase is Phase.CLOSING:
             self._gone(place)
@@ -169,10 +151,14 @@ class Engine:
         """We do not read for a while; silence proves nothing now."""
         for place in self.lines:
             place.clocks.pause()
+            self._limit_opening(place)
 
     def resumed(self, now: float) -> None:
         for place in self.lines:
             place.clocks.resume(now)
+            place.talk.opening.resume(now)
+            self._limit_opening(place)
+        self._restart_quiet(now)
 
     def route(self) -> Optional[tuple[int, int]]:
         """The line and epoch a user's message goes out on; `None` if none is open."""
@@ -180,6 +166,10 @@ class Engine:
             if place.phase is Phase.LIVE:
                 return place.index, place.epoch
         return None
+
+    def spent(self, line: int, now: float) -> None:
+        """A message of the user's goes out on this line: it does not wait for the budget, but counts."""
+        self.lines[line].talk.spent(now)
 
     # ---------------------------------------------------------------- snapshots and consumers
 
@@ -212,19 +202,54 @@ class Engine:
 
     # ---------------------------------------------------------------- commands
 
-    def subscribe(self, topics: Iterable[Hashable], payloads: Iterable[Payload]) -> None:
+    def subscribe(self, topics: Iterable[Hashable], payloads: Iterable[Payload], now: float) -> None:
         """These topics are wanted from now on; those that were wanted already change nothing."""
         for topic in topics:
             self.topics[topic] = None
             self.order.subscribed(self.topic_key(topic))
-        self._tell_venue(payloads)
+        self._tell_venue(payloads, now)
 
-    def unsubscribe(self, topics: Iterable[Hashable], payloads: Iterable[Payload]) -> None:
+    def unsubscribe(self, topics: Iterable[Hashable], payloads: Iterable[Payload], now: float) -> None:
         """These topics are not wanted any more."""
+        topics = list(topics)
         for topic in topics:
             self.topics.pop(topic, None)
-            self.keys.unsubscribed(self.topic_key(topic))
-        self._tell_venue(payloads)
+            key = self.topic_key(topic)
+            self.keys.unsubscribed(key)
+            if self._quiet is not None:
+                self._quiet.forget(key)
+        for place in self.lines:
+            place.talk.subscriptions.left(topics)
+        self._tell_venue([payload._replace(topics=()) for payload in payloads], now)
+
+    def spoken(self, line: int, epoch: int, left: Iterable[Payload], asked: Iterable[Payload], now: float) -> None:
+        """A `Call` was answered: what to send to leave topics, and to subscribe to them (again)."""
+        place = self.lines[line]
+        if place.epoch != epoch or not place.is_live():
+            self.late += 1
+            return
+        place.talk.resubscribing = False
+        wanted = []  # of those that were asked for together with others that are not wanted any more
+        said = [payload._replace(topics=()) for payload in left if self._wants(payload.topics)]
+        for payload in asked:
+            if self._wants(payload.topics):
+                said.append(payload)
+            else:
+                wanted += [topic for topic in payload.topics if topic in self.topics]
+        place.talk.say(said, now)
+        if wanted:
+            self._call(place, (), dict.fromkeys(wanted))
+
+    def unspoken(self, line: int, epoch: int, topics: Iterable[Hashable], reason: str, now: float) -> None:
+        """A `Call` failed: the user's callable raised, or said what cannot be sent."""
+        place = self.lines[line]
+        if place.epoch != epoch or not place.is_live():
+            self.late += 1
+            return
+        place.talk.resubscribing = False
+        self.notes.append(f"line {line}: {reason}")
+        topics = tuple(topics) if self.topics else (None,)
+        self._missed(place, place.talk.subscriptions.failed(topics, reason, now, self.random()), now)
 
     def close(self, now: float) -> None:
         """The user wants no more: say goodbye, deliver nothing after `Closed`."""
@@ -250,10 +275,13 @@ class Engine:
         for place in self.lines:
             if place.phase is Phase.LIVE:
                 self._tick_live(place, now)
+                if place.phase is Phase.LIVE:
+                    self._tick_talk(place, now)
             elif place.limit_at is not None and now >= place.limit_at:
                 self._tick_limit(place, now)
         if self.closing:
             return
+        self._tick_quiet(now)
         self.order.tick(now)
         while True:
             epoch = self.keys.fetches.overdue(now)
@@ -268,7 +296,9 @@ class Engine:
         moments = [place.deadline() for place in self.lines]
         if not self.closing:
             moments.append(self.order.deadline())
-            moments.append(self.keys.fetches.deadline(asking=self.keys.open_lines > 0))
+            moments.append(self.keys.fetches.deadline(asking=self._any_live()))
+            if self._quiet is not None and self._listens():
+                moments.append(self._quiet.deadline())
             moments.append(None if self.order.used else self._data_due_at)
             if not self.connects:
                 moments.append(self._started_at + self.rules.first_live_limit)
@@ -289,23 +319,58 @@ class Engine:
     def _dial(self, place: Line, now: float) -> None:
         self._actions.append(Dial(place.index, place.dial(now), tuple(self.topics)))
 
-    def _send(self, place: Line, opcode: int, data: bytes, *, urgent: bool = False) -> None:
-        self._actions.append(Send(place.index, place.epoch, opcode, data, urgent))
+    def _open(self, place: Line, now: float) -> None:
+        """The next step of the opening script; behind the last one the line is live."""
+        if not place.talk.open(now):
+            self._limit_opening(place)
+            return
+        place.opened(now)
+        self.connects += 1
+        if self._data_due_at is None:
+            self._data_due_at = now + self.rules.first_data_limit
+        if self.rules.lifetime is not None:
+            place.rotate_at = now + self.rules.lifetime * (1.0 - _ROTATES_EARLIER * self.random())
+        place.talk.say((*place.said, *place.pending), now)
+        place.said, place.pending = (), []
+        self.keys.out.append(Connected(line=place.index, attempt=place.attempt + 1, at_ns=self.keys.wall(now)))
+        self._enter(place, now)
+        self._restart_quiet(now)
+        self._ask(now)
 
-    def _tell_venue(self, payloads: Iterable[Payload]) -> None:
-        """To lines that are open now, and behind the subscriptions of those being dialled."""
-        for payload in payloads:
-            for place in self.lines:
-                if place.phase is Phase.LIVE:
-                    self._send(place, payload.opcode, payload.data)
-                elif place.phase is Phase.DIALING:
-                    place.pending.append(payload)
+    def _enter(self, place: Line, now: float) -> None:
+        """What comes on this connection belongs to the stream."""
+        if not place.entered:
+            place.entered = True
+            self.order.opened(place.index, now)
+
+    def _limit_opening(self, place: Line) -> None:
+        if place.phase is Phase.OPENING:
+            place.limit_at = None if place.clocks.paused else place.talk.opening.until
+
+    def _tell_venue(self, payloads: Iterable[Payload], now: float) -> None:
+        """To lines that are open now, and behind the subscriptions of those that are on their way there."""
+        payloads = list(payloads)
+        for place in self.lines:
+            if place.phase is Phase.LIVE:
+                place.talk.say(payloads, now)
+            elif place.phase in (Phase.DIALING, Phase.OPENING):
+                place.pending += payloads
+
+    def _call(self, place: Line, leave: Iterable[Hashable], ask: Iterable[Hashable]) -> None:
+        """Have the user's callables say how these topics are left and subscribed."""
+        if self.rules.asks:
+            self._actions.append(Call(place.index, place.epoch, tuple(leave), tuple(ask)))
+
+    def _wants(self, topics: Iterable[Hashable]) -> bool:
+        return not self.topics or all(topic in self.topics for topic in topics)
+
+    # ---------------------------------------------------------------- what the venue says
 
     def _read(self, place: Line, received: list[tuple[int, bytes]], now: float) -> None:
         """Everything that came, in order."""
         order, index, count = self.order, 0, len(received)
         while index < count:
-            plain = order.scan(received, index)
+            plain = order.scan(received, index) if place.phase is Phase.LIVE else index
             if plain > index:
                 place.heard(now)
                 place.carried(now)
@@ -313,33 +378,138 @@ class Engine:
                 continue
             opcode, payload = received[index]
             index += 1
-            if opcode <= frames.BINARY:
-                place.heard(now)
-                if order.take(payload, opcode == frames.TEXT, place.index, now):
-                    place.carried(now)
-                if self.keys.failure is not None:
-                    return
-            elif not self._control(place, opcode, payload, now):
+            if not (
+                self._hear(place, payload, opcode, now) if opcode <= frames.BINARY else self._control(place, opcode, payload, now)
+            ):
                 return
-        if self.order.quarantined and not self._noted:
+        if order.quarantined and not self._noted:
             self._noted = True
-            self.notes.append(f"a message was quarantined, the first of perhaps many: {self.order.quarantine_why}")
+            self.notes.append(f"a message was quarantined, the first of perhaps many: {order.quarantine_why}")
+        if self.keys.fresh:
+            self._watch_keys(now)
         self._ask(now)
+
+    def _hear(self, place: Line, payload: bytes, opcode: int, now: float) -> bool:
+        """One message, the long way. False if the connection is over with it, or the stream."""
+        item = self.order.read(payload, opcode == frames.TEXT, now)
+        if item is None or item.kind is not Kind.PONG:
+            place.heard(now)
+        if item is None:
+            return True
+        if place.phase is Phase.OPENING and not self._follow_script(place, item, now):
+            return place.is_open()
+        if item.kind in _DATA or self.rules.scope is Scope.CONNECTION:
+            self._enter(place, now)
+        if self.order.use(item, place.index, now):
+            place.carried(now)
+            if place.talk.subscriptions.pending:
+                self._subscribed(place.talk.subscriptions.came(item.key), now)
+        if self.keys.failure is not None:
+            return False
+        if item.kind in _MEANINGS:
+            _MEANINGS[item.kind](self, place, item, now)
+        return place.is_open()
+
+    def _follow_script(self, place: Line, item: Item, now: float) -> bool:
+        """Show a message to the step that waits. True if it is to be handled like any other."""
+        try:
+            verdict = place.talk.opening.judge(item.message)
+        except Exception as error:  # user code: this message's trouble only
+            self.order.quarantine(item.payload, f"opening: {type(error).__name__}: {error}", now)
+            return False
+        if verdict is None:
+            return True
+        if isinstance(verdict, Refusal):
+            self._lose(place, verdict.reason, None, now, severity=verdict.severity)
+            return False
+        if self.rules.scope is Scope.CONNECTION:  # whose counter counts everything
+            self._enter(place, now)
+            self.order.use(item._replace(kind=Kind.IGNORE), place.index, now)
+        self._open(place, now)
+        return False
+
+    def _acknowledge(self, place: Line, item: Item, now: float) -> None:
+        self._subscribed(place.talk.subscriptions.acknowledged(item.message, now), now)
+
+    def _refuse(self, place: Line, item: Item, now: float) -> None:
+        missed = place.talk.subscriptions.refused(item.message)
+        self._missed(place, missed or [Missed(None, str(item.message)[:200], None)], now)
+
+    def _challenged(self, place: Line, item: Item, now: float) -> None:
+        """Answer at once, before what waits."""
+        if self.rules.answer is None:
+            return
+        try:
+            answer = self.rules.answer(item.message)
+        except Exception as error:  # user code
+            self.order.quarantine(item.payload, f"answer: {type(error).__name__}: {error}", now)
+            return
+        if answer is not None:
+            place.talk.urge(answer.opcode, answer.data, now)
+
+    def _reconnect(self, place: Line, item: Item, now: float) -> None:
+        """At once, if the connection has proved itself: a venue that says so to everybody who comes is met with the back-off."""
+        self._goodbye(place, now)
+        self._lose(place, "the venue asks to reconnect", None, now, planned=place.proved)
+
+    def _pause(self, place: Line, item: Item, now: float) -> None:
+        place.clocks.excuse(now)
+
+    def _resume(self, place: Line, item: Item, now: float) -> None:
+        """Subscribe again. What was missed meanwhile is found, or told, as after a reconnect."""
+        place.clocks.expect(now)
+        if place.phase is not Phase.LIVE:
+            return
+        self._restart_quiet(now)
+        if not place.talk.resubscribing:
+            place.talk.resubscribing = True
+            place.talk.subscriptions.anew(self.topics or (None,))
+            self._call(place, (), self.topics)
+        self.order.lost(place.index, now, place.data_at, covered=self._covered(place))
+        self.keys.opened(now)
+
+    def _subscribed(self, topics: Iterable[Hashable], now: float) -> None:
+        for topic in topics:
+            self.keys.out.append(Subscribed(key=self._key(topic), topic=topic, at_ns=self.keys.wall(now)))
+
+    def _missed(self, place: Line, missed: Iterable[Missed], now: float) -> None:
+        """Topics that did not come, or were refused. If that is all there is, the stream has failed."""
+        final = False
+        for topic, reason, retry_in in missed:
+            final = final or retry_in is None
+            told = Refused(key=self._key(topic), topic=topic, reason=reason, retry_in=retry_in, at_ns=self.keys.wall(now))
+            self.keys.out.append(told)
+        if final and not self.order.used and all(self._hopeless(each) for each in self.lines if each.is_live()):
+            text = "; ".join(dict.fromkeys(state.reason for state in place.talk.subscriptions.status().values()))
+            self.fail(SubscribeFailed(f"every subscription was refused: {text}"), now)
+
+    def _hopeless(self, place: Line) -> bool:
+        subscriptions: Subscriptions = place.talk.subscriptions
+        return subscriptions.hopeless and self.topics.keys() <= subscriptions.status().keys()
+
+    def _key(self, topic: Hashable) -> Hashable:
+        return None if topic is None else self.topic_key(topic)
 
     def _control(self, place: Line, opcode: int, payload: bytes, now: float) -> bool:
         """A control frame; False if it ended the connection."""
         if opcode == frames.CLOSE:
             code, reason = frames.parse_close(payload)
-            self._send(place, frames.CLOSE, payload[:2], urgent=True)
+            place.talk.urge(frames.CLOSE, payload[:2], now)
             text = f"closed by the venue: {code} {reason}".rstrip() if code is not None else "closed by the venue"
             self._lose(place, text, code, now)
             return False
         if opcode == frames.PING:
-            self._send(place, frames.PONG, payload, urgent=True)
+            place.talk.urge(frames.PONG, payload, now)
         return True
 
+    # ---------------------------------------------------------------- keys
+
     def _ask(self, now: float) -> None:
-        self._actions.extend(self.keys.due(now))
+        if self._any_live():
+            self._actions.extend(self.keys.due(now))
+
+    def _any_live(self) -> bool:
+        return any(place.phase is Phase.LIVE for place in self.lines)
 
     def _after_keys(self, now: float) -> None:
         if self.keys.failure is not None:
@@ -357,10 +527,49 @@ class Engine:
             return
         self._data_due_at = now + self.rules.first_data_limit
 
+    def _listens(self) -> bool:
+        """Whether the silence of a key says anything: a line is open, we read, and the venue has not paused."""
+        return any(place.phase is Phase.LIVE and not place.clocks.patient for place in self.lines)
+
+    def _mark(self, key: Hashable) -> Mark:
+        sync = self.keys.syncs.get(key)
+        counter = None if sync is None else sync.counter
+        return self.keys.latest.get(key), None if counter is None else counter.position, 0 if sync is None else sync.held
+
+    def _watch_keys(self, now: float) -> None:
+        """New keys are looked after from now on."""
+        fresh, self.keys.fresh = self.keys.fresh, []
+        for key in fresh:
+            if self._quiet is None:
+                continue
+            try:
+                self._quiet.add(key, now)
+            except Exception as error:  # user code
+                self.notes.append(f"quiet_after of {key!r}: {type(error).__name__}: {error}; its silence is not watched")
+
+    def _restart_quiet(self, now: float) -> None:
+        if self._quiet is not None:
+            self._quiet.restart(now)
+
+    def _tick_quiet(self, now: float) -> None:
+        """Keys that are silent for too long: tell, subscribe them again, and fetch."""
+        if self._quiet is None or not self._listens():
+            return
+        for key, seconds in self._quiet.due(now):
+            self.keys.out.append(Stale(key=key, silence=seconds, at_ns=self.keys.wall(now)))
+            topics = [topic for topic in self.topics if self.topic_key(topic) == key] if self.rules.leaves else []
+            for place in self.lines if topics else ():
+                if place.phase is Phase.LIVE:
+                    place.talk.subscriptions.anew(topics)
+                    self._call(place, topics, topics)
+            self.keys.quieted(key, now, again=bool(topics))
+
+    # ---------------------------------------------------------------- time of a line
+
     def _tick_live(self, place: Line, now: float) -> None:
         due = place.clocks.due(now)
         if due is Due.PING:
-            self._send(place, frames.PING, b"", urgent=True)
+            place.talk.urge(frames.PING, b"", now)
         elif due is not None:
             reason = place.clocks.reason(now)
             if due is Due.STALE:
@@ -369,22 +578,74 @@ class Engine:
                 place.silence = place.clocks.climb()
             self._lose(place, reason, None, now)
 
+    def _tick_talk(self, place: Line, now: float) -> None:
+        """Rotation, keepalive, what waited for the budget, and subscriptions that did not come."""
+        if place.rotate_at is not None and now >= place.rotate_at:
+            self._goodbye(place, now)
+            self._lose(place, f"its lifetime of {self.rules.lifetime:g} s is over", None, now, planned=True)
+            return
+        talk = place.talk
+        try:
+            if talk.keep_alive(now, place.clocks.transport_at):
+                place.clocks.asked(now)
+        except Exception as error:  # user code
+            self.notes.append(f"keepalive: raised {type(error).__name__}: {error}; nothing was sent")
+        talk.tick(now)
+        missed, again = talk.subscriptions.tick(now, self.random)
+        self._missed(place, missed, now)
+        if again and place.phase is Phase.LIVE:
+            self._call(place, (), [topic for topic in again if topic in self.topics])
+
     def _tick_limit(self, place: Line, now: float) -> None:
         if place.phase is Phase.WAITING:
             self._dial(place, now)
         elif place.phase is Phase.DIALING:
             self._actions.append(Abandon(place.index, place.epoch))
             self._retry(place, "the dial hangs", None, now)
+        elif place.phase is Phase.OPENING:
+            self._lose(place, place.talk.opening.overdue(), None, now, severity=Severity.RETRY)
         else:
             self._gone(place)
 
-    def _lose(self, place: Line, reason: str, code: Optional[int], now: float) -> None:
-        """A live connection is over."""
+    # ---------------------------------------------------------------- the end of a connection
+
+    def _goodbye(self, place: Line, now: float) -> None:
+        place.talk.urge(frames.CLOSE, close_payload(1000, ""), now)
+
+    def _lose(
+        self,
+        place: Line,
+        reason: str,
+        code: Optional[int],
+        now: float,
+        *,
+        severity: Optional[Severity] = None,
+        planned: bool = False,
+    ) -> None:
+        """An open connection is over. `planned`: it is no failure, and the next one is dialled at once."""
         self._actions.append(Hangup(place.index, place.epoch))
-        data_at = place.data_at
-        self._retry(place, reason, code, now)
-        covered = any(other.is_live() and other.opened_at <= place.heard_at for other in self.lines)
-        self.order.lost(place.index, now, data_at, covered=covered)
+        severity = severity or failures.own(self.rules.failures, code) or failures.of_code(code)
+        if place.phase is Phase.OPENING:
+            self._last_error = DialError(reason, severity=severity)
+        data_at, entered = place.data_at, place.entered
+        if planned:
+            place.rotated()
+            place.wait(now)
+            self._disconnected(place, reason, code, 0.0, now)
+        elif severity is Severity.FATAL and not self.connects:
+            place.failed()
+            place.wait(now)
+            self._fail_to_connect(reason, now)
+        else:
+            self._retry(place, reason, code, now, severity=severity)
+        if entered and not self.closing:
+            self.order.lost(place.index, now, data_at, covered=self._covered(place))
+        if planned:
+            self._dial(place, now)
+
+    def _covered(self, place: Line) -> bool:
+        """Whether another line was open at the last message of this one, and has been since."""
+        return any(other is not place and other.is_live() and other.opened_at <= place.heard_at for other in self.lines)
 
     def _retry(
         self,
@@ -396,9 +657,18 @@ class Engine:
         severity: Severity = Severity.RETRY,
         retry_after: Optional[float] = None,
     ) -> None:
+        if severity is Severity.FATAL:
+            severity = Severity.SLOW  # it has worked once
         before = place.failed()
         delay = self.rules.backoff.delay(before, self.random(), severity=severity, retry_after=retry_after)
         place.wait(now + delay)
+        over = self.rules.backoff.over(place.attempt, now + delay - (now if place.good_at is None else place.good_at))
+        if over and not any(each.is_open() for each in self.lines):
+            self._fail_to_connect(f"{over}; the last attempt: {reason}", now)
+            return
+        self._disconnected(place, reason, code, delay, now)
+
+    def _disconnected(self, place: Line, reason: str, code: Optional[int], delay: float, now: float) -> None:
         self.notes.append(f"line {place.index}: {reason}; the next attempt in {delay:.2g} s")
         self.keys.out.append(Disconnected(line=place.index, reason=reason, code=code, retry_in=delay, at_ns=self.keys.wall(now)))
 
@@ -423,42 +693,33 @@ class Engine:
             if place.phase is Phase.DIALING:
                 self._actions.append(Abandon(place.index, place.epoch))
             if place.close(now):
-                self._send(place, frames.CLOSE, close_payload(1000, ""), urgent=True)
+                self._goodbye(place, now)
 
     # ---------------------------------------------------------------- status
 
     def status(self, now: float, *, queued: int = 0, dropped: int = 0) -> Status:
         """A picture of everything."""
-        keys, order = self.keys, self.order
-        states = keys.status()
-        syncing = sum(1 for state in states.values() if state.state != "live")
-        data = [place.clocks.feed_at for place in self.lines if place.phase is Phase.LIVE]
-        return Status(
-            state=self._state(syncing),
-            lines=sum(place.is_live() for place in self.lines),
+        return picture.of(
+            self.order,
+            self.lines,
+            self.topics,
+            now,
             connects=self.connects,
-            reconnects=max(0, self.connects - len(self.lines)),
-            messages=keys.messages,
-            duplicates=order.duplicates + keys.stale,
-            gaps=keys.gaps,
-            healed=keys.healed,
-            unhealed=keys.unhealed,
-            snapshots=keys.snapshots,
-            dropped=dropped,
-            quarantined=order.quarantined,
-            keyless=order.keyless,
-            late_answers=self.late + keys.fetches.late,
-            held=keys.held,
+            late=self.late,
+            closing=self.closing,
+            failure=self.failure,
             queued=queued,
-            syncing=syncing,
-            silence=now - max(data) if data else None,
-            error="" if self.failure is None else str(self.failure),
-            keys=states,
+            dropped=dropped,
         )
 
-    def _state(self, syncing: int) -> str:
-        if self.closing:
-            return "closed" if self.failure is None else "failed"
-        if self.keys.open_lines:
-            return "syncing" if syncing else "live"
-        return "waiting" if self.connects else "connecting"
+
+_MEANINGS: dict[Kind, Callable[[Engine, Line, Item, float], None]] = {
+    Kind.ACK: Engine._acknowledge,
+    Kind.ERROR: Engine._refuse,
+    Kind.CHALLENGE: Engine._challenged,
+    Kind.RECONNECT: Engine._reconnect,
+    Kind.PAUSE: Engine._pause,
+    Kind.RESUME: Engine._resume,
+    Kind.RESUBSCRIBE: Engine._resume,
+}
+"""What to do about messages that are neither data nor to be passed over."""

@@ -47,6 +47,7 @@ class Keys:
         self.dropped_keys: dict[Hashable, None] = {}  # those that are DROPPED
         self.fetches = Fetches(rules.fetch_concurrency, rules.fetch_limit)
         self.messages = self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = 0
+        self.fresh: list[Hashable] = []  # new keys whose silence is to be watched
         self.open_lines = 0
         self.wall_ns = wall_ns  # wall clock at moment 0; the shell may set it again when that clock was changed
         self._lost_at: Optional[float] = None
@@ -71,6 +72,8 @@ class Keys:
         sync = self.syncs[key] = Sync(key, State.SYNCING if self.rules.source else State.LIVE, now)
         if self.rules.source:
             self.fetches.want(sync, now)
+        if self.rules.quiet_after is not None:
+            self.fresh.append(key)
         return sync
 
     def fail_keys(self, field: str) -> None:
@@ -456,6 +459,30 @@ class Keys:
                 sync.cut()
         elif self.rules.source:
             self.doubt(sync, "reconnect", delivered, None, now, since=self._lost_at)
+
+    def watch(self, key: Hashable) -> None:
+        """The next message of this key (`None`: of every key) has to go the slow way, where it is noticed."""
+        if key is None:
+            self.plain.clear()
+        else:
+            self.plain.pop(key, None)
+
+    def quieted(self, key: Hashable, now: float, *, again: bool) -> None:
+        """A key has been silent for too long: have it proved by its next message, or by a snapshot if none comes.
+
+        `again`: it is left and subscribed anew, and what comes meanwhile may be missed; where no number can show that it is told.
+        """
+        sync = self.syncs.get(key)
+        if sync is None or sync.state is not State.LIVE:
+            return  # it is being healed, or proved, as it is
+        delivered = self._delivered(sync, sync.counter.position if sync.counter is not None else None)
+        if self.rules.proves and delivered is not None:
+            self.plain.pop(key, None)
+            sync.lost(delivered, now)
+            if self.rules.source:
+                self.fetches.want(sync, now + self.rules.verify_after)
+        elif again or self.rules.source:
+            self.doubt(sync, "quiet", delivered, None, now)
 
     def dropped(self, keys: Iterable[Hashable], now: float) -> None:
         """Queued messages of these keys were thrown away; each is healed when the consumer has caught up."""

@@ -3,7 +3,7 @@
 Rules
 * A hole on a counter puts every key on it in doubt (`keys` heals them).
 * Two readings of one message are never mixed: `scan` delivers only what is plain (next in its counter, key live and joined)
-  and leaves everything else, untouched, to `take`.
+  and leaves everything else, untouched, to `read` and `use`.
 * What cannot be read is quarantined: counted, told, and never fatal. What has no key is counted. If by the first-data deadline
   ten messages came and none could be used, the feed does not fit the venue, and that is said.
 * A counter of a whole connection counts everything that has a number, data or not, and starts anew with each connection.
@@ -11,7 +11,7 @@ Rules
 
 from __future__ import annotations
 
-from typing import Any, Hashable, Optional
+from typing import Any, Hashable, NamedTuple, Optional
 
 from ..errors import DataFailed
 from ..events import Quarantined
@@ -23,6 +23,16 @@ from .sync import State
 
 _RAW_KEPT = 256
 _UNUSABLE_LEAST = 10
+
+
+class Item(NamedTuple):
+    """One message that could be read. `has_key`: whether `key` is one."""
+
+    message: Any
+    kind: Kind
+    key: Hashable
+    has_key: bool
+    payload: bytes
 
 
 class Whole(Held):
@@ -43,7 +53,8 @@ class Order:
         self.quarantine_why = ""
         self.duplicates = self.quarantined = self.keyless = 0
         self._waiting: dict[Hashable, Counter] = {}  # counters with a reorder window open
-        self._scans = rules.rule is not None and rules.scope is Scope.KEY and rules.classify is None and lines == 1
+        plain = rules.rule is not None and rules.scope is Scope.KEY and rules.classify is None and lines == 1
+        self._scans = plain and not any(_could_be_data(rules, literal) for literal in rules.literals)
 
     # ---------------------------------------------------------------- messages
 
@@ -79,14 +90,17 @@ class Order:
                 deliver(message)
             else:
                 index = len(frames)
-        except Exception:  # whatever it was, `take` meets it again and names it
+        except Exception:  # whatever it was, `read` or `use` meets it again and names it
             pass
         keys.messages += index - start
         return index
 
-    def take(self, payload: bytes, text: bool, line: int, now: float) -> bool:
-        """One message, the long way. True if it was a key's data."""
+    def read(self, payload: bytes, text: bool, now: float) -> Optional[Item]:
+        """One message, the long way: what it is. `None` if it cannot be read, and was quarantined."""
         rules = self.rules
+        literal = rules.literals.get(payload) if text else None
+        if literal is not None:
+            return Item(payload.decode(), literal, None, False, payload)
         try:
             message = rules.decode(payload, text)
             kind = (rules.classify(message) if rules.classify is not None else None) or Kind.DATA
@@ -96,8 +110,14 @@ class Order:
         except Exception as error:  # user code and strangers' bytes: whatever it is, it is this message's trouble only
             reason = f"{type(error).__name__}: {error}"
             self._unusable(f"no message could be read: {reason[:_RAW_KEPT]}; the last one began: {payload[:80]!r}")
-            self._quarantine(payload, reason, now)
-            return False
+            self.quarantine(payload, reason, now)
+            return None
+        return Item(message, kind, key, has_key, payload)
+
+    def use(self, item: Item, line: int, now: float) -> bool:
+        """A message that was read takes its place. True if it was a key's data."""
+        rules = self.rules
+        message, kind, key, has_key, payload = item
         data = has_key and kind in (Kind.DATA, Kind.SNAPSHOT)
         if not has_key and kind is Kind.DATA:
             self.keyless += 1
@@ -114,7 +134,7 @@ class Order:
         except Exception as error:
             if data:
                 self._unusable(self._lacks(f"sequence={rules.rule_text}", message))
-                self._quarantine(payload, f"sequence={rules.rule_text}: {type(error).__name__}: {error}", now)
+                self.quarantine(payload, f"sequence={rules.rule_text}: {type(error).__name__}: {error}", now)
             return False
         self.used += data
         return data
@@ -197,7 +217,8 @@ class Order:
     def _lacks(self, field: str, message: Any) -> str:
         return f"{field}: no message has it; the fields seen are: {', '.join(self.rules.fields(message))}"
 
-    def _quarantine(self, payload: bytes, reason: str, now: float) -> None:
+    def quarantine(self, payload: bytes, reason: str, now: float) -> None:
+        """Keep a message aside that is of no use, and tell."""
         self.quarantined += 1
         self.quarantine_why = reason[:_RAW_KEPT]
         self.keys.out.append(Quarantined(reason=reason[:_RAW_KEPT], raw=payload[:_RAW_KEPT], at_ns=self.keys.wall(now)))
@@ -352,6 +373,15 @@ class Order:
         """Nothing is delivered and nothing is due from here on."""
         self._waiting.clear()
         self.keys.close()
+
+
+def _could_be_data(rules: Rules, literal: bytes) -> bool:
+    """Whether the decoder takes a literal, so that only a look at the text before it can tell."""
+    try:
+        rules.decode(literal, True)
+    except Exception:  # whatever the user's own raises
+        return False
+    return True
 
 
 def _only_key(_message: Any) -> Hashable:

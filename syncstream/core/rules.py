@@ -7,23 +7,40 @@ no such place.
 from __future__ import annotations
 
 import enum
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Hashable, Mapping, Optional
 
 import msgspec
 
+from .actions import Payload
 from .backoff import Backoff
+from .budget import Budget
+from .failures import Failures
+from .keepalive import Keepalive
 from .liveness import Liveness
+from .opening import Step
 from .paths import Getter
 from .sequence import Rule
+from .subscriptions import Acks
 
 
 class Kind(enum.Enum):
-    """What `classify` may say a message is. `DATA` if it says nothing."""
+    """What `classify` may say a message is. `DATA` if it says nothing. Only data and snapshots are delivered.
+
+    What each of them proves stands in `core.liveness`.
+    """
 
     DATA = "data"
     SNAPSHOT = "snapshot"  # in-band: replaces the state of its key
-    HEARTBEAT = "heartbeat"  # proves the feed, not delivered
-    IGNORE = "ignore"  # as if it had not come; proves the feed all the same
+    HEARTBEAT = "heartbeat"
+    IGNORE = "ignore"  # as if it had not come
+    ACK = "ack"  # a subscription was accepted: see `Acks`; the answer to an unsubscription is to be ignored
+    ERROR = "error"  # a subscription was refused
+    PONG = "pong"  # the answer to our keepalive: proves the transport, not the feed
+    CHALLENGE = "challenge"  # wants an answer: see `Feed.answer`
+    RECONNECT = "reconnect"  # the venue asks us to connect anew
+    PAUSE = "pause"  # the venue will be silent, until RESUME or RESUBSCRIBE
+    RESUME = "resume"  # it speaks again; subscribe again
+    RESUBSCRIBE = "resubscribe"  # subscribe again
 
 
 class Scope(enum.Enum):
@@ -72,6 +89,23 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     close_limit: float = 1.0
     first_live_limit: float = 60.0
     first_data_limit: float = 30.0
+
+    opening: tuple[Step, ...] = ()
+    literals: Mapping[bytes, Kind] = {}
+    answer: Optional[Callable[[Any], Optional[Payload]]] = None
+    keepalive: Optional[Keepalive] = None
+    keepalive_payload: Optional[Callable[[], Payload]] = None  # none: a WebSocket ping
+    quiet_after: Optional[Callable[[Hashable], Optional[float]]] = None
+    lifetime: Optional[float] = None
+    failures: Failures = {}
+
+    asks: bool = False  # there is something to subscribe with
+    leaves: bool = False  # single topics can be left and subscribed again
+    acks: Optional[Acks] = None
+    ack_id: Optional[Getter] = None
+    ack_topics: Optional[Getter] = None
+    topic_data_limit: Optional[float] = None
+    send_budget: Optional[Budget] = None
 
     max_message_size: int = 16 * 1024 * 1024
     max_keys: int = 100_000

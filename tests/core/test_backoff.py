@@ -101,4 +101,4 @@ def test_it_is_a_frozen_value() -> None:
         Backoff().base = 3.0  # type: ignore[misc]
     with pytest.raises(TypeError):
         by_position(2.0)
-    assert repr(Backoff()) == "Backoff(base=1.0, maximum=30.0, stable_after=10.0)"
+    assert repr(Backoff()) == ("Backoff(base=1.0, maximum=30.0, stable_after=10.0, max_attempts=None, max_elapsed=None)")

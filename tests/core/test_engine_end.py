@@ -64,7 +64,7 @@ def test_a_topic_more(phase: Phase, sent: list[bytes], dialled: object) -> None:
     """The venue hears of it once: from the open line, behind the dial under way, or with the next dial."""
     rig = Rig(NUMBERED, topics=("A",))
     phase(rig)
-    rig.engine.subscribe(["B"], [JOIN])
+    rig.engine.subscribe(["B"], [JOIN], rig.now)
     rig.gather()
     if phase is idle:
         rig.start()
@@ -84,7 +84,7 @@ def test_a_topic_less() -> None:
     rig = Rig(NUMBERED, topics=("A", "B"))
     rig.open()
     rig.did()
-    rig.engine.unsubscribe(["A", "unknown"], [LEAVE])
+    rig.engine.unsubscribe(["A", "unknown"], [LEAVE], rig.now)
     assert rig.did() == [Send(0, 1, TEXT, b"leave", False)]
     rig.said()
     rig.send(delta("A", 1), delta("B", 1))
@@ -98,7 +98,7 @@ def test_what_was_asked_for_behind_a_dial_that_failed_is_not_said_twice() -> Non
     """The next dial has it among its topics."""
     rig = Rig(NUMBERED, topics=("A",))
     rig.start()
-    rig.engine.subscribe(["B"], [JOIN])
+    rig.engine.subscribe(["B"], [JOIN], rig.now)
     rig.refuse()
     rig.redial()
     rig.did()
@@ -110,10 +110,10 @@ def test_topics_that_are_not_keys() -> None:
     """The feed says which key a topic is about."""
     rig = Rig(NUMBERED, topics=("quotes.A",), topic_key=lambda topic: topic.split(".")[1])
     rig.live("A", 1)
-    rig.engine.unsubscribe(["quotes.A"], [])
+    rig.engine.unsubscribe(["quotes.A"], [], rig.now)
     rig.send(delta("A", 2))
     assert (rig.said(), rig.keys.syncs) == ([], {})
-    rig.engine.subscribe(["quotes.A"], [])
+    rig.engine.subscribe(["quotes.A"], [], rig.now)
     rig.send(delta("A", 9))
     assert rig.said() == ["A9"]
 

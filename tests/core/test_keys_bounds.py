@@ -112,7 +112,7 @@ def test_relieved_of_a_key_that_was_left_meanwhile() -> None:
     rig.live("A", 5)
     rig.live("B", 5)
     rig.drop("A", "B")
-    rig.engine.unsubscribe(["A"], [])
+    rig.engine.unsubscribe(["A"], [], rig.now)
     rig.send(snap("B", 9))
     rig.relieve()
     rig.wait(10.0)
@@ -189,10 +189,10 @@ def test_a_key_that_is_not_wanted_any_more() -> None:
     rig.live("A", 5)
     rig.send(delta("A", 8))
     rig.said()
-    rig.engine.unsubscribe(["A"], [])
+    rig.engine.unsubscribe(["A"], [], rig.now)
     rig.answer("A", 8)
     rig.send(delta("A", 9), delta("A", 12))
-    rig.engine.unsubscribe(["A", "never seen"], [])
+    rig.engine.unsubscribe(["A", "never seen"], [], rig.now)
     status = rig.engine.status(rig.now)
     assert (rig.said(), status.held, status.late_answers, status.keys) == ([], 0, 1, {})
     assert rig.order.counters["A"].position == 12
@@ -203,7 +203,7 @@ def test_subscribing_a_syncing_key_does_nothing() -> None:
     rig = Rig()
     rig.open()
     rig.send(delta("A", 5))
-    rig.engine.subscribe(["A"], [])
+    rig.engine.subscribe(["A"], [], rig.now)
     assert (rig.asked(), rig.keys.held) == (["A"], 1)
     rig.answer("A", 4)
     assert rig.said()[1:] == ["snapshot A at 4", "A5", "resynced A at 5 +1"]
@@ -213,8 +213,8 @@ def test_subscribing_again_begins_with_a_snapshot() -> None:
     """Its old state is of no use."""
     rig = Rig()
     rig.live("A", 5)
-    rig.engine.unsubscribe(["A"], [])
-    rig.engine.subscribe(["A"], [])
+    rig.engine.unsubscribe(["A"], [], rig.now)
+    rig.engine.subscribe(["A"], [], rig.now)
     rig.send(delta("A", 3))
     assert rig.asked() == ["A"]
     rig.answer("A", 2)

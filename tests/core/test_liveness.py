@@ -285,7 +285,9 @@ def test_the_default_is_the_one_of_the_design() -> None:
         by_position(15.0)
     with pytest.raises(AttributeError):
         Liveness().silence = 1.0  # type: ignore[misc]
-    assert repr(Liveness()) == "Liveness(ping_after=15.0, pong_within=10.0, silence=60.0, maximum_silence=3600.0)"
+    assert (
+        repr(Liveness()) == "Liveness(ping_after=15.0, pong_within=10.0, silence=60.0, maximum_silence=3600.0, pause_limit=120.0)"
+    )
 
 
 BAD: list[Any] = [0, 0.0, -1, -math.inf, math.nan, True, False, None, "1", [1]]

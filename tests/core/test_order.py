@@ -218,10 +218,10 @@ def test_after_subscribing_again_a_key_starts_anew() -> None:
     """What came between was not asked for: it is no hole."""
     rig = Rig(NUMBERED)
     rig.live("A", 5)
-    rig.engine.unsubscribe(["A"], [])
+    rig.engine.unsubscribe(["A"], [], rig.now)
     rig.send(delta("A", 6))
     assert (rig.said(), rig.keys.latest, rig.keys.plain) == ([], {}, {})
-    rig.engine.subscribe(["A", "B"], [])
+    rig.engine.subscribe(["A", "B"], [], rig.now)
     rig.send(delta("A", 20), delta("A", 21), delta("A", 23))
     assert rig.said() == ["A20", "A21", "gap A hole 21..23 told", "A23"]
 
@@ -230,9 +230,9 @@ def test_on_a_shared_counter_it_went_on() -> None:
     """The numbers are not the key's own."""
     rig = Rig(change(BY_CHANNEL, source=False, splice=None))
     rig.live("A", 1)
-    rig.engine.unsubscribe(["A"], [])
+    rig.engine.unsubscribe(["A"], [], rig.now)
     rig.send(delta("A", 2, v=2, c="c"))
-    rig.engine.subscribe(["A"], [])
+    rig.engine.subscribe(["A"], [], rig.now)
     rig.send(delta("A", 3, v=3, c="c"))
     assert rig.said() == ["A3"]
 
@@ -241,7 +241,7 @@ def test_subscribing_what_is_wanted_already_forgets_nothing() -> None:
     """Its counter goes on: a hole is still one."""
     rig = Rig(NUMBERED)
     rig.live("A", 5)
-    rig.engine.subscribe(["A"], [])
+    rig.engine.subscribe(["A"], [], rig.now)
     rig.send(delta("A", 8))
     assert rig.said() == ["gap A hole 5..8 told", "A8"]
 
@@ -250,7 +250,7 @@ def test_a_topic_without_numbers_can_be_left() -> None:
     """Its messages are neither delivered nor trouble."""
     rig = Rig(PLAIN)
     rig.live("A", 1)
-    rig.engine.unsubscribe(["A"], [])
+    rig.engine.unsubscribe(["A"], [], rig.now)
     rig.send(delta("A", 2))
     assert (rig.said(), rig.order.quarantined) == ([], 0)
 
@@ -270,7 +270,7 @@ def test_a_key_that_was_never_seen_can_be_left_and_come_back() -> None:
     rig = Rig(NUMBERED)
     rig.open()
     rig.said()
-    rig.engine.unsubscribe(["A"], [])
-    rig.engine.subscribe(["A"], [])
+    rig.engine.unsubscribe(["A"], [], rig.now)
+    rig.engine.subscribe(["A"], [], rig.now)
     rig.send(delta("A", 3))
     assert rig.said() == ["A3"]

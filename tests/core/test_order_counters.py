@@ -47,7 +47,7 @@ def test_a_hole_is_not_about_keys_that_were_left() -> None:
     rig = Rig(BY_CHANNEL)
     rig.live("A", 1)
     rig.send(delta("B", 2, v=1, c="c"))
-    rig.engine.unsubscribe(["A"], [])
+    rig.engine.unsubscribe(["A"], [], rig.now)
     rig.said()
     rig.send(delta("B", 4, v=2, c="c"))
     assert rig.said() == ["gap B hole 2..4 healing"]
@@ -67,7 +67,7 @@ def test_everything_with_a_number_counts_on_a_connection() -> None:
     """Heartbeats, acknowledgements, keys that are not wanted; what has none does not."""
     rig = Rig(change(BY_CONNECTION, classify=classify, source=False, splice=None))
     rig.live("A", 1)
-    rig.engine.unsubscribe(["B"], [])
+    rig.engine.unsubscribe(["B"], [], rig.now)
     rig.send({"t": "beat", "n": 2}, {"n": 3}, delta("B", 4, v=1), {"t": "beat"}, {"ack": 1}, delta("A", 5, v=2))
     assert rig.said() == ["A2"]
     rig.send({"t": "beat", "n": 8}, delta("A", 9, v=3))
@@ -140,7 +140,7 @@ def test_a_shared_counter_that_goes_on_proves_all_its_keys(rules: Rules) -> None
     rig.reopen()
     assert (rig.state("A"), rig.state("B")) == ("unproven", "unproven")
     rig.said()
-    rig.engine.unsubscribe(["C"], [])
+    rig.engine.unsubscribe(["C"], [], rig.now)
     rig.send(delta("C", 3, v=1, c="c"))
     assert (rig.state("A"), rig.state("B"), len(rig.said())) == ("live", "live", 2)
     rig.wait(60.0)

@@ -172,7 +172,7 @@ def test_of_a_key_that_is_not_wanted() -> None:
     """It is not delivered either."""
     rig = Rig(TYPED)
     rig.live("A", 5)
-    rig.engine.unsubscribe(["A"], [])
+    rig.engine.unsubscribe(["A"], [], rig.now)
     rig.send(snap("A", 9))
     assert (rig.said(), rig.keys.syncs) == ([], {})
 

@@ -312,13 +312,13 @@ class World:
         self.act()
 
     def leave(self, key: str) -> None:
-        self.engine.unsubscribe([key], ())
+        self.engine.unsubscribe([key], (), self.now)
         self.muted.add(key)
         self.consumer.forget(key)
         self.act()
 
     def join(self, key: str) -> None:
-        self.engine.subscribe([key], ())
+        self.engine.subscribe([key], (), self.now)
         self.muted.discard(key)
         self.act()
 

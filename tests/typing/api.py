@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         Feed(lambda: Endpoint(url="wss://venue.example/"))
         Feed()  # type: ignore[call-arg]
         Feed(5)  # type: ignore[arg-type]
-        Feed("wss://venue.example/", "subscribe")  # type: ignore[call-arg,misc,unused-ignore]
+        Feed("wss://venue.example/", "subscribe")  # type: ignore[arg-type,call-arg,misc,unused-ignore]
         Feed("wss://venue.example/", heart_beat=5)  # type: ignore[call-arg]
         Feed("wss://venue.example/", heartbeat="5")  # type: ignore[arg-type]
         Rest("https://venue.example/{key}", position="seq")

@@ -170,7 +170,7 @@ def subscribe(world: World, key: int) -> None:
             world.wanted.add(name)
             world.fold.forget(name)
             world.fold.unwanted.discard(name)
-        world.engine.subscribe([name], [Payload(TEXT, b'{"sub":"%s"}' % name.encode())])
+        world.engine.subscribe([name], [Payload(TEXT, b'{"sub":"%s"}' % name.encode())], world.now)
         world.settle()
 
 
@@ -179,7 +179,7 @@ def unsubscribe(world: World, key: int) -> None:
     name = _key(world, key)
     if world.closed_at is None:
         world.wanted.discard(name)
-        world.engine.unsubscribe([name], [Payload(TEXT, b'{"unsub":"%s"}' % name.encode())])
+        world.engine.unsubscribe([name], [Payload(TEXT, b'{"unsub":"%s"}' % name.encode())], world.now)
         world.fold.unwanted.add(name)
         world.service.withdraw(name)
         world.settle()

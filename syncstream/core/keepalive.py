@@ -1,0 +1,50 @@
+"""What we send so that the venue does not hang up: how often, and whether data makes it needless. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from ..errors import FeedError
+from .options import Options, check_seconds
+
+
+class Keepalive(Options, frozen=True, kw_only=True):
+    """Send something every `every` seconds.
+
+    `send`: `None` is a WebSocket ping; else a payload, or a pure callable that returns one (it runs on the reader: an id that
+    counts, a time). `when`: `"always"`, for venues that want it even while data flows, or `"idle"`: only when nothing came for
+    that long. Whatever comes after it is an answer; nothing within `Liveness.pong_within` means that the line is dead.
+    """
+
+    every: float = 20.0
+    send: Any = None
+    when: str = "always"
+
+    def __post_init__(self) -> None:
+        check_seconds("every", self.every)
+        if self.when not in ("always", "idle"):
+            raise FeedError("when", self.when, "expected 'always' or 'idle'")
+
+
+class Beat:
+    """Owned by: the engine, one per connection."""
+
+    def __init__(self, policy: Optional[Keepalive], now: float) -> None:
+        self._policy = policy
+        self._sent_at = now
+
+    def due(self, now: float, heard_at: float) -> bool:
+        """Whether it is time; then it has been noted as sent. `heard_at`: when the last bytes came."""
+        at = self.deadline(heard_at)
+        if at is None or now < at:
+            return False
+        self._sent_at = now
+        return True
+
+    def deadline(self, heard_at: float) -> Optional[float]:
+        """When to ask next."""
+        policy = self._policy
+        if policy is None:
+            return None
+        since = self._sent_at if policy.when == "always" else max(self._sent_at, heard_at)
+        return since + policy.every
