@@ -131,7 +131,8 @@ class Engine:
         elif place.is_open() and place.frames.error is not None:
             error = place.frames.error
             place.talk.urge(frames.CLOSE, close_payload(error.code, error.reason), now)
-            self._lose(place, f"protocol error: {error.reason}", error.code, now)
+            own = failures.own(self.rules.failures, error.code) or Severity.RETRY  # it is we who closed: perhaps one bad message
+            self._lose(place, f"protocol error: {error.reason}", error.code, now, severity=own)
         elif place.phase is Phase.OPENING and place.received > self.rules.max_message_size:
             self._lose(place, f"opening: more than {self.rules.max_message_size} bytes before it was through", None, now)
         else:

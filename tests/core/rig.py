@@ -8,7 +8,7 @@ import msgspec
 
 from syncstream import Feed, Rest
 from syncstream.core.backoff import Backoff
-from syncstream.core.engine import Dial, Engine, Payload
+from syncstream.core.engine import Call, Dial, Engine, Payload, Send
 from syncstream.core.frames import TEXT
 from syncstream.core.keys import Fetch
 from syncstream.core.liveness import Liveness
@@ -179,11 +179,11 @@ class Rig:
         self.engine.start(self.now)
         self.gather()
 
-    def open(self, line: int = 0, payloads: tuple[Payload, ...] = ()) -> bool:
+    def open(self, line: int = 0, payloads: tuple[Payload, ...] = (), steps: tuple[tuple[Payload, ...], ...] = ()) -> bool:
         """The dial under way succeeds; starts the engine if that has not been done."""
         if not self.dials:
             self.start()
-        taken = self.engine.opened(line, self.dials[line].epoch, payloads, self.now)
+        taken = self.engine.opened(line, self.dials[line].epoch, payloads, self.now, steps=steps)
         self.gather()
         return taken
 
@@ -206,6 +206,20 @@ class Rig:
         """The connection broke."""
         self.engine.lost(line, self.dials[line].epoch, reason, self.now)
         self.gather()
+
+    def answer_call(self, *topics: Any, line: int = 0) -> Call:
+        """The user's callables answer the last call: one payload for each topic. Returns what was asked."""
+        call = [action for action in self.actions if isinstance(action, Call)][-1]
+        self.actions.clear()
+        left = [Payload(TEXT, b"leave %s" % str(topic).encode(), (topic,)) for topic in call.leave]
+        asked = [Payload(TEXT, b"ask %s" % str(topic).encode(), (topic,)) for topic in topics or call.ask]
+        self.engine.spoken(line, call.epoch, left, asked, self.now)
+        self.gather()
+        return call
+
+    def texts(self) -> list[str]:
+        """What was said to the venue in text frames since the last time this was called."""
+        return [action.payload.decode() for action in self.did(Send) if action.opcode == TEXT]
 
     def reopen(self) -> None:
         """The connection broke and the next one stands, with no time between."""

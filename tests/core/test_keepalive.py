@@ -1,0 +1,60 @@
+"""`core/keepalive.py`: how often, and whether data makes it needless."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncstream.core.keepalive import Beat, Keepalive
+from syncstream.errors import FeedError
+
+NOW = 100.0
+
+
+@pytest.mark.parametrize("fields", [{"every": 0}, {"every": True}, {"every": float("inf")}, {"when": "often"}])
+def test_what_cannot_be_is_refused(fields: dict[str, Any]) -> None:
+    """The field is named."""
+    with pytest.raises(FeedError, match=f"^{next(iter(fields))}="):
+        Keepalive(**fields)
+
+
+def test_without_one_nothing_is_due() -> None:
+    """Ever."""
+    beat = Beat(None, NOW)
+    assert (beat.deadline(NOW), beat.due(NOW + 1e9, NOW)) == (None, False)
+
+
+def test_always_is_whatever_comes() -> None:
+    """Data does not replace it: there are venues that hang up while they stream."""
+    beat = Beat(Keepalive(every=20.0), NOW)
+    assert beat.deadline(NOW + 19.0) == NOW + 20.0
+    assert not beat.due(NOW + 19.9, NOW + 19.9)
+    assert beat.due(NOW + 20.0, NOW + 20.0)
+    assert not beat.due(NOW + 20.0, NOW + 20.0)
+    assert beat.deadline(NOW) == NOW + 40.0
+
+
+def test_idle_is_only_after_silence() -> None:
+    """As long as something comes nothing is sent."""
+    beat = Beat(Keepalive(every=20.0, when="idle"), NOW)
+    assert beat.deadline(NOW + 15.0) == NOW + 35.0
+    assert not beat.due(NOW + 34.0, NOW + 15.0)
+    assert beat.due(NOW + 35.0, NOW + 15.0)
+    assert beat.deadline(NOW + 15.0) == NOW + 55.0
+
+
+@given(when=st.sampled_from(["always", "idle"]), heard=st.lists(st.none() | st.just(0), max_size=40))
+def test_two_are_never_closer_than_every(when: str, heard: list[Optional[int]]) -> None:
+    """And with `always` never farther apart than a look."""
+    beat, now, heard_at, sent = Beat(Keepalive(every=3.0, when=when), NOW), NOW, NOW, [NOW]
+    for each in heard:
+        now += 1.0
+        heard_at = now if each is not None else heard_at
+        if beat.due(now, heard_at):
+            assert now - sent[-1] >= 3.0
+            sent.append(now)
+    if when == "always":
+        assert now - sent[-1] < 3.0

@@ -1,0 +1,133 @@
+"""`core/talk.py`: what is said on a connection, in which order, and at which pace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncstream.core.actions import Payload
+from syncstream.core.budget import Budget
+from syncstream.core.frames import PING, PONG, TEXT
+from syncstream.core.keepalive import Keepalive
+from syncstream.core.opening import Step
+from syncstream.core.subscriptions import Acks
+from syncstream.core.talk import Talk
+
+from .rig import PLAIN, change
+
+NOW = 100.0
+
+
+class Heard:
+    """Owned by: one test. What the venue was told."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.said: list[tuple[str, bool]] = []
+        self.steps: tuple[tuple[Payload, ...], ...] = ((texts("login"),) if "opening" in fields else ())
+        self.talk = Talk(change(PLAIN, **fields), self.send, NOW, steps=self.steps)
+
+    def send(self, opcode: int, payload: bytes, urgent: bool) -> None:
+        self.said.append(({PING: "ping", PONG: "pong"}.get(opcode, payload.decode()), urgent))
+
+    def take(self) -> list[str]:
+        said, self.said = self.said, []
+        return [text for text, _ in said]
+
+
+def texts(*words: str) -> tuple[Payload, ...]:
+    return tuple(Payload(TEXT, word.encode(), (word,)) for word in words)
+
+
+def test_without_a_budget_nothing_waits() -> None:
+    """In the order in which it was said."""
+    heard = Heard()
+    heard.talk.say(texts("a", "b"), NOW)
+    heard.talk.urge(PONG, b"", NOW)
+    assert heard.said == [("a", False), ("b", False), ("pong", True)]
+    assert (heard.talk.waiting, heard.talk.deadline(NOW)) == (0, None)
+
+
+def test_subscriptions_wait_for_the_budget() -> None:
+    """What does not fit follows when there is room, in its order; it is followed from then."""
+    heard = Heard(send_budget=Budget(count=2, per=10.0), acks=Acks(by="count", within=5.0))
+    heard.talk.say(texts("a", "b", "c"), NOW)
+    assert (heard.take(), heard.talk.waiting) == (["a", "b"], 1)
+    assert heard.talk.deadline(NOW) == NOW + 5.0
+    heard.talk.subscriptions.acknowledged({}, NOW)
+    heard.talk.subscriptions.acknowledged({}, NOW)
+    assert heard.talk.deadline(NOW) == NOW + 10.0
+    heard.talk.tick(NOW + 9.9)
+    assert heard.take() == []
+    heard.talk.tick(NOW + 10.0)
+    assert heard.take() == ["c"]
+    assert heard.talk.deadline(NOW) == NOW + 15.0
+
+
+def test_pongs_and_answers_never_wait_but_count() -> None:
+    """And so does what the user sends, and the opening script."""
+    heard = Heard(send_budget=Budget(count=2, per=10.0), opening=(Step(send="login"),))
+    assert heard.talk.open(NOW)
+    heard.talk.urge(PONG, b"", NOW + 1.0)
+    heard.talk.say(texts("a"), NOW + 2.0)
+    assert heard.take() == ["login", "pong"]
+    heard.talk.spent(NOW + 3.0)
+    heard.talk.tick(NOW + 10.0)
+    assert heard.take() == []
+    heard.talk.tick(NOW + 11.0)
+    assert heard.take() == ["a"]
+
+
+def test_a_keepalive_goes_before_the_others() -> None:
+    """When there is room for one."""
+    heard = Heard(send_budget=Budget(count=1, per=10.0), keepalive=Keepalive(every=4.0))
+    heard.talk.say(texts("a", "b"), NOW)
+    assert heard.take() == ["a"]
+    assert not heard.talk.keep_alive(NOW + 4.0, NOW)
+    assert heard.talk.deadline(NOW) == NOW + 10.0
+    assert heard.talk.keep_alive(NOW + 10.0, NOW)
+    heard.talk.tick(NOW + 10.0)
+    assert heard.said == [("ping", True)]
+
+
+def test_a_keepalive_of_the_venues_own_kind() -> None:
+    """A payload, made anew each time."""
+    numbers = iter(range(9))
+    heard = Heard(keepalive=Keepalive(every=4.0), keepalive_payload=lambda: Payload(TEXT, b"ping %d" % next(numbers)))
+    assert not heard.talk.keep_alive(NOW + 3.9, NOW)
+    assert heard.talk.keep_alive(NOW + 4.0, NOW)
+    heard.talk.begin(NOW + 5.0)
+    assert not heard.talk.keep_alive(NOW + 8.0, NOW)
+    assert heard.talk.keep_alive(NOW + 9.0, NOW)
+    assert heard.said == [("ping 0", False), ("ping 1", False)]
+
+
+@given(
+    count=st.integers(1, 3),
+    moves=st.lists(st.tuples(st.sampled_from(["say", "urge", "wait"]), st.integers(1, 9)), max_size=40),
+)
+def test_the_pace_is_kept(count: int, moves: list[tuple[str, int]]) -> None:
+    """What waits is never more than the budget allows, nothing is lost, and the order stays."""
+    heard = Heard(send_budget=Budget(count=count, per=5.0))
+    now, number, paced = NOW, 0, []
+    for move, size in moves:
+        before = len(heard.said)
+        if move == "say":
+            heard.talk.say(texts(*map(str, range(number, number + size))), now)
+            number += size
+        elif move == "urge":
+            heard.talk.urge(PONG, b"", now)
+        else:
+            now += size / 4
+            heard.talk.tick(now)
+        paced += [(now, text) for text, urgent in heard.said[before:] if not urgent]
+        assert sum(1 for at, _ in paced if at + 5.0 > now) <= count
+        deadline = heard.talk.deadline(now)
+        assert (deadline is not None and deadline > now) if heard.talk.waiting else deadline is None
+    while heard.talk.waiting:
+        now = heard.talk.deadline(now) or now
+        before = len(heard.said)
+        heard.talk.tick(now)
+        paced += [(now, text) for text, _ in heard.said[before:]]
+    assert [text for _, text in paced] == list(map(str, range(number)))
