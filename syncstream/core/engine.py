@@ -539,10 +539,9 @@ class Engine:
 
     def _watch_keys(self, now: float) -> None:
         """New keys are looked after from now on."""
+        assert self._quiet is not None  # else nobody notes them
         fresh, self.keys.fresh = self.keys.fresh, []
         for key in fresh:
-            if self._quiet is None:
-                continue
             try:
                 self._quiet.add(key, now)
             except Exception as error:  # user code

@@ -241,8 +241,8 @@ class Keys:
     # ---------------------------------------------------------------- snapshots
 
     def due(self, now: float) -> Iterator[Fetch]:
-        """The requests to send now. None goes out while no line is open: deltas to join would be missing."""
-        while self.open_lines:
+        """The requests to send now. To be asked only while a line is live: else deltas to join would be missing."""
+        while True:
             sync = self.fetches.take(now)
             if sync is None:
                 return

@@ -222,9 +222,7 @@ class Subscriptions:
         """Data of this key; returns the topics that nothing was known of before."""
         told = []
         for name in (*self.pending.pop(key, ()), *(self.pending.pop(None, ()) if key is not None else ())):
-            topic = self._topics.get(name)
-            if topic is None or topic.state is State.LIVE:
-                continue
+            topic = self._topics[name]
             topic.state = State.LIVE
             topic.due_at = None
             topic.again = False

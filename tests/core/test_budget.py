@@ -48,10 +48,11 @@ def test_what_does_not_wait_counts() -> None:
 def test_no_window_ever_holds_more(count: int, pauses: list[float]) -> None:
     """However it is asked: within any `per` seconds at most `count` are let through, and none is refused for nothing."""
     ledger = Ledger(Budget(count=count, per=1.0))
-    now, taken = 100.0, []
+    now = 100.0
+    taken: list[float] = []
     for pause in pauses:
         now += pause
-        room = sum(1 for at in taken if at + 1.0 > now) < count
+        room = len([at for at in taken if at + 1.0 > now]) < count
         assert ledger.take(now) is room
         if room:
             taken.append(now)

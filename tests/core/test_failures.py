@@ -7,7 +7,7 @@ import re
 import pytest
 
 from syncstream.core import failures
-from syncstream.core.failures import WORDS, of_code, of_status, own
+from syncstream.core.failures import WORDS, Failures, of_code, of_status, own
 from syncstream.errors import Severity
 
 
@@ -51,7 +51,7 @@ def test_every_word_stands_in_the_table() -> None:
 
 def test_a_feeds_own_word_comes_first() -> None:
     """The first of the causes that it names; a missing status or cause is none."""
-    mine = {401: Severity.RETRY, "dns": Severity.FATAL}
+    mine: Failures = {401: Severity.RETRY, "dns": Severity.FATAL}
     assert own(mine, 401, "upgrade") is Severity.RETRY
     assert own(mine, None, "dns") is Severity.FATAL
     assert own(mine, 403, "upgrade") is None

@@ -29,7 +29,7 @@ class Keys:
 
     def until(self, now: float, end: float) -> list[tuple[float, Silent]]:
         """Look whenever it is due."""
-        found = []
+        found: list[tuple[float, Silent]] = []
         while True:
             at = self.quiet.deadline()
             if at is None or at > end:

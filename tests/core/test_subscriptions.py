@@ -160,7 +160,8 @@ def test_by_id() -> None:
     assert it.acknowledged({"id": 2}, NOW) == ["B"]
     assert it.acknowledged({"id": 1}, NOW) == ["A"]
     assert it.acknowledged({"id": 1}, NOW) == ["C"]
-    assert [it.acknowledged(message, NOW) for message in ({"id": 1}, {"id": 9}, {}, [])] == [[], [], [], []]
+    others: list[Any] = [{"id": 1}, {"id": 9}, {}, []]
+    assert [it.acknowledged(message, NOW) for message in others] == [[], [], [], []]
 
 
 def test_a_topic_of_two_requests_needs_both() -> None:
@@ -351,6 +352,15 @@ def test_what_was_left_is_forgotten() -> None:
     assert (it.status(), it.deadline(), it.pending) == ({}, None, {})
 
 
+def test_an_answer_for_what_was_left() -> None:
+    """It says nothing any more, good or bad."""
+    it = made(Acks(by="id"))
+    for ident in (1, 2):
+        it.sent(ask("A", ident=ident), NOW)
+    it.left(["A"])
+    assert (it.acknowledged({"id": 1}, NOW), it.refused({"id": 2})) == ([], [])
+
+
 def test_two_topics_of_a_key_and_one_is_left() -> None:
     """The other waits on."""
     it = made(keyed=lambda topic: "A")
@@ -389,7 +399,7 @@ MOVES = st.lists(
 
 @given(moves=MOVES, by=st.sampled_from(["id", "key", "count", "cumulative"]), limit=st.none() | st.just(3.0))
 def test_whatever_happens(moves: list[tuple[str, str]], by: str, limit: Optional[float]) -> None:
-    """A topic that waits has a deadline or needs none, nothing is asked more often than it may, and what is live is not pending."""
+    """Nothing is due in the past, and what is live is not pending, needs nothing and has no reason."""
     acks = Acks(by=by, topics=None if by in ("id", "count", "key") else "all", within=2.0, attempts=3)
     it = made(acks, data_limit=limit)
     now = NOW

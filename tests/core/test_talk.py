@@ -25,7 +25,7 @@ class Heard:
 
     def __init__(self, **fields: Any) -> None:
         self.said: list[tuple[str, bool]] = []
-        self.steps: tuple[tuple[Payload, ...], ...] = ((texts("login"),) if "opening" in fields else ())
+        self.steps: tuple[tuple[Payload, ...], ...] = (texts("login"),) if "opening" in fields else ()
         self.talk = Talk(change(PLAIN, **fields), self.send, NOW, steps=self.steps)
 
     def send(self, opcode: int, payload: bytes, urgent: bool) -> None:
