@@ -229,7 +229,7 @@ class Engine:
         if place.epoch != epoch or not place.is_live():
             self.late += 1
             return
-        place.talk.resubscribing = False
+        place.talk.resubscribing_until = None
         wanted = []  # of those that were asked for together with others that are not wanted any more
         said = [payload._replace(topics=()) for payload in left if self._wants(payload.topics)]
         for payload in asked:
@@ -240,6 +240,7 @@ class Engine:
         place.talk.say(said, now)
         if wanted:
             self._call(place, (), dict.fromkeys(wanted))
+        self._ask(now)
 
     def unspoken(self, line: int, epoch: int, topics: Iterable[Hashable], reason: str, now: float) -> None:
         """A `Call` failed: the user's callable raised, or said what cannot be sent."""
@@ -247,7 +248,7 @@ class Engine:
         if place.epoch != epoch or not place.is_live():
             self.late += 1
             return
-        place.talk.resubscribing = False
+        place.talk.resubscribing_until = None
         self.notes.append(f"line {line}: {reason}")
         topics = tuple(topics) if self.topics else (None,)
         self._missed(place, place.talk.subscriptions.failed(topics, reason, now, self.random()), now)
@@ -297,7 +298,7 @@ class Engine:
         moments = [place.deadline() for place in self.lines]
         if not self.closing:
             moments.append(self.order.deadline())
-            moments.append(self.keys.fetches.deadline(asking=self._any_live()))
+            moments.append(self.keys.fetches.deadline(asking=self._may_ask()))
             if self._quiet is not None and self._listens():
                 moments.append(self._quiet.deadline())
             moments.append(None if self.order.used else self._data_due_at)
@@ -462,8 +463,8 @@ class Engine:
         if place.phase is not Phase.LIVE:
             return
         self._restart_quiet(now)
-        if not place.talk.resubscribing:
-            place.talk.resubscribing = True
+        if self.rules.asks and place.talk.resubscribing_until is None:
+            place.talk.resubscribing_until = now + self.rules.dial_limit
             place.talk.subscriptions.anew(self.topics or (None,))
             self._call(place, (), self.topics)
         self.order.lost(place.index, now, place.data_at, covered=self._covered(place))
@@ -506,11 +507,12 @@ class Engine:
     # ---------------------------------------------------------------- keys
 
     def _ask(self, now: float) -> None:
-        if self._any_live():
+        if self._may_ask():
             self._actions.extend(self.keys.due(now))
 
-    def _any_live(self) -> bool:
-        return any(place.phase is Phase.LIVE for place in self.lines)
+    def _may_ask(self) -> bool:
+        """Whether a snapshot that is asked for now is no older than the subscription: a line is live, and subscribed."""
+        return any(place.phase is Phase.LIVE and place.talk.resubscribing_until is None for place in self.lines)
 
     def _after_keys(self, now: float) -> None:
         if self.keys.failure is not None:
@@ -561,7 +563,7 @@ class Engine:
             for place in self.lines if topics else ():
                 if place.phase is Phase.LIVE:
                     place.talk.subscriptions.anew(topics)
-                    self._call(place, topics, topics)
+                    self._call(place, topics if self.rules.proves else (), topics)  # leaving loses what comes meanwhile
             self.keys.quieted(key, now, again=bool(topics))
 
     # ---------------------------------------------------------------- time of a line

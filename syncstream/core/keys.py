@@ -470,7 +470,7 @@ class Keys:
     def quieted(self, key: Hashable, now: float, *, again: bool) -> None:
         """A key has been silent for too long: have it proved by its next message, or by a snapshot if none comes.
 
-        `again`: it is left and subscribed anew, and what comes meanwhile may be missed; where no number can show that it is told.
+        `again`: it is subscribed anew, so the venue may have lost it; where no number can show what was missed that is told.
         """
         sync = self.syncs.get(key)
         if sync is None or sync.state is not State.LIVE:
@@ -483,6 +483,8 @@ class Keys:
                 self.fetches.want(sync, now + self.rules.verify_after)
         elif again or self.rules.source:
             self.doubt(sync, "quiet", delivered, None, now)
+            if self.rules.source:
+                self.fetches.want(sync, now + self.rules.verify_after)  # not before it is subscribed again
 
     def dropped(self, keys: Iterable[Hashable], now: float) -> None:
         """Queued messages of these keys were thrown away; each is healed when the consumer has caught up."""

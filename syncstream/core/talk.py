@@ -54,7 +54,7 @@ class Talk:
             call_limit=rules.dial_limit,
         )
         self.beat = Beat(rules.keepalive, now)
-        self.resubscribing = False  # the user's callables are being asked for everything
+        self.resubscribing_until: Optional[float] = None  # while the user's callables are asked for everything
         self._send = send
         self._ledger = Ledger(rules.send_budget) if rules.send_budget is not None else None
         self._waiting: deque[Payload] = deque()
@@ -102,13 +102,15 @@ class Talk:
         return True
 
     def tick(self, now: float) -> None:
-        """What waited for the budget."""
+        """What waited for the budget; a callable that hangs."""
+        if self.resubscribing_until is not None and now >= self.resubscribing_until:
+            self.resubscribing_until = None
         self._flow(now)
 
     def deadline(self, heard_at: float) -> Optional[float]:
         """When there is something to say or to miss."""
         room_at = float("-inf") if self._ledger is None else self._ledger.room_at()
-        moments = [self.subscriptions.deadline()]
+        moments = [self.subscriptions.deadline(), self.resubscribing_until]
         beat_at = self.beat.deadline(heard_at)
         if beat_at is not None:
             moments.append(max(beat_at, room_at))

@@ -10,7 +10,19 @@ import math
 
 from syncstream.core.sync import State
 
-from .config import BACKOFF, DIAL_LIMIT, FETCH_BACKOFF, FETCH_LIMIT, KEYS, LIVENESS, VERIFY_AFTER
+from .config import (
+    ACK_ATTEMPTS,
+    ACK_WITHIN,
+    BACKOFF,
+    DATA_WITHIN,
+    DIAL_LIMIT,
+    FETCH_BACKOFF,
+    FETCH_LIMIT,
+    KEYS,
+    LIVENESS,
+    STEP_WITHIN,
+    VERIFY_AFTER,
+)
 from .fold import KNOWN
 from .outlet import BLOCK_LIMIT
 from .violation import require
@@ -30,6 +42,8 @@ def heal(world: World) -> None:
     service.mode, service.latency, service.retry_after = "ok", world.config.calm_latency, None
     service.cache.clear()
     world.venue.deaf.clear()
+    world.venue.lost.clear()
+    world.venue.entry = "ok"
     if world.outlet is not None:
         world.outlet.stalled = False
         world.settle()
@@ -46,7 +60,8 @@ def bound(world: World) -> float:
     """Seconds within which everything must be live."""
     config = world.config
     waiting = max([watch.dial_at - world.now for watch in world.watches if watch.dial_at is not None], default=0.0)
-    reconnect = LIVENESS.ping_after + LIVENESS.pong_within + DIAL_LIMIT + max(waiting, BACKOFF.maximum) + 0.05
+    script = 2 * STEP_WITHIN + LIVENESS.pause_limit + ACK_ATTEMPTS * (ACK_WITHIN + DATA_WITHIN + FETCH_BACKOFF.maximum)
+    reconnect = script + LIVENESS.ping_after + LIVENESS.pong_within + DIAL_LIMIT + max(waiting, BACKOFF.maximum) + 0.05
     rounds = math.ceil(config.keys / config.concurrency)
     fetches = (
         FETCH_LIMIT + FETCH_BACKOFF.maximum + LONGEST_RETRY_AFTER + 2 * (rounds * config.calm_latency + FETCH_BACKOFF.maximum)
@@ -113,9 +128,19 @@ def _anew(world: World, ident: int, key: str) -> bool:
     return truth.key == key and standing is not None and truth.era > standing.era
 
 
+def _not_asked_for(world: World) -> list[str]:
+    """Topics that the venue did not hear of, and that nobody asks for again: what an acknowledgement is for."""
+    states = world.engine.status(world.now).topics
+    heard = {key for wire in world.venue.wires.values() for key in wire.subscribed}
+    refused = {key for key, status in states.items() if status.state == "refused"}
+    return [f"{key} is not subscribed" for key in sorted(world.wanted - heard - refused)]
+
+
 def trouble(world: World) -> list[str]:
     """What is not well, in words."""
     found = [f"line {watch.index} is not open" for watch in world.watches if watch.open is None]
+    if world.config.acks:
+        found += _not_asked_for(world)
     for key in sorted(world.wanted):
         for wire in world.venue.wires.values():
             if key not in wire.subscribed and key not in wire.refused:

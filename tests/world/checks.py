@@ -42,6 +42,7 @@ _NOT_IN_DIGEST = {
     "lines",
     "syncs",
     "counters",
+    "_quiet",
 }
 
 

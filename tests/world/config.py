@@ -7,14 +7,27 @@ from typing import Any, Callable, NamedTuple, Optional
 
 import msgspec
 
+from syncstream.core.actions import Payload
 from syncstream.core.backoff import Backoff
+from syncstream.core.budget import Budget
+from syncstream.core.frames import TEXT
+from syncstream.core.keepalive import Keepalive
 from syncstream.core.liveness import Liveness
+from syncstream.core.opening import Step
 from syncstream.core.rules import Kind, Rules, Scope
 from syncstream.core.sequence import Contiguous, Increasing, Rule
+from syncstream.core.subscriptions import Acks
+from syncstream.errors import Severity
 
 KEYS = "ABCDEF"
-KINDS = {"snap": Kind.SNAPSHOT, "beat": Kind.HEARTBEAT, "skip": Kind.IGNORE}
-LIVENESS = Liveness(ping_after=2.0, pong_within=1.0, silence=6.0, maximum_silence=24.0)
+KINDS = {
+    **{"snap": Kind.SNAPSHOT, "beat": Kind.HEARTBEAT, "skip": Kind.IGNORE},
+    **{kind.value: kind for kind in Kind if kind not in (Kind.DATA, Kind.SNAPSHOT, Kind.HEARTBEAT, Kind.IGNORE)},
+}
+LIVENESS = Liveness(ping_after=2.0, pong_within=1.0, silence=6.0, maximum_silence=24.0, pause_limit=8.0)
+STEP_WITHIN = 2.0
+ACK_WITHIN, ACK_ATTEMPTS = 2.0, 4
+DATA_WITHIN = 3.0
 BACKOFF = Backoff(base=0.5, maximum=4.0, stable_after=3.0)
 FETCH_BACKOFF = Backoff(base=0.25, maximum=2.0)
 DIAL_LIMIT = 3.0
@@ -28,8 +41,9 @@ class Config(NamedTuple):
 
     `scope`: what the numbers count: "key", "shared" (a channel of all keys), "connection", "growing" (increasing, per key) or
     "none". `ranges`: how the key's own numbers stand in a message: "one", "range" (first..last) or "overlap". `source`: "rest",
-    "whole" (no position) or "none". `fragments`: each message comes in
-    two frames, a pong between them. `small`: numbers begin at 1, and again at each restart, so that those of two eras may meet.
+    "whole" (no position) or "none". `fragments`: each message comes in two frames, a pong between them. `small`: numbers begin
+    at 1, and again at each restart, so that those of two eras may meet. `script`: a line is let in by a welcome and a login.
+    `acks`: how subscriptions are acknowledged, if they are. `budget`: sends within a second.
     `first_dial`: what dials lead to at first, until a step says otherwise.
     """
 
@@ -55,6 +69,12 @@ class Config(NamedTuple):
     calm_latency: float = 0.3
     calm_interval: float = 0.05
     first_dial: str = "open"
+    script: bool = False
+    acks: str = ""
+    lifetime: Optional[float] = None
+    quiet_after: Optional[float] = None
+    keepalive: Optional[float] = None
+    budget: int = 0
 
 
 def draw_config(dice: random.Random) -> Config:
@@ -68,7 +88,7 @@ def draw_config(dice: random.Random) -> Config:
     counted = scope not in ("none", "growing")
     policy = dice.choice(("", "", "", "raise", "block", "block", "drop_oldest"))
     hold_limit = dice.choice((8, 60, 1000, 1000))
-    return Config(
+    drawn = Config(
         scope=scope,
         ranges=dice.choice(("one", "one", "range", "overlap")) if counted else "one",
         source=source,
@@ -91,6 +111,17 @@ def draw_config(dice: random.Random) -> Config:
         calm_latency=dice.choice((0.05, 0.3) if hold_limit == 8 else (0.05, 0.3, 1.0)),
         calm_interval=0.5 if hold_limit == 8 else dice.choice((0.1, 0.5) if policy or hold_limit == 60 else (0.02, 0.1, 0.5)),
         first_dial=dice.choice(("retry", "slow", "fatal", "hang")) if dice.random() < 0.05 else "open",
+    )
+    if dice.random() < 0.4:  # the life of a line as most venues have it
+        return drawn
+    return drawn._replace(
+        classify=True,
+        script=dice.random() < 0.5,
+        acks=dice.choice(("", "id", "key", "count", "cumulative")),
+        lifetime=dice.choice((None, None, 12.0, 40.0)),
+        quiet_after=dice.choice((None, 3.0)),
+        keepalive=dice.choice((None, 1.5)),
+        budget=dice.choice((0, 0, 4)),
     )
 
 
@@ -115,6 +146,22 @@ FIELDS = {name: _field(name) for name in "knmvwc"}
 def classify(message: Any) -> Optional[Kind]:
     """By its type."""
     return KINDS.get(message.get("t"))
+
+
+def answer(message: Any) -> Payload:
+    """What a challenge wants."""
+    return Payload(TEXT, b'{"answer":%d}' % message["id"])
+
+
+def refusal(message: Any) -> Any:
+    """A login may be refused for now, or for good."""
+    return message["t"] == "no" and (Severity.SLOW if message["slow"] else True)
+
+
+SCRIPT = (
+    Step(expect=lambda message: message["t"] == "welcome", within=STEP_WITHIN),
+    Step(send="login", expect=lambda message: message["t"] == "ok", fail=refusal, within=STEP_WITHIN),
+)
 
 
 def rules(config: Config) -> Rules:
@@ -163,6 +210,19 @@ def rules(config: Config) -> Rules:
         fetch_attempts=config.attempts,
         fetch_concurrency=config.concurrency,
         fetch_limit=FETCH_LIMIT,
+        opening=SCRIPT if config.script else (),
+        answer=answer if config.classify else None,
+        keepalive=None if config.keepalive is None else Keepalive(every=config.keepalive),
+        keepalive_payload=lambda: Payload(TEXT, b'{"ping":1}'),
+        quiet_after=None if config.quiet_after is None else lambda key: config.quiet_after,
+        lifetime=config.lifetime,
+        asks=True,
+        leaves=True,
+        acks=_acks(config),
+        topic_data_limit=DATA_WITHIN if config.acks == "count" else None,  # which cannot tell whose request was lost
+        ack_id=_field("id"),
+        ack_topics=_field("all") if config.acks == "cumulative" else None,
+        send_budget=Budget(count=config.budget, per=1.0) if config.budget else None,
         heartbeat=config.heartbeat,
         liveness=LIVENESS,
         backoff=BACKOFF,
@@ -172,3 +232,10 @@ def rules(config: Config) -> Rules:
         max_message_size=4096,
         hold_limit=config.hold_limit,
     )
+
+
+def _acks(config: Config) -> Optional[Acks]:
+    if not config.acks:
+        return None
+    topics = "all" if config.acks == "cumulative" else None
+    return Acks(by=config.acks, topics=topics, within=ACK_WITHIN, attempts=ACK_ATTEMPTS)

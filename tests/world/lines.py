@@ -2,7 +2,7 @@
 
 Everything is reckoned anew here from what the world did, never read from the engine.
 
-Checks: `dials`, `silent`, `hasty`, `backoff`, `pong`, `hangup`.
+Checks: `dials`, `silent`, `hasty`, `backoff`, `pong`, `hangup`, `script`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ from __future__ import annotations
 from typing import Optional
 
 from syncstream.core.engine import Dial, Send
+from syncstream.core.failures import of_code
 from syncstream.core.frames import PING, PONG
 from syncstream.errors import DialError, Severity
 from syncstream.events import Disconnected, Stale
 
-from .config import BACKOFF, DIAL_LIMIT, LIVENESS, Config
+from .config import BACKOFF, DIAL_LIMIT, LIVENESS, STEP_WITHIN, Config
 from .violation import require
 from .wire import BYTES, DATA, Piece
+
+KEEPALIVE = b'{"ping":1}'
+_THROUGH = 2
 
 
 class LineWatch:
@@ -24,6 +28,7 @@ class LineWatch:
 
     def __init__(self, index: int, config: Config) -> None:
         self.index = index
+        self.config = config
         self.heartbeat = config.heartbeat
         self.dialing: Optional[int] = None  # the epoch under way
         self.dialed_at = 0.0
@@ -42,6 +47,13 @@ class LineWatch:
         self.data_from: Optional[float] = None
         self.data_at = 0.0
         self.owed: list[bytes] = []  # pings of the venue that want an answer
+        self.answers: list[int] = []  # challenges that want one
+        self.step = _THROUGH  # of the opening script; the line is live when it is through
+        self.step_until = 0.0
+        self.live_at = 0.0
+        self.kept_at = 0.0  # when the last keepalive went out
+        self.excused_until: Optional[float] = None
+        self.refusal: Optional[Severity] = None
 
     # ---------------------------------------------------------------- dials
 
@@ -58,7 +70,7 @@ class LineWatch:
         self.dialing = self.epoch = action.epoch
         self.dialed_at = now
         self.dial_at = None
-        self.error = None
+        self.error = self.refusal = None
 
     def abandoned(self, epoch: int) -> None:
         require(self.dialing == epoch, "dials", f"line {self.index} abandons {epoch}, which is not under way")
@@ -66,11 +78,20 @@ class LineWatch:
 
     def opened(self, now: float) -> None:
         self.open, self.dialing = self.dialing, None
-        self.ever_open = True
+        self.step = 0 if self.config.script else _THROUGH
+        self.step_until = now + STEP_WITHIN
+        self.ever_open |= self.live
+        self.live_at = self.kept_at = now
+        self.excused_until = self.refusal = None
+        self.answers = []
         self.transport_at = self.feed_at = self.opened_at = self.heard_at = now
         self.pinged_at = self.data_from = None
         self.rung = self.silence
         self.owed = []
+
+    @property
+    def live(self) -> bool:
+        return self.step == _THROUGH
 
     def refused(self, error: DialError) -> None:
         self.dialing = None
@@ -98,8 +119,33 @@ class LineWatch:
                     self.data_at = now
             if piece.ping is not None:
                 self.owed.append(piece.ping)
+            if piece.says and self._told(piece, now):
+                return
+
+    def _told(self, piece: Piece, now: float) -> bool:
+        """What the venue says of the line. True if nothing after it is read."""
+        if not self.config.classify:
+            return False
+        if not self.live and piece.says == ("welcome", "ok")[self.step]:
+            self.step, self.step_until = self.step + 1, now + STEP_WITHIN
+            if self.step == _THROUGH:
+                self.ever_open = True
+                self.live_at = self.kept_at = self.transport_at = self.feed_at = now
+        elif self.step == 1 and piece.says == "no":
+            self.refusal = Severity.SLOW if b"true" in piece.data else Severity.FATAL
+            return True
+        elif piece.says == "pause":
+            self.excused_until = now + LIVENESS.pause_limit
+        elif piece.says in ("resume", "resubscribe"):
+            self.excused_until = None
+        elif piece.challenge is not None:
+            self.answers.append(piece.challenge)
+        return piece.says == "reconnect"
 
     def resumed(self, now: float) -> None:
+        self.step_until = now + STEP_WITHIN
+        if self.excused_until is not None:
+            self.excused_until = max(self.excused_until, now + LIVENESS.pong_within)
         self.resumed_at, self.unread_since = now, self.transport_at
         self.transport_at = self.feed_at = now
         self.pinged_at = None
@@ -107,7 +153,9 @@ class LineWatch:
     def sends(self, action: Send, now: float, *, paused: bool) -> None:
         if action.opcode == PING:
             waited = now >= self.transport_at + LIVENESS.ping_after
-            if paused or now == self.resumed_at:  # its answer waits unread: the next one is due as long after it
+            if (
+                paused or now == self.resumed_at or self.excused_until is not None
+            ):  # its answer waits unread: the next one is due as long after it
                 waited |= now == self.resumed_at and now >= self.unread_since + LIVENESS.ping_after
                 require(waited, "hasty", f"line {self.index} pings while nothing is read, silent since {self.transport_at}")
                 self.transport_at = now
@@ -117,6 +165,18 @@ class LineWatch:
         elif action.opcode == PONG:
             require(action.payload in self.owed, "pong", f"line {self.index} answers a ping that did not come")
             self.owed.remove(action.payload)
+        elif action.payload == KEEPALIVE:
+            every = self.config.keepalive
+            require(
+                every is not None and now >= self.kept_at + every, "hasty", f"line {self.index} beats, last at {self.kept_at}"
+            )
+            self.kept_at = now
+            if self.pinged_at is None and not paused and self.excused_until is None:
+                self.pinged_at = now
+        elif action.payload.startswith(b'{"answer"'):
+            number = int(action.payload[10:-1])
+            require(action.urgent and number in self.answers, "pong", f"line {self.index} answers {number}, which did not come")
+            self.answers.remove(number)
 
     # ---------------------------------------------------------------- what the engine says
 
@@ -131,7 +191,11 @@ class LineWatch:
         """An attempt failed or a connection was lost: its wait must be what the policy says for one of the dice thrown."""
         if marker.reason.startswith(("mute", "half-open")):
             require(not paused, "hasty", f"line {self.index} given up, {marker.reason}, while nothing is read")
-        if marker.reason.startswith("mute"):
+        planned = self._check_plan(marker, now)
+        if marker.reason.startswith("mute: the venue"):
+            over = self.excused_until is not None and now >= self.excused_until
+            require(over, "hasty", f"line {self.index} given up in a pause that lasts until {self.excused_until}")
+        elif marker.reason.startswith("mute"):
             limit = self.rung if self.heartbeat is None else 1.5 * self.heartbeat
             require(now >= self.feed_at + limit, "hasty", f"line {self.index} given up after {now - self.feed_at}, limit {limit}")
         elif marker.reason.startswith("half-open"):
@@ -144,10 +208,17 @@ class LineWatch:
         proved = self.data_from is not None and self.data_at - self.data_from >= BACKOFF.stable_after
         self.data_from = None
         before = 0 if proved else self.failures
+        if planned:
+            self.failures, self.dial_at = before, now
+            return
         self.failures = before + 1
         least, severity = 0.0, Severity.RETRY
         if self.error is not None:
             least, severity = self.error.retry_after or 0.0, self.error.severity
+        elif self.refusal is not None:
+            severity = self.refusal
+        elif marker.reason.startswith("closed by the venue"):
+            severity = of_code(marker.code)
         wait = marker.retry_in
         require(wait is not None, "backoff", f"line {self.index} says no wait")
         assert wait is not None
@@ -162,6 +233,16 @@ class LineWatch:
                 return
         require(False, "backoff", f"line {self.index} waits {wait} s after {before} failures ({severity.value}, least {least})")
 
+    def _check_plan(self, marker: Disconnected, now: float) -> bool:
+        """Whether this end was planned, and counts as no failure."""
+        if marker.reason.startswith("its lifetime"):
+            lifetime = self.config.lifetime or 0.0
+            require(now >= self.live_at + 0.9 * lifetime, "hasty", f"line {self.index} given up, {now - self.live_at} s old")
+            return True
+        if marker.reason.startswith("opening: step") and "no answer" in marker.reason:
+            require(now >= self.step_until, "hasty", f"line {self.index}: step {self.step} given up before {self.step_until}")
+        return marker.reason.startswith("the venue asks") and marker.retry_in == 0.0
+
     def check(self, now: float, *, paused: bool) -> None:
         """After each step: no line may be silent past its limit; pings are answered."""
         if self.dialing is not None:
@@ -169,7 +250,19 @@ class LineWatch:
         if self.open is None:
             return
         require(not self.owed, "pong", f"line {self.index} does not answer {self.owed}")
+        require(not self.answers, "pong", f"line {self.index} does not answer {self.answers}")
+        config = self.config
+        if not self.live:
+            require(paused or now < self.step_until, "script", f"line {self.index} waits at step {self.step} past its time")
+            return
+        if config.lifetime is not None:
+            require(now < self.live_at + config.lifetime, "script", f"line {self.index} lives since {self.live_at}")
+        if config.keepalive is not None and not config.budget:
+            require(now < self.kept_at + config.keepalive, "silent", f"line {self.index} has not beaten since {self.kept_at}")
         if paused:
+            return
+        if self.excused_until is not None:
+            require(now < self.excused_until, "silent", f"line {self.index} should not wait any more for the pause to end")
             return
         limit = self.rung if self.heartbeat is None else 1.5 * self.heartbeat
         require(now < self.feed_at + limit, "silent", f"line {self.index} is mute since {self.feed_at}, limit {limit}, now {now}")

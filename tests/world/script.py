@@ -14,7 +14,7 @@ from syncstream.core.frames import TEXT
 
 from .config import KEYS
 from .requests import MODES
-from .wire import BYTES, GARBAGE, Piece, beat, goodbye, ping
+from .wire import BYTES, GARBAGE, Piece, beat, goodbye, ping, word
 from .world import World
 
 Step = tuple[Any, ...]
@@ -170,7 +170,7 @@ def subscribe(world: World, key: int) -> None:
             world.wanted.add(name)
             world.fold.forget(name)
             world.fold.unwanted.discard(name)
-        world.engine.subscribe([name], [Payload(TEXT, b'{"sub":"%s"}' % name.encode())], world.now)
+        world.engine.subscribe([name], [world.request(name)], world.now)
         world.settle()
 
 
@@ -189,6 +189,27 @@ def deaf(world: World, key: int) -> None:
     """The venue refuses the next subscription of a key, and says so in a message without a key."""
     if world.config.lines == 1:  # see `checks`
         world.venue.deaf.add(_key(world, key))
+
+
+def lost(world: World, key: int) -> None:
+    """The venue does not hear the next subscription of a key, or its acknowledgement is lost."""
+    world.venue.lost.add(_key(world, key))
+
+
+def entry(world: World, how: str) -> None:
+    """What a login leads to from now on: "ok", "no", "final" (a wrong key), or "" for no answer at all."""
+    world.venue.entry = how
+
+
+def notice(world: World, line: int, says: str) -> None:
+    """The venue says something of the line itself."""
+    if world.config.classify:
+        _put(world, line, word(says, id=world.steps))
+
+
+def calls(world: World, fail: bool) -> None:
+    """The user's callables raise from now on, or do not."""
+    world.calls_fail = fail
 
 
 def stall(world: World, on: bool) -> None:
@@ -250,7 +271,11 @@ STEPS: dict[str, tuple[Callable[..., None], int, tuple[tuple[Any, ...], ...]]] =
     "half": (half, 1, (_line,)),
     "lag": (lag, 3, (_line, _on)),
     "cut": (cut, 2, (_line, _on)),
-    "bye": (bye, 1, (_line, (0, 1000, 1001, 1006 + 6, 4000))),
+    "bye": (bye, 1, (_line, (0, 1000, 1001, 1006 + 6, 1008, 1013, 4000))),
+    "lost": (lost, 2, (_many,)),
+    "entry": (entry, 1, (("ok", "ok", "ok", "no", "final", ""),)),
+    "notice": (notice, 2, (_line, ("challenge", "challenge", "pause", "resume", "resubscribe", "reconnect", "pong"))),
+    "calls": (calls, 1, ((False, False, True),)),
     "dials": (
         dials,
         3,

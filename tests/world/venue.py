@@ -94,7 +94,9 @@ class Venue:
         self.channel = _BASES[0]
         self.channel_era = 0
         self.wires: dict[int, Wire] = {}
-        self.deaf: set[str] = set()  # keys whose next subscription is ignored
+        self.deaf: set[str] = set()  # keys whose next subscription is refused
+        self.lost: set[str] = set()  # keys whose next subscription, or its acknowledgement, goes astray
+        self.entry = "ok"  # what a login leads to: "ok", "no", "final", or "" for nothing
 
     def answer(self, key: str, version: Optional[int] = None) -> Answer:
         """The state of a key, now or at an earlier version."""

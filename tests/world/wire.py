@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple, Optional
 
+import msgspec
+
 from syncstream.core.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
 BYTES, FEED, DATA = 0, 1, 2
@@ -37,6 +39,8 @@ class Piece(NamedTuple):
     proves: int
     ping: Optional[bytes] = None
     ends: bool = False
+    says: str = ""  # what it means for the line: "welcome", "ok", "no", "pause", "resume", "reconnect"
+    challenge: Optional[int] = None  # wants an answer with this id
 
 
 class Wire:
@@ -122,6 +126,14 @@ def goodbye(code: Optional[int]) -> Piece:
 def beat(classified: bool) -> Piece:
     """A heartbeat of the venue's own kind."""
     return Piece(text_frame(b'{"t":"beat"}' if classified else b'{"beat":1}'), FEED)
+
+
+def word(says: str, **more: object) -> Piece:
+    """What the venue says of the line itself."""
+    proves = BYTES if says == "pong" else FEED
+    challenge = more.get("id") if says == "challenge" else None
+    payload = msgspec.json.encode({"t": says, **more})
+    return Piece(text_frame(payload), proves, says=says, challenge=challenge if isinstance(challenge, int) else None)
 
 
 REFUSAL = Piece(text_frame(b'{"error":"no such topic"}'), FEED)

@@ -13,10 +13,10 @@ from typing import Any, Callable, Optional
 
 import msgspec
 
-from syncstream.core.engine import Abandon, Dial, Engine, Hangup, Payload, Send
+from syncstream.core.engine import Abandon, Call, Dial, Engine, Hangup, Payload, Send
 from syncstream.core.frames import CLOSE, PING, TEXT
 from syncstream.core.keys import Fetch
-from syncstream.errors import ConnectFailed, DataFailed, DialError, Overflow, Severity, SnapshotFailed
+from syncstream.errors import ConnectFailed, DataFailed, DialError, Overflow, Severity, SnapshotFailed, SubscribeFailed
 from syncstream.events import Closed, Disconnected, Event, Gap, Stale
 
 from . import checks
@@ -27,7 +27,7 @@ from .outlet import Outlet
 from .requests import Reply, Request, Service
 from .venue import Truth, Venue
 from .violation import Violation, require
-from .wire import DATA, FEED, REFUSAL, Piece, Wire, goodbye, pong
+from .wire import DATA, FEED, REFUSAL, Piece, Wire, goodbye, pong, word
 
 MOST_TICKS = 20  # at one moment
 START = 1000.0
@@ -61,6 +61,8 @@ class World:
         self.paused = False
         self.closed_at: Optional[float] = None
         self.feeds = self.data = 0  # whole messages that were read; of these, with data
+        self.requests = 0  # subscriptions, to number them
+        self.calls_fail = False
         self.fatal = ""  # a reason to fail that was given
         self.remember = config.scope in ("growing", "none", "connection")  # which wire each message was on
         self.exact = True  # time has not jumped: what is due happens to the moment
@@ -174,7 +176,8 @@ class World:
                     self.watches[item.line].disconnected(item, chances, self.now, stale=stale, paused=self.paused)
                     stale = False
                 elif isinstance(item, Stale):
-                    stale = True
+                    stale = stale or item.key is None
+                    require(item.key is None or self.config.quiet_after is not None, "hasty", f"{item}, and no key is watched")
                 elif isinstance(item, Closed):
                     self._ended(item)
                 elif isinstance(item, Gap) and item.reason == "restart" and self.config.scope == "key":
@@ -238,6 +241,7 @@ class World:
             or (isinstance(failure, SnapshotFailed) and self.fatal == "snapshot")
             or (isinstance(failure, DataFailed) and not self.data and self.feeds >= 10)
             or (isinstance(failure, Overflow) and self.fatal == "overflow")
+            or (isinstance(failure, SubscribeFailed) and not self.data)
         )
         require(allowed, "failure", f"the stream failed with {failure!r}")
         self.faults[type(failure).__name__] += 1
@@ -258,6 +262,8 @@ class World:
                 self.later(delay, "dialed", action, mode, retry_after)
         elif isinstance(action, Abandon):
             self.watches[action.line].abandoned(action.epoch)
+        elif isinstance(action, Call):
+            self.later(0.02, "called", action)
         elif isinstance(action, Hangup):
             self.watches[action.line].hung_up(action.epoch)
             self._remember_losses(self.venue.wires.pop(action.line))
@@ -288,10 +294,11 @@ class World:
         elif action.opcode == TEXT:
             self._told(wire, msgspec.json.decode(action.payload))
 
-    def _told(self, wire: Wire, wish: dict[str, str]) -> None:
-        """The venue hears a subscription."""
+    def _told(self, wire: Wire, wish: dict[str, Any]) -> None:
+        """The venue hears a message."""
         if "unsub" in wish:
             wire.subscribed.pop(wish["unsub"], None)
+<<<<<<< HEAD
         elif wish["sub"] in self.venue.deaf:
             self.venue.deaf.discard(wish["sub"])
             wire.refused.add(wish["sub"])
@@ -301,6 +308,45 @@ class World:
         else:
             wire.subscribed[wish["sub"]] = None
             wire.refused.discard(wish["sub"])
+=======
+        elif "login" in wish:
+            entry = self.venue.entry
+            if entry == "final" and not any(watch.ever_open for watch in self.watches):
+                self.fatal = "dial"
+            if entry:
+                self._say(wire, word("ok" if entry == "ok" else "no", slow=entry != "final"))
+        elif "ping" in wish:
+            self._say(wire, word("pong"))
+        elif "sub" in wish:
+            self._subscribe(wire, wish["sub"], wish["id"])
+
+    def _subscribe(self, wire: Wire, key: str, ident: int) -> None:
+        """Refused, lost on its way, its acknowledgement lost, or as it should be."""
+        venue, acks = self.venue, self.config.acks
+        if key in venue.deaf:
+            venue.deaf.discard(key)
+            self._say(wire, word("error", id=ident, k=key) if acks else REFUSAL)
+        elif key in venue.lost and acks:
+            venue.lost.discard(key)
+            if ident % 2:
+                wire.subscribed[key] = None
+        else:
+            wire.subscribed[key] = None
+            if acks:
+                more: dict[str, object] = {"all": list(wire.subscribed)} if acks == "cumulative" else {"id": ident}
+                self._say(wire, word("ack", k=key, **more))
+
+    def _say(self, wire: Wire, piece: Piece) -> None:
+        if not wire.mute:
+            wire.put(piece)
+            self.later(_RTT, "flush")
+
+    def request(self, key: str) -> Payload:
+        """A subscription, with an id of its own."""
+        self.requests += 1
+        data = msgspec.json.encode({"sub": key, "id": self.requests})
+        return Payload(TEXT, data, (key,), self.requests)
+>>>>>>> 42861ba (Let the simulated venues greet, acknowledge, challenge, pause and rotate)
 
     # ---------------------------------------------------------------- what happens of itself
 
@@ -329,7 +375,8 @@ class World:
     def _on_dialed(self, dial: Dial, mode: str, retry_after: Optional[float]) -> None:
         """The dial comes to its end. If nobody waits for it any more, that must change nothing."""
         watch, engine = self.watches[dial.line], self.engine
-        payloads = [Payload(TEXT, msgspec.json.encode({"sub": topic})) for topic in dial.topics]
+        payloads = [self.request(topic) for topic in dial.topics]
+        steps = ((), (Payload(TEXT, b'{"login":1}'),)) if self.config.script else ()
         error = DialError(mode, severity=_SEVERITIES.get(mode, Severity.RETRY), retry_after=retry_after)
         if watch.dialing != dial.epoch:
             if mode == "open":
@@ -344,13 +391,30 @@ class World:
             if not any(other.open is not None for other in self.watches):
                 self.service.reopened(self.now)
             watch.opened(self.now)
-            require(engine.opened(dial.line, dial.epoch, payloads, self.now), "dials", "an open line was turned away")
+            taken = engine.opened(dial.line, dial.epoch, payloads, self.now, steps=steps)
+            require(taken, "dials", "an open line was turned away")
+            if self.config.script and self.venue.entry:
+                self._say(self.venue.wires[dial.line], word("welcome"))
         else:
             first = mode == "fatal" and not any(watch.ever_open for watch in self.watches)
             self.fatal = "dial" if first else self.fatal
             watch.refused(error)
             engine.refused(dial.line, dial.epoch, error, self.now)
             require(engine.closing or not first, "loud", "the first dial is refused for good, and the stream goes on")
+        self.settle()
+
+    def _on_called(self, call: Call) -> None:
+        """The user's callables have said what to send, or raised."""
+        left = [Payload(TEXT, b'{"unsub":"%s"}' % key.encode(), (key,)) for key in call.leave]
+        asked = [self.request(key) for key in call.ask]
+        watch, engine = self.watches[call.line], self.engine
+        fails = self.calls_fail and not self.calm_down
+        if watch.open != call.epoch or self.closed_at is not None:
+            self.changes_nothing(lambda: engine.spoken(call.line, call.epoch, left, asked, self.now))
+        elif fails:
+            engine.unspoken(call.line, call.epoch, call.ask, "raised", self.now)
+        else:
+            engine.spoken(call.line, call.epoch, left, asked, self.now)
         self.settle()
 
     def _on_look(self, request: Request) -> None:
