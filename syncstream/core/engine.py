@@ -272,8 +272,9 @@ class Engine:
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        if not self.connects and now >= self._started_at + self.rules.first_live_limit and not self.closing:
+        if not self.connects and not self.closing and now >= self._started_at + self.rules.first_live_limit:
             self._fail_to_connect("", now)  # before a line is dialled once more
+            return
         for place in self.lines:
             if place.phase is Phase.LIVE:
                 self._tick_live(place, now)

@@ -7,9 +7,14 @@ Messages are JSON text. A client asks with `{"action": "subscribe", "symbols": [
 
     {"type": "subscribed", "symbols": [...]}                            and "unsubscribed"; unless acks=False
     {"type": "error", "message": ..., "symbols": [...]}                 the symbols only where they are unknown
+    {"type": "welcome"}                                                 at the beginning, with welcome=True
+    {"type": "login"}                                                   for {"action": "login", "key": ...}, with login=<the key>
     {"type": "heartbeat", "ts_ns": ...}                                 every `heartbeat` seconds
     {"type": "delta", "symbol": "ABC", "seq": 17, "version": 17, "side": "bid", "price": "100.01", "size": 3, "volume": 5,
      "ts_ns": ...}
+
+An `id` in a request comes back in its answer. With acks="cumulative" each names all that is subscribed. The text `ping` is
+answered by `pong`, `{"action": "answer", ...}` is counted (see `tell`).
 
 `size` is the new size of the level (0: it is gone), `volume` an increment; the state of a symbol is its bids, its asks and the
 sum of all increments, so a delta that was lost or applied twice stays visible for ever. `version` counts the deltas of a symbol
@@ -21,11 +26,12 @@ connections are numbered. An unknown symbol is a 404, a missing token a 401, eac
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
 from types import TracebackType
-from typing import Any, Callable, Optional, Sequence, TypeVar
+from typing import Any, Callable, Optional, Sequence, TypeVar, Union
 
 from .faults import Faults
 from .market import State
@@ -53,9 +59,11 @@ class Broker:
 
     * `published` moves of the market; `sent` deltas put on their way to a client, `unsent` what a silent or ending one missed;
       `heartbeats`, `acks`, `errors`, `received`; `pings` answered, `pongs` received, `unanswered` pings of ours;
+    * `welcomes`, `logins`, `app_pings` and `answers` of the venue's own kind;
     * `connects`, `disconnects`, `too_slow` (cut off), `unauthorized`, `not_found`, `snapshots` (answered well, stale ones too);
     * the faults that happened: `dropped`, `duplicated`, `reordered`, `garbage`, `cut`, `closed`, `muted`, `half_opened`,
-      `refused`, `accepted_then_dropped`, `stale_snapshots`, `slow_snapshots`, `failed_snapshots`, `restarted`.
+      `refused`, `accepted_then_dropped`, `stale_snapshots`, `slow_snapshots`, `failed_snapshots`, `restarted`,
+      `lost_requests`, `refused_topics`.
     """
 
     def __init__(
@@ -68,7 +76,9 @@ class Broker:
         numbered_control: bool = False,
         heartbeat: Optional[float] = 1.0,
         token: Optional[str] = None,
-        acks: bool = True,
+        acks: Union[bool, str] = True,
+        welcome: bool = False,
+        login: Optional[str] = None,
         port: int = 0,
         ping_interval: Optional[float] = None,
         ping_timeout: Optional[float] = None,
@@ -81,6 +91,7 @@ class Broker:
         _check(not numbered_control or sequence == "connection", "numbered_control", True, "needs sequence='connection'")
         for name, value in (("heartbeat", heartbeat), ("ping_interval", ping_interval), ("ping_timeout", ping_timeout)):
             _check(value is None or value > 0, name, value, "seconds, or None")
+        _check(acks in (True, False, "cumulative"), "acks", acks, "True, False or 'cumulative'")
         _check(backlog > 0, "backlog", backlog, "bytes")
         self.symbols = tuple(symbols)
         self.rate = rate
@@ -95,6 +106,8 @@ class Broker:
             heartbeat=heartbeat,
             token=token,
             acks=acks,
+            welcome=welcome,
+            login=login,
             backlog=backlog,
         )
         self.faults = Faults(self._venue)
@@ -180,6 +193,17 @@ class Broker:
         _check(symbol is None or symbol in self.symbols, "symbol", symbol, f"this venue has {', '.join(self.symbols)}")
         _check(count >= 0, "count", count, "how many moves")
         self._venue.publish(symbol, count)
+
+    def tell(self, message: Any, *, connection: Optional[int] = None) -> int:
+        """Send a message of any kind, as JSON, to all connections or one: a notice, a challenge. How many it went to."""
+        payload = json.dumps(message).encode()
+        with self._venue.lock:
+            clients = self._venue.open_clients(connection)
+            for client in clients:
+                self._venue.send_raw(client, payload)
+            self._venue.note()
+        self._venue.wake()
+        return len(clients)
 
     def pause(self) -> None:
         """Stop the market's own clock. When this returns it has published its last, and what is queued is still sent."""

@@ -38,6 +38,7 @@ class Client:
         "heartbeat_at",
         "held",
         "in_flight",
+        "known",
         "number",
         "seq",
         "silent_until",
@@ -49,6 +50,7 @@ class Client:
         self.number = number
         self.heartbeat_at = heartbeat_at
         self.topics: set[str] = set()
+        self.known = False  # has logged in, where that is needed
         self.seq = 0
         self.frames: deque[bytes] = deque()
         self.waiting = 0

@@ -160,6 +160,19 @@ class Faults:
         """Accept handshakes, then reset the connection at once. Counted as `accepted_then_dropped`."""
         self._handshake_rule("accept_then_drop", attempts, seconds)
 
+    # Subscriptions to come
+
+    def lose_request(self, *, count: Optional[int] = 1) -> None:
+        """Do not hear subscriptions, and do not say so. Counted as `lost_requests`."""
+        self._check_times("count", count)
+        self._add(Rule("lose_request", left=count))
+
+    def refuse_topic(self, symbol: str, *, count: Optional[int] = 1) -> None:
+        """Answer a subscription with this symbol in it by an error. Counted as `refused_topics`."""
+        self._check_symbol(symbol)
+        self._check_times("count", count)
+        self._add(Rule("refuse_topic", left=count, symbol=symbol))
+
     # Snapshots to come
 
     def stale_snapshot(self, versions: int, *, count: Optional[int] = 1, symbol: Optional[str] = None) -> None:

@@ -16,7 +16,7 @@ import math
 import threading
 import time
 from collections import Counter
-from typing import Any, Callable, Iterable, Optional, Sequence
+from typing import Any, Callable, Iterable, Optional, Sequence, Union
 from urllib.parse import unquote
 
 import msgspec
@@ -49,8 +49,10 @@ class Venue:
         numbered_control: bool,
         heartbeat: Optional[float],
         token: Optional[str],
-        acks: bool,
+        acks: Union[bool, str],
         backlog: int,
+        welcome: bool = False,
+        login: Optional[str] = None,
     ) -> None:
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
@@ -66,6 +68,8 @@ class Venue:
         self._numbered_control = numbered_control
         self._heartbeat = heartbeat
         self._acks = acks
+        self._welcome = welcome
+        self._login = login
         self._backlog = backlog
 
     # The market moves
@@ -164,6 +168,8 @@ class Venue:
             if self.rules.take("accept_then_drop", now=now) is not None:
                 self.counts["accepted_then_dropped"] += 1
                 client.ending = Ending(kind="reset")
+            if self._welcome:
+                self._control(client, {"type": "welcome"}, numbered=True, count="welcomes")
             self.note()
             return client
 
@@ -178,7 +184,11 @@ class Venue:
         """A client sent a message."""
         with self.lock:
             self.counts["received"] += 1
-            problem = self._obey(client, text)
+            problem = None
+            if text == b"ping":
+                self._reply(client, b"pong", "app_pings")
+            else:
+                problem = self._obey(client, text)
             if problem is not None:
                 self.counts["errors"] += 1
                 self._control(client, {"type": "error", **problem}, numbered=False)
@@ -254,6 +264,33 @@ class Venue:
             request = msgspec.json.decode(text, type=_Request)
         except msgspec.MsgspecError as error:
             return {"message": str(error)}
+        echo = {} if request.id is None else {"id": request.id}
+        if request.action == "login":
+            return self._log_in(client, request.key, echo)
+        if request.action == "answer":
+            self.counts["answers"] += 1
+            return None
+        if self._login is not None and not client.known:
+            return {"message": "log in first", **echo}
+        if request.action == "subscribe" and self.rules.take("lose_request", now=0.0) is not None:
+            self.counts["lost_requests"] += 1
+            return None
+        for symbol in request.symbols if request.action == "subscribe" else ():
+            if self.rules.take("refuse_topic", now=0.0, symbol=symbol) is not None:
+                self.counts["refused_topics"] += 1
+                return {"message": "not allowed", "symbols": request.symbols, **echo}
+        return self._change(client, request, echo)
+
+    def _log_in(self, client: Client, key: str, echo: dict[str, Any]) -> Optional[dict[str, Any]]:
+        if key != self._login:
+            self.counts["unauthorized"] += 1
+            return {"message": "wrong key", **echo}
+        client.known = True
+        self._control(client, {"type": "login", **echo}, numbered=True, count="logins")
+        return None
+
+    def _change(self, client: Client, request: _Request, echo: dict[str, Any]) -> Optional[dict[str, Any]]:
+        """Change what a client has subscribed."""
         known = [symbol for symbol in request.symbols if symbol in self.market.books]
         unknown = [symbol for symbol in request.symbols if symbol not in self.market.books]
         if request.action == "subscribe":
@@ -261,10 +298,17 @@ class Venue:
         elif request.action == "unsubscribe":
             client.topics.difference_update(known)
         else:
-            return {"message": f"there is no action {request.action!r}"}
+            return {"message": f"there is no action {request.action!r}", **echo}
         if self._acks and (known or not unknown):
-            self._control(client, {"type": f"{request.action}d", "symbols": known}, numbered=True, count="acks")
-        return {"message": "unknown symbol", "symbols": unknown} if unknown else None
+            named = sorted(client.topics) if self._acks == "cumulative" else known
+            self._control(client, {"type": f"{request.action}d", "symbols": named, **echo}, numbered=True, count="acks")
+        return {"message": "unknown symbol", "symbols": unknown, **echo} if unknown else None
+
+    def _reply(self, client: Client, payload: bytes, count: str) -> None:
+        """A text that is no message of the feed."""
+        if self._hears(client):
+            self._queue(client, text_frame(payload))
+            self.counts[count] += 1
 
     def _control(self, client: Client, message: dict[str, Any], *, numbered: bool, count: str = "") -> None:
         if numbered and self._numbered_control:
@@ -303,6 +347,8 @@ class Venue:
 class _Request(msgspec.Struct):
     action: str
     symbols: list[str] = []
+    id: Union[int, str, None] = None
+    key: str = ""
 
 
 def _tail(delta: Delta) -> str:

@@ -267,6 +267,16 @@ def test_the_first_line_has_a_deadline(trouble: str) -> None:
     assert (failure.__cause__ is None) is (trouble == "hangs")
 
 
+def test_when_the_deadline_is_over_no_line_is_dialled_once_more() -> None:
+    """Though its wait is over at the same moment, as after a sleep of the machine."""
+    rig = Rig(change(NUMBERED, first_live_limit=60.0))
+    rig.refuse()
+    rig.did()
+    rig.now += 100.0
+    rig.tick()
+    assert (rig.did(), rig.said()[-1]) == ([], "closed")
+
+
 def test_later_nothing_is_that_urgent() -> None:
     """Once a line was open the stream waits as long as it takes."""
     rig = Rig(change(NUMBERED, first_live_limit=60.0))

@@ -298,17 +298,6 @@ class World:
         """The venue hears a message."""
         if "unsub" in wish:
             wire.subscribed.pop(wish["unsub"], None)
-<<<<<<< HEAD
-        elif wish["sub"] in self.venue.deaf:
-            self.venue.deaf.discard(wish["sub"])
-            wire.refused.add(wish["sub"])
-            if not wire.mute:
-                wire.put(REFUSAL)
-                self.later(_RTT, "flush")
-        else:
-            wire.subscribed[wish["sub"]] = None
-            wire.refused.discard(wish["sub"])
-=======
         elif "login" in wish:
             entry = self.venue.entry
             if entry == "final" and not any(watch.ever_open for watch in self.watches):
@@ -325,13 +314,16 @@ class World:
         venue, acks = self.venue, self.config.acks
         if key in venue.deaf:
             venue.deaf.discard(key)
+            wire.refused.add(key)
             self._say(wire, word("error", id=ident, k=key) if acks else REFUSAL)
         elif key in venue.lost and acks:
             venue.lost.discard(key)
+            wire.refused.add(key)
             if ident % 2:
                 wire.subscribed[key] = None
         else:
             wire.subscribed[key] = None
+            wire.refused.discard(key)
             if acks:
                 more: dict[str, object] = {"all": list(wire.subscribed)} if acks == "cumulative" else {"id": ident}
                 self._say(wire, word("ack", k=key, **more))
@@ -346,7 +338,6 @@ class World:
         self.requests += 1
         data = msgspec.json.encode({"sub": key, "id": self.requests})
         return Payload(TEXT, data, (key,), self.requests)
->>>>>>> 42861ba (Let the simulated venues greet, acknowledge, challenge, pause and rotate)
 
     # ---------------------------------------------------------------- what happens of itself
 
