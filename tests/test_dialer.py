@@ -8,10 +8,10 @@ from typing import Any, Callable, Iterator, Optional
 
 import pytest
 
-from syncstream import Backoff, Endpoint, Feed, FeedError, clock, dialer, transport
+from syncstream import Acks, Backoff, Batch, Endpoint, Feed, FeedError, Kind, Step, clock, dialer, transport
 from syncstream.core.actions import Payload
 from syncstream.core.frames import BINARY, TEXT
-from syncstream.dialer import LEFT_LIMIT, Attempt, Dialers, Opened, Refused, payload, payloads, spoken
+from syncstream.dialer import LEFT_LIMIT, Attempt, Dialers, Opened, Refused, Spoke, Unspoken, payload, payloads, spoken
 from syncstream.errors import DialError, Severity
 from tests.deadlines import SLACK
 from tests.servers.scripted import Peer, Server
@@ -229,6 +229,112 @@ def test_without_topics_a_callable_is_not_asked() -> None:
     """There is nothing to subscribe to yet."""
     assert dialer.subscription(Feed(URL, subscribe=raising(AssertionError())), ()) == []
     assert dialer.subscription(Feed(URL), ()) == []
+
+
+# ---------------------------------------------------------------- requests
+
+
+def test_a_request_names_its_topics() -> None:
+    """One payload for each topic of a batch is for that topic; any other number is for all of them."""
+    single = Feed(URL, subscribe=lambda topics: [f"+{topic}" for topic in topics], batch=Batch(topics=2))
+    assert [(each.data, each.topics) for each in dialer.subscription(single, ("A", "B", "C"))] == [
+        (b"+A", ("A",)), (b"+B", ("B",)), (b"+C", ("C",))
+    ]  # fmt: skip
+    whole = Feed(URL, subscribe=lambda topics: {"all": topics}, batch=Batch(topics=2))
+    assert [(each.data, each.topics) for each in dialer.subscription(whole, ("A", "B", "C"))] == [
+        (b'{"all":["A","B"]}', ("A", "B")), (b'{"all":["C"]}', ("C",))
+    ]  # fmt: skip
+
+
+def test_a_request_names_its_id() -> None:
+    """Where acknowledgements go by it: the path in the payload is that in the message, if no other is given."""
+    numbers = iter(range(9))
+    fields: dict[str, Any] = {"classify": lambda message: Kind.ACK, "subscribe": lambda topics: {"req": {"no": next(numbers)}}}
+    feed = Feed(URL, **fields, acks=Acks(by="id", id="id", sent="req.no"), batch=Batch(topics=1))
+    assert [each.ident for each in dialer.subscription(feed, ("A", "B"))] == [0, 1]
+    feed = Feed(URL, **fields, acks=Acks(by="id", id="req.no"))
+    assert [each.ident for each in dialer.subscription(feed, ("A", "B"))] == [2]
+    with pytest.raises(FeedError, match=r"^acks='id'.*sent="):
+        dialer.subscription(Feed(URL, **fields, acks=Acks(by="id")), ("A",))
+
+
+def test_a_fixed_payload_is_followed_where_it_is_acknowledged() -> None:
+    """As one topic without a name."""
+    plain = Feed(URL, subscribe=("a", "b"))
+    assert [each.topics for each in dialer.subscription(plain, ())] == [(), ()]
+    followed = Feed(URL, subscribe=("a", "b"), classify=lambda message: Kind.ACK, acks=Acks(by="count"))
+    assert [each.topics for each in dialer.subscription(followed, ())] == [(None,), (None,)]
+
+
+def test_what_is_said_to_leave() -> None:
+    """In batches too; without a callable there is nothing to say."""
+    feed = Feed(URL, subscribe=list, unsubscribe=lambda topics: f"-{''.join(topics)}", batch=Batch(topics=2))
+    assert [(each.data, each.topics) for each in dialer.leaving(feed, ("A", "B", "C"))] == [
+        (b"-AB", ("A", "B")), (b"-C", ("C",))
+    ]  # fmt: skip
+    assert dialer.leaving(Feed(URL), ("A",)) == []
+
+
+def test_what_the_steps_say() -> None:
+    """One payload, several, none; a callable may return a list."""
+    opening = [
+        Step(send="a"),
+        Step(send=("b", {"c": 1})),
+        Step(expect=bool),
+        Step(send=lambda: ["d", "e"]),
+        Step(send=lambda: None),
+    ]
+    said = [[each.data for each in step] for step in dialer.steps(Feed(URL, opening=opening))]
+    assert said == [[b"a"], [b"b", b'{"c":1}'], [], [b"d", b"e"], []]
+
+
+def test_the_script_is_asked_for_at_each_attempt(venue: Venue) -> None:
+    """What it raises is a failure of the attempt, named by its field."""
+    found = outcome(Feed(URL, opening=[Step(send=lambda: "login")]))
+    assert [[each.data for each in step] for step in found.opening] == [[b"login"]]
+    found = outcome(Feed(URL, opening=[Step(send=raising(KeyError("s3cr3t")))]))
+    assert isinstance(found, Refused)
+    assert (str(found.error), found.error.cause) == ("opening: raised KeyError", "callable")
+
+
+def test_asking_while_the_line_is_open() -> None:
+    """The callables say how to leave and to subscribe; what they raise is told without its text."""
+    posted: list[Any] = []
+    feed = Feed(URL, subscribe=lambda topics: f"+{''.join(topics)}", unsubscribe=lambda topics: f"-{''.join(topics)}")
+    dialers = Dialers(feed, posted.append)
+    dialers.call(0, 3, ("A",), ("A", "B"))
+    assert dialers.join(PATIENCE) == []
+    (spoke,) = posted
+    assert isinstance(spoke, Spoke)
+    assert (spoke.line, spoke.epoch, [each.data for each in spoke.left], [each.data for each in spoke.asked]) == (
+        0,
+        3,
+        [b"-A"],
+        [b"+AB"],
+    )
+    for error, reason in (
+        (KeyError("s3cr3t"), "subscribe: raised KeyError"),
+        (FeedError("subscribe", 1, "no"), "subscribe=1: no"),
+    ):
+        posted.clear()
+        dialers = Dialers(Feed(URL, subscribe=raising(error)), posted.append)
+        dialers.call(0, 3, (), ("A",))
+        assert dialers.join(PATIENCE) == []
+        (unspoken,) = posted
+        assert isinstance(unspoken, Unspoken)
+        assert (unspoken.line, unspoken.epoch, unspoken.topics, unspoken.reason) == (0, 3, ("A",), reason)
+
+
+def test_no_thread_to_ask_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is told like what the callables raise."""
+
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    posted: list[Any] = []
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    Dialers(Feed(URL), posted.append).call(0, 3, (), ("A",))
+    assert [type(item) for item in posted] == [Unspoken]
 
 
 # ---------------------------------------------------------------- abandoned
