@@ -129,11 +129,14 @@ def _anew(world: World, ident: int, key: str) -> bool:
 
 
 def _not_asked_for(world: World) -> list[str]:
-    """Topics that the venue did not hear of, and that nobody asks for again: what an acknowledgement is for."""
+    """Topics that the venue did not hear of, and that nobody asks for again: what an acknowledgement is for.
+
+    Those that it refused are for the next line; what comes on a shared channel comes unasked.
+    """
     states = world.engine.status(world.now).topics
     heard = {key for wire in world.venue.wires.values() for key in wire.subscribed}
-    refused = {key for key, status in states.items() if status.state == "refused"}
-    return [f"{key} is not subscribed" for key in sorted(world.wanted - heard - refused)]
+    settled = {key for key, status in states.items() if status.state in ("refused", "live")}
+    return [f"{key} is not subscribed" for key in sorted(world.wanted - heard - settled)]
 
 
 def trouble(world: World) -> list[str]:
