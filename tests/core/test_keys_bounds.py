@@ -245,7 +245,7 @@ def test_the_hot_path_knows_nothing_of_a_key_that_was_left() -> None:
     rig.live("A", 5)
     rig.send(delta("A", 6))
     rig.said()
-    rig.engine.unsubscribe(["A"], [])
+    rig.engine.unsubscribe(["A"], [], rig.now)
     assert (rig.keys.plain, rig.keys.latest) == ({}, {})
     rig.send(delta("A", 7))
     assert rig.said() == []
