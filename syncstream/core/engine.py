@@ -445,7 +445,7 @@ class Engine:
         try:
             answer = self.rules.answer(item.message)
         except Exception as error:  # user code
-            self.order.quarantine(item.payload, f"answer: {type(error).__name__}: {error}", now)
+            self.order.quarantine(item.payload, f"answer: raised {type(error).__name__}", now)  # its text may hold a key
             return
         if answer is not None:
             place.talk.urge(answer.opcode, answer.data, now)
@@ -592,7 +592,7 @@ class Engine:
             if talk.keep_alive(now, place.clocks.transport_at):
                 place.clocks.asked(now)
         except Exception as error:  # user code
-            self.notes.append(f"keepalive: raised {type(error).__name__}: {error}; nothing was sent")
+            self.notes.append(f"keepalive: raised {type(error).__name__}; nothing was sent")
         talk.tick(now)
         missed, again = talk.subscriptions.tick(now, self.random)
         self._missed(place, missed, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from ..errors import FeedError
-from .options import Options, check_seconds
+from .options import Options, check_seconds, shape
 
 
 class Keepalive(Options, frozen=True, kw_only=True):
@@ -24,6 +24,12 @@ class Keepalive(Options, frozen=True, kw_only=True):
         check_seconds("every", self.every)
         if self.when not in ("always", "idle"):
             raise FeedError("when", self.when, "expected 'always' or 'idle'")
+
+    def __repr__(self) -> str:
+        return f"Keepalive({', '.join(f'{name}={value}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:  # else rich shows every field of a Struct
+        return [("every", f"{self.every:g}"), ("send", shape(self.send)), ("when", repr(self.when))]
 
 
 class Beat:

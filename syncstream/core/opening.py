@@ -14,7 +14,7 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence, Union
 
 from ..errors import FeedError, Severity
 from .actions import Payload
-from .options import Options, check_seconds
+from .options import Options, check_seconds, shape
 from .paths import MISSING
 
 
@@ -42,6 +42,13 @@ class Step(Options, frozen=True, kw_only=True):
         if self.expect is None and self.send is None:
             raise FeedError("expect", None, "a step sends something, expects something, or both")
         check_seconds("within", self.within)
+
+    def __repr__(self) -> str:
+        return f"Step({', '.join(f'{name}={value}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:  # else rich shows every field of a Struct
+        shown = [(name, shape(getattr(self, name))) for name in ("send", "expect", "fail") if getattr(self, name) is not None]
+        return [*shown, ("within", f"{self.within:g}")]
 
 
 class Refusal(NamedTuple):

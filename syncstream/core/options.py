@@ -33,6 +33,13 @@ else:
         """The base of `Feed` and its policies."""
 
 
+def shape(value: object) -> str:
+    """What may be shown of something that is sent: a callable's name, else its type alone, for it may hold a password."""
+    if value is None:
+        return "None"
+    return str(getattr(value, "__name__", None) or type(value).__name__)
+
+
 def check_seconds(field: str, value: object) -> None:
     """Raise `FeedError` unless it is a finite number of seconds above zero."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):

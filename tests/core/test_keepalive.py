@@ -21,6 +21,12 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any]) -> None:
         Keepalive(**fields)
 
 
+def test_what_is_sent_is_not_shown() -> None:
+    """It may hold a key; of a callable the name is."""
+    assert repr(Keepalive(send={"key": "s3cr3t"})) == "Keepalive(every=20, send=dict, when='always')"
+    assert repr(Keepalive(every=1.5, when="idle")) == "Keepalive(every=1.5, send=None, when='idle')"
+
+
 def test_without_one_nothing_is_due() -> None:
     """Ever."""
     beat = Beat(None, NOW)

@@ -38,6 +38,16 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any], field: str) -> None:
         Step(**fields)
 
 
+def test_what_is_sent_is_not_shown() -> None:
+    """It may hold a key; of a callable the name is."""
+
+    def login() -> str:
+        return "s3cr3t"
+
+    assert repr(Step(send={"key": "s3cr3t"})) == "Step(send=dict, within=10)"
+    assert repr(Step(send=login, expect=bool, fail=bool)) == "Step(send=login, expect=bool, fail=bool, within=10)"
+
+
 def test_without_steps_it_is_done_at_once() -> None:
     """There is nothing to wait for."""
     opening = Opening((), ())

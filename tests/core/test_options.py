@@ -7,6 +7,7 @@ from typing import Any, Callable
 import pytest
 
 from syncstream import Backoff, Contiguous, Feed, FeedError, Rest
+from syncstream.core.options import shape
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,12 @@ def test_an_unknown_option_is_named(make: Callable[[dict[str, Any]], object], sa
         make({field: values[field]})
     assert str(caught.value).startswith(said)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, "None"), ("s3cr3t", "str"), (len, "len"), ({"a": 1}, "dict")])
+def test_the_shape_of_what_is_sent(value: object, shown: str) -> None:
+    """Never the value."""
+    assert shape(value) == shown
 
 
 def test_known_options_pass() -> None:
