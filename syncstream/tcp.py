@@ -252,7 +252,7 @@ def connect(host: str, port: int, deadline: Deadline) -> BoundedSocket:
                 return BoundedSocket(winner, deadline)
     finally:
         race.close()
-    raise deadline.error("; ".join(dict.fromkeys(race.refused)))
+    raise deadline.error("; ".join(dict.fromkeys(race.refused))) from race.error
 
 
 class _Race:
@@ -261,6 +261,7 @@ class _Race:
     def __init__(self, port: int) -> None:
         self.running: dict[socket.socket, str] = {}  # and the address each one goes to
         self.refused: list[str] = []
+        self.error: Optional[OSError] = None  # of the last one that failed
         self._port = port
 
     def start(self, info: tuple[Any, ...]) -> None:
@@ -269,13 +270,14 @@ class _Race:
             sock = socket.socket(family, kind, protocol)
         except OSError as error:  # a family this machine cannot do
             self.refused.append(f"{address[0]}: {reason(error)}")
+            self.error = error
             return
         ours.add(sock)
         self.running[sock] = str(address[0])
         sock.setblocking(False)
         code = sock.connect_ex((address[0], self._port, *address[2:]))
         if code not in _UNDER_WAY:
-            self._lost(sock, os.strerror(code))
+            self._lost(sock, OSError(code, os.strerror(code)))
 
     def winner(self, pause: float) -> Optional[socket.socket]:
         """The first that is connected within `pause` seconds, or `None`. Those that failed drop out."""
@@ -297,21 +299,23 @@ class _Race:
         for sock in self.running:
             sock.close()
 
-    def _lost(self, sock: socket.socket, words: str) -> None:
-        self.refused.append(f"{self.running.pop(sock)}: {words}")
+    def _lost(self, sock: socket.socket, error: OSError) -> None:
+        self.refused.append(f"{self.running.pop(sock)}: {reason(error)}")
+        self.error = error
         sock.close()
 
 
-def _failure(sock: socket.socket) -> Optional[str]:
+def _failure(sock: socket.socket) -> Optional[OSError]:
     """Why the connect that has just ended failed, or `None` if it did not."""
     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
-        return os.strerror(code)
+        return OSError(code, os.strerror(code))  # Python makes it a ConnectionRefusedError or whatever it is
     try:
         # A connect to a free port of this machine's own range can meet itself; nobody listens there.
-        return "nobody listens there" if sock.getsockname() == sock.getpeername() else None
+        itself = sock.getsockname() == sock.getpeername()
     except OSError as error:
-        return reason(error)
+        return error
+    return ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there") if itself else None
 
 
 def _tune(sock: socket.socket) -> None:

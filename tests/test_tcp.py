@@ -266,7 +266,9 @@ def test_a_connect_that_met_itself_is_no_connection() -> None:
             sock.connect(sock.getsockname())
         except OSError:
             pytest.skip("this system does not connect a socket to itself")
-        assert tcp._failure(sock) == "nobody listens there"
+        failure = tcp._failure(sock)
+        assert isinstance(failure, ConnectionRefusedError)
+        assert failure.strerror == "nobody listens there"
 
 
 def test_a_connection_lost_at_once_is_told() -> None:

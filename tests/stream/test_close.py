@@ -25,6 +25,7 @@ from syncstream import (
 )
 from syncstream.clock import now
 from tests.deadlines import SLACK, within
+from syncstream.errors import DialError
 
 from .setting import PATIENCE, feed_of, plain_feed, stuck
 from .states import STATES, Scene, State
@@ -417,6 +418,16 @@ def test_every_wait_raises_the_failure() -> None:
                     call()
                 depths.append(len(caught.traceback))
         assert all(depths[at] == depths[at + 1] == depths[at + 2] for at in range(0, len(depths), 3))
+
+
+def test_a_failure_is_chained_down_to_what_the_system_said() -> None:
+    """The last attempt is the cause, with its traceback, and below it the system's own error."""
+    with broken_stream() as stream, pytest.raises(ConnectFailed) as caught:
+        stream.get(timeout=PATIENCE)
+    attempt = caught.value.__cause__
+    assert isinstance(attempt, DialError)
+    assert isinstance(attempt.__cause__, ConnectionRefusedError)
+    assert attempt.__traceback__ is not None
 
 
 def test_a_callback_that_fails_while_the_stream_closes_is_heard(scene: Scene) -> None:
