@@ -119,7 +119,11 @@ class Refused(Event, frozen=True, kw_only=True):
 
 
 class Quarantined(Event, frozen=True, kw_only=True):
-    """A frame that could not be understood was kept aside. `raw` is its beginning, `reason` what went wrong."""
+    """Something was kept aside, and the stream goes on. `reason` is what went wrong.
+
+    A frame that could not be understood: `raw` is its beginning. Or, with `on_error="quarantine"`, an item of `key` at which a
+    callback failed: `raw` is empty, the item is in `stream.set_aside`.
+    """
 
     reason: str = ""
     raw: bytes = b""

@@ -1,4 +1,4 @@
-"""The user's callbacks: which one takes what, what it means if one raises. Any thread; registered before the workers start."""
+"""The user's callbacks: which one takes what, and how one ends the stream. Any thread; registered before the workers start."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class Handlers:
     def __init__(self) -> None:
         self._handlers: list[tuple[Optional[tuple[type, ...]], Handler]] = []
         self._here = threading.local()
+        self.failed: Callable[[Any, Exception], None] = _end
+        """What is done with an item at which a handler raised; raises what is to end the stream."""
 
     def add(self, types: tuple[type, ...], handler: Handler) -> None:
         """`handler` takes items of these types; with none given, every message that is not an `Event`."""
@@ -44,7 +46,10 @@ class Handlers:
         marker = isinstance(item, Event)
         for types, handler in self._handlers:
             if (not marker) if types is None else isinstance(item, types):
-                handler(item)
+                try:
+                    handler(item)
+                except Exception as error:
+                    self.failed(item, error)
 
     @property
     def inside(self) -> bool:
@@ -83,3 +88,7 @@ class Failure:
         self.error = HandlerFailed(f"a callback raised {type(error).__name__}: {error}")
         self.error.__cause__ = error
         self._fail(self.error)
+
+
+def _end(_item: Any, error: Exception) -> None:
+    raise error

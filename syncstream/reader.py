@@ -23,7 +23,7 @@ from .core.keys import Fetch
 from .delivery import Delivery
 from .dialer import Dialers, Opened, Refused, Spoke, Unspoken
 from .errors import NotConnected, StreamFailed
-from .events import Status
+from .events import Event, Status
 from .feed import Feed
 from .link import Link, Ticket
 from .snapshots import Fetched, Snapshots
@@ -48,6 +48,12 @@ class Fail(NamedTuple):
     """Inbox: the stream cannot go on."""
 
     error: StreamFailed
+
+
+class Tell(NamedTuple):
+    """Inbox: a marker of the workers, for its place in the order of the stream."""
+
+    event: Event
 
 
 class Transmit(NamedTuple):
@@ -247,6 +253,8 @@ class Reader:
                 engine.unspoken(item.line, item.epoch, item.topics, item.reason, now)
             elif isinstance(item, Fail):
                 engine.fail(item.error, now)
+            elif isinstance(item, Tell):
+                engine.tell(item.event)
             else:
                 engine.close(now)
 

@@ -1,7 +1,7 @@
 """`Stream`: the public, blocking face. Any thread may call anything; no call runs user code or I/O while it holds a lock.
 
-Not here: receiving (the reader thread), deciding (the engine), waiting for items (the delivery), threads for callbacks (the
-workers). The threads hold the inner parts and never the `Stream`, so a stream that nobody holds any more closes itself.
+Not here: receiving (the reader thread), deciding (the engine), waiting for items (the delivery), running callbacks
+(`callbacks.py`). The threads hold the inner parts and never the `Stream`, so a stream that nobody holds any more closes itself.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequen
 import msgspec
 
 from . import clock, dialer, live
+from .callbacks import Callbacks
 from .delivery import Delivery
 from .errors import FeedError, SendUnknown, StreamClosed, StreamFailed, UsageError
 from .events import Status
 from .feed import Feed
-from .handlers import Failure, Handler, Handlers, check_types
+from .handlers import Handler, check_types
 from .link import Ticket
-from .reader import Close, Fail, Reader, Want
+from .quarantine import OnError, SetAside
+from .reader import Close, Reader, Want
 from .transport import frame
 from .urls import named, redact
 from .views import Items, Latest, Tap
 from .wake import Waker
-from .workers import Workers
 
 H = TypeVar("H", bound=Handler)
 
@@ -69,22 +70,20 @@ class Stream:
         self.feed = feed
         self.name = name
         waker = Waker()
-        self._key = feed.rules().key or (lambda message: None)
+        key = feed.rules().key or (lambda message: None)
+        heals = feed.snapshot is not None
         self._delivery = Delivery(
             queue_size,
             overflow=overflow,
-            key=self._key,
+            key=key,
             block_limit=_seconds("block_limit", block_limit),
-            heals=feed.snapshot is not None,
+            heals=heals,
             keyless=feed.key is None,
             wake=waker.wake,
         )
         self._reader = Reader(feed, self._delivery, waker)
-        self._drops = overflow == "drop_oldest"
-        self._handlers = Handlers()
-        self._workers: Optional[Workers] = None
-        self._failed: Optional[Failure] = None
-        self._lock = threading.Lock()  # guards: _topics and the order in which their changes are posted, _workers, _discarded
+        self._callbacks = Callbacks(self._delivery, self._reader, key=key, heals=heals, drops=overflow == "drop_oldest")
+        self._lock = threading.Lock()  # guards: _topics and the order in which their changes are posted, _discarded
         self._topics: dict[Hashable, None] = dict.fromkeys(feed.topics)
         self._discarded = 0
         self._raised = False
@@ -151,48 +150,36 @@ class Stream:
         check_types(types)
 
         def register(handler: H) -> H:
-            with self._lock:
-                if self._workers is not None:
-                    raise UsageError("callbacks are registered before run() or start()")
-                self._handlers.add(types, handler)
+            self._callbacks.add(types, handler)
             return handler
 
         return register
 
-    def run(self, workers: int = 1, *, markers: str = "handle") -> None:
+    def run(self, workers: int = 1, *, markers: str = "handle", on_error: OnError = "raise") -> None:
         """Call the callbacks on `workers` threads until the stream ends. Same key, same worker, in order.
 
-        Raises `HandlerFailed` if a callback raised, and the `StreamFailed` that ended the stream. `UsageError` if no callback
+        `on_error` says what happens when one raises: `"raise"` (the stream ends with `HandlerFailed`), `"log"`, `"quarantine"`
+        (kept in `set_aside` and told by `Quarantined`), or a function (item, exception) that returns one of these, or `None` if
+        it has dealt with it, or raises what is to end the stream.
+
+        Raises `HandlerFailed` and any other `StreamFailed` that ended the stream, with its cause. `UsageError` if no callback
         takes the markers this feed can yield, unless `markers="ignore"`. Ctrl-C stops the workers and not the stream.
         """
-        self.start(workers, markers=markers)
+        self.start(workers, markers=markers, on_error=on_error)
         try:
             self.join()
         finally:
-            self._stop_workers(timeout=1.0)
+            self._callbacks.stop(timeout=1.0)
 
-    def start(self, workers: int = 1, *, markers: str = "handle") -> None:
+    def start(self, workers: int = 1, *, markers: str = "handle", on_error: OnError = "raise") -> None:
         """Like `run`, but returns at once. `join` waits, `close` ends it."""
         self._check_process()
-        if markers not in ("handle", "ignore"):
-            raise FeedError("markers", markers, "expected 'handle' or 'ignore'")
-        with self._lock:
-            if self._workers is not None:
-                raise UsageError("the callbacks are running already")
-            reader = self._reader  # not the Stream: the workers must not hold it
-            failed = Failure(lambda failure: reader.post(Fail(failure)))
-            threads = Workers(self._delivery, self._handlers, key=self._key, count=workers, failed=failed)
-            if markers == "handle":
-                heals = self.feed.snapshot is not None
-                drops = self._drops or (not heals and self._delivery.tally().dropped > 0)  # some may have gone by now
-                self._handlers.check(snapshots=heals, drops=drops)
-            self._delivery.use(self._handlers.view)
-            self._workers, self._failed = threads, failed
-            try:
-                threads.start()
-            except BaseException:  # no more threads to be had, or Ctrl-C
-                self._workers = None
-                raise
+        self._callbacks.start(workers, markers=markers, on_error=on_error)
+
+    @property
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """The last items at which a callback failed, under `on_error="quarantine"`: (item, key, error), oldest first."""
+        return self._callbacks.set_aside
 
     def join(self, timeout: Optional[float] = None) -> bool:
         """Wait until the stream has ended and the callbacks have had everything. False when the time is over first.
@@ -201,8 +188,9 @@ class Stream:
         """
         self._may_wait()
         _seconds("timeout", timeout or 0.0)
-        workers = self._workers
-        ended = workers.join(timeout) if workers is not None else clock.wait_event(self._reader.ended, timeout)
+        ended = self._callbacks.join(timeout)
+        if ended is None:
+            ended = clock.wait_event(self._reader.ended, timeout)
         if ended:
             self._raise_failure()
         return ended
@@ -252,6 +240,7 @@ class Stream:
         return msgspec.structs.replace(
             status,
             queued=self._delivery.qsize(),
+            quarantined=status.quarantined + self._callbacks.count,
             silence=None if heard_at is None or not status.lines else max(0.0, clock.now() - heard_at),
         )
 
@@ -274,11 +263,10 @@ class Stream:
             self._discard()
         self._reader.post(Close())
         names: list[str] = []
-        if not self._reader.inside and not (drain and self._handlers.inside):
-            workers = self._workers
-            if drain and workers is not None and not workers.join(max(0.0, deadline - clock.now())):
+        if not self._reader.inside and not (drain and self._callbacks.inside):
+            if drain and self._callbacks.join(max(0.0, deadline - clock.now())) is False:
                 self._discard()
-            names += self._stop_workers(max(0.0, deadline - clock.now()))
+            names += self._callbacks.stop(max(0.0, deadline - clock.now()))
             names += self._reader.join(max(0.0, deadline - clock.now()))
         return Report(delivered=self._delivery.tally().delivered, discarded=self._discarded, threads=tuple(names))
 
@@ -323,7 +311,7 @@ class Stream:
 
     def _may_consume(self) -> None:
         self._check_process()
-        if self._workers is not None:
+        if self._callbacks.running:
             raise UsageError("the callbacks are running; get() and loops take nothing beside run() or start()")
 
     def _may_wait(self) -> None:
@@ -333,8 +321,7 @@ class Stream:
 
     def _raise_failure(self) -> None:
         """Whatever ended the stream, unless it was `close`."""
-        handler = self._failed.error if self._failed is not None else None
-        failure = handler or self._delivery.error
+        failure = self._callbacks.error or self._delivery.error
         if failure is not None:
             self._raised = True
             raise failure.with_traceback(None)  # else it would grow with every wait
@@ -366,17 +353,6 @@ class Stream:
         count = self._delivery.close(drain=False)
         with self._lock:
             self._discarded += count
-
-    def _stop_workers(self, timeout: float) -> list[str]:
-        workers = self._workers
-        if workers is None:
-            return []
-        try:
-            return workers.stop(timeout)
-        finally:
-            with self._lock:
-                if self._workers is workers:
-                    self._workers = None
 
 
 def _seconds(field: str, value: Any) -> float:

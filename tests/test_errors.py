@@ -73,6 +73,16 @@ def test_the_two_questions_a_user_asks() -> None:
     }
 
 
+def test_mistakes_of_the_user_and_trouble_of_the_world_share_no_class_but_the_roots() -> None:
+    """`except ConnectionError` never hides a mistake in the user's own code, and no `except ValueError` hides the network."""
+    users = {"FeedError", "UsageError", "HandlerFailed"}
+    roots = {SyncstreamError, StreamFailed, Exception, BaseException, object}
+    of_users = {base for name in users for base in CLASSES[name].__mro__} - roots
+    of_world = {base for name in set(CLASSES) - users for base in CLASSES[name].__mro__} - roots
+    assert of_users & of_world == set()
+    assert not any(issubclass(CLASSES[name], OSError) for name in users)
+
+
 @pytest.mark.parametrize("name", sorted(set(CLASSES) - {"FeedError"}))
 def test_an_error_says_what_it_is_told(name: str) -> None:
     """One text, kept as it is, also when it goes to another process."""

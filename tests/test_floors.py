@@ -21,7 +21,7 @@ FLOORS = (
     ("core",),
     ("feed", "life", "schema", "urls"),
     ("clock", "wake", "tcp", "proxy", "tls", "upgrade", "transport", "snapshots", "delivery", "book", "journal", "metrics"),
-    ("turnstile", "dialer", "link", "watch", "reader", "live", "workers", "handlers", "views"),
+    ("turnstile", "dialer", "link", "watch", "reader", "live", "workers", "handlers", "quarantine", "callbacks", "views"),
     ("stream",),
     ("venues", "testing", "cli", "__main__", "__init__"),
 )

@@ -1,7 +1,7 @@
 """What decides: all lines, counters and keys of a stream. Pure: inputs with `now` in, actions and deliveries out.
 
     world ── opened / refused / batch / lost / fetched / unfetched / dropped / relieved / paused / resumed / subscribe /
-             unsubscribe / spoken / unspoken / close / tick ──► Engine
+             unsubscribe / spoken / unspoken / tell / close / tick ──► Engine
     world ◄── take_actions(): Dial, Abandon, Hangup, Send, Fetch, Call  ·  take_deliveries()  ·  deadline()
 
 Inputs are in the past tense: the world tells what happened. Nothing here blocks, reads a clock or throws dice; `random` is a
@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Callable, Hashable, Iterable, Optional, Sequence
 
 from ..errors import ConnectFailed, DialError, FetchError, Severity, StreamFailed, SubscribeFailed
-from ..events import Closed, Connected, Disconnected, Refused, Stale, Status, Subscribed
+from ..events import Closed, Connected, Disconnected, Event, Refused, Stale, Status, Subscribed
 from . import failures, frames, picture
 from .actions import Abandon as Abandon
 from .actions import Call as Call
@@ -262,6 +262,11 @@ class Engine:
         if not self.closing:
             self.failure = error
             self._end(now, str(error))
+
+    def tell(self, event: Event) -> None:
+        """A marker that is not the engine's own, behind what has been delivered so far."""
+        if not self.closing:
+            self.keys.out.append(event)
 
     @property
     def finished(self) -> bool:
