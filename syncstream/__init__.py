@@ -52,6 +52,7 @@ from .events import (
     TopicStatus,
 )
 from .feed import CONNECTION, Endpoint, Feed, Rest
+from .secret import Secret
 from .stream import Report, Stream
 
 try:
@@ -91,6 +92,7 @@ __all__ = [
     "Report",
     "Rest",
     "Resynced",
+    "Secret",
     "SendUnknown",
     "Severity",
     "Snapshot",

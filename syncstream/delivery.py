@@ -9,7 +9,6 @@ the loss of a key leads to (the engine heals it); threads.
 
 from __future__ import annotations
 
-import logging
 import queue
 from types import TracebackType
 from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional
@@ -19,8 +18,9 @@ from .core.backlog import Backlog, Tally, keys_of, shown
 from .core.pressure import POLICIES, Pressure, Verdict
 from .errors import Empty, FeedError, Overflow, StreamClosed, StreamFailed, UsageError
 from .events import Closed
+from .logs import logger
 
-_log = logging.getLogger("syncstream.delivery")
+_log = logger("syncstream.delivery")
 
 _VIEWS = {"default": "for, get, get_many and callbacks", "events": "events()", "messages": "messages()"}
 

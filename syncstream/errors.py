@@ -28,6 +28,8 @@ import enum
 import queue
 from typing import TYPE_CHECKING, Any, Optional
 
+from .secret import scrub
+
 if TYPE_CHECKING:
 
     class _ShutDown(Exception):
@@ -38,7 +40,10 @@ else:
 
 
 class SyncstreamError(Exception):
-    """The root of all errors raised by this library."""
+    """The root of all errors raised by this library. Its text shows no `Secret`."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(scrub(one) if isinstance(one, str) else one for one in args))
 
 
 class FeedError(SyncstreamError, ValueError):
@@ -153,5 +158,5 @@ class FetchError(SyncstreamError):
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = scrub(repr(value))  # before it is cut
     return text if len(text) <= 200 else text[:197] + "..."

@@ -11,6 +11,8 @@ from typing import Any, Hashable, Mapping, Optional
 
 import msgspec
 
+from .secret import scrub, scrub_bytes
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A marker in the order of the messages. `key` is what it is about; `None` means every key."""
@@ -37,6 +39,9 @@ class Disconnected(Event, frozen=True, kw_only=True):
     reason: str = ""
     code: Optional[int] = None
     retry_in: Optional[float] = None
+
+    def __post_init__(self) -> None:
+        _hide(self, reason=scrub(self.reason, cut=True))  # it may be the venue's, who may repeat what it was told
 
 
 class Gap(Event, frozen=True, kw_only=True):
@@ -128,6 +133,9 @@ class Quarantined(Event, frozen=True, kw_only=True):
     reason: str = ""
     raw: bytes = b""
 
+    def __post_init__(self) -> None:
+        _hide(self, reason=scrub(self.reason, cut=True), raw=scrub_bytes(self.raw))
+
 
 class Closed(Event, frozen=True, kw_only=True):
     """The last item of `events()`. `error` is the text of the failure that ended the stream, or empty after `close()`."""
@@ -189,3 +197,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     keys: Mapping[Hashable, KeyStatus] = {}
     topics: Mapping[Hashable, TopicStatus] = {}
+
+
+def _hide(event: Event, **shown: Any) -> None:
+    """What an event shows instead, decided while it is made."""
+    for field, value in shown.items():
+        msgspec.structs.force_setattr(event, field, value)

@@ -12,7 +12,6 @@ Not here: `SystemExit`, `KeyboardInterrupt` and the like, which always end it; f
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from typing import Any, Callable, Hashable, NamedTuple, Optional, Union
@@ -21,6 +20,7 @@ from . import clock
 from .core.backlog import key_of
 from .errors import FeedError
 from .events import Quarantined
+from .logs import logger
 
 OnError = Union[str, Callable[[Any, Exception], Optional[str]]]
 
@@ -29,7 +29,7 @@ KEPT = 16
 """So many items are kept aside, the last ones."""
 
 _EXPECTED = ", ".join(map(repr, ANSWERS))
-_log = logging.getLogger("syncstream.quarantine")
+_log = logger("syncstream.quarantine")
 
 
 class SetAside(NamedTuple):

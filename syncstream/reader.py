@@ -10,7 +10,6 @@ Not here: decisions (the engine), user code (the dialer, the workers), waiting f
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import random
 import selectors
@@ -26,11 +25,12 @@ from .errors import NotConnected, StreamFailed
 from .events import Event, Status
 from .feed import Feed
 from .link import Link, Ticket
+from .logs import logger
 from .snapshots import Fetched, Snapshots
 from .wake import Waker
 from .watch import watched
 
-_log = logging.getLogger("syncstream.reader")
+_log = logger("syncstream.reader")
 
 _READ_SIZE = 64 * 1024
 _SELECT_EVERY = 16  # turns without the selector, at most, while there is always more to read

@@ -97,7 +97,7 @@ def encode(field: str, payload: Any) -> Union[str, bytes]:
         if isinstance(payload, str):
             payload.encode()  # the line will
             return payload
-        return msgspec.json.encode(payload).decode()
+        return msgspec.json.encode(payload, enc_hook=_plain).decode()
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FeedError(field, type(payload).__name__, f"cannot be sent: {error}") from error
 
@@ -111,6 +111,13 @@ def payload(field: str, item: Any) -> Payload:
         return Payload(frames.TEXT, encoded.encode())
     except UnicodeEncodeError as error:
         raise FeedError(field, "a text", f"cannot be written as UTF-8: {error.reason}") from None
+
+
+def _plain(value: Any) -> Any:
+    """A kind of text, such as a `Secret`, is written as that text."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")  # as msgspec says it
 
 
 def fields_of(message: Any) -> list[str]:

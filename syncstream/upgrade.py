@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from .errors import Severity
 from .feed import Endpoint
+from .secret import scrub
 from .urls import check_header, redact
 
 SAID_LIMIT = 512
@@ -200,7 +201,7 @@ def refusal(answer: Answer, body: bytes, secrets: Sequence[str]) -> str:
 
 def _shown(text: str, secrets: Sequence[str], limit: int) -> str:
     """The text on one line and cut to `limit`, or nothing if it repeats a secret or cannot be read."""
-    text = " ".join(text.split())
+    text = scrub(" ".join(text.split()))  # before it is cut
     if not text.isprintable() or "\ufffd" in text or any(secret in text for secret in secrets):
         return ""
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -7,6 +7,7 @@ from typing import Any, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from .errors import FeedError
+from .secret import scrub
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
@@ -62,7 +63,7 @@ def check_headers(headers: object) -> None:
 
 
 def redact(url: object) -> str:
-    """The URL without what may be secret: no user name, password, query or fragment.
+    """The URL without what may be secret: no user name, password, query or fragment, and no `Secret` in its path.
 
     Nothing is shown of one whose login cannot be told from the rest, because a password has a `/`, `?` or `#` in it.
     """
@@ -75,7 +76,7 @@ def redact(url: object) -> str:
     else:
         shown = re.split("[?#]", text, maxsplit=1)[0]
         end = len(shown)
-    return shown + ("?..." if text.startswith("?", end) else "")
+    return scrub(shown) + ("?..." if text.startswith("?", end) else "")
 
 
 def harmless(value: object) -> object:

@@ -16,7 +16,6 @@ Not here: which handler an item has, and what a failure means for the stream (`s
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from typing import Any, Callable, Hashable, NamedTuple, Optional
@@ -25,8 +24,9 @@ from . import clock
 from .core.backlog import keys_of
 from .delivery import Delivery
 from .errors import FeedError, StreamClosed, StreamFailed, UsageError
+from .logs import logger
 
-_log = logging.getLogger("syncstream.workers")
+_log = logger("syncstream.workers")
 
 _CHUNK = 8  # items pulled at once, per worker
 

@@ -17,10 +17,13 @@ PACKAGE = Path(__file__).parent.parent / "syncstream"
 
 # Lowest first. A name is a module or a folder of `syncstream`; all modules of a folder live on its floor.
 FLOORS = (
-    ("errors", "events"),
+    ("errors", "events", "secret"),
     ("core",),
     ("feed", "life", "schema", "urls"),
-    ("clock", "wake", "tcp", "proxy", "tls", "upgrade", "transport", "snapshots", "delivery", "book", "journal", "metrics"),
+    (
+        *("clock", "logs", "wake", "tcp", "proxy", "tls", "upgrade", "transport", "snapshots", "delivery"),
+        *("book", "journal", "metrics"),
+    ),
     ("turnstile", "dialer", "link", "watch", "reader", "live", "workers", "handlers", "quarantine", "callbacks", "views"),
     ("stream",),
     ("venues", "testing", "cli", "__main__", "__init__"),

@@ -27,6 +27,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from ..errors import FetchError, Severity
+from ..secret import scrub
 from ..urls import redact
 from .source import Source, fatal, origin, refusal, secrets, short, target
 
@@ -170,7 +171,7 @@ class Client:
     def _scrub(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "...")
-        return text
+        return scrub(text)
 
 
 class _Session(requests.Session):

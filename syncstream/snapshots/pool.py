@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import collections
 import importlib.metadata
-import logging
 import threading
 import time
 from typing import Any, Callable, Optional
@@ -22,10 +21,11 @@ import msgspec
 
 from ..errors import FetchError, Severity
 from ..feed import Rest
+from ..logs import logger
 from .client import Client
 from .source import Source, short
 
-_log = logging.getLogger("syncstream.snapshots")
+_log = logger("syncstream.snapshots")
 
 _TIMEOUT_LIMIT = 86400.0  # the system takes no endless number
 _GRACE = 0.25  # so long past the deadline a thread may still answer for itself

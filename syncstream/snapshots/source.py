@@ -22,6 +22,7 @@ from .. import schema
 from ..core.paths import MISSING
 from ..errors import FeedError, FetchError, Severity
 from ..feed import Rest
+from ..secret import scrub
 from ..urls import check_header, check_url, redact
 
 RETRY_AFTER_LIMIT = 3600.0
@@ -161,7 +162,7 @@ def secrets(url: str, headers: Mapping[str, str]) -> list[str]:
 
 def short(value: Any) -> str:
     """A value in an error text."""
-    text = repr(value)
+    text = scrub(repr(value))  # before it is cut
     return text if len(text) <= 100 else text[:97] + "..."
 
 
