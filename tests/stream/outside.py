@@ -17,6 +17,8 @@ from typing import Optional
 from syncstream.clock import now
 from syncstream.testing import Broker
 
+from .setting import PATIENCE
+
 ROOT = Path(__file__).parent.parent.parent
 LONG = 30.0
 
@@ -112,3 +114,84 @@ class Program:
         began = now()
         self._process.wait(LONG)
         return now() - began < seconds
+
+
+def subscribed(broker: Broker, connections: int = 1) -> None:
+    """Wait until so many streams have said what they want."""
+    broker.wait_for(lambda: len(broker.subscriptions) == connections and all(broker.subscriptions.values()), PATIENCE)
+
+
+INTERRUPTED = """
+    stream = Stream(FEED)
+    hanging = threading.Event()
+    busy = []
+
+    @stream.on()
+    def message(item):
+        if busy:
+            hanging.wait()
+
+    def run_busy():
+        busy.append(True)
+        stream.run(workers=2, markers="ignore")
+
+    CALLS = {
+        "for": lambda: [item for item in stream],
+        "get": stream.get,
+        "get with time-out": lambda: stream.get(timeout=60),
+        "get_many": lambda: stream.get_many(timeout=60),
+        "queue": stream.queue.get,
+        "join": stream.join,
+        "join with time-out": lambda: stream.join(60),
+        "run": lambda: stream.run(markers="ignore"),
+        "run, callbacks busy": run_busy,
+        "send": lambda: stream.send("x" * 20_000_000, timeout=60),
+        "close": lambda: stream.close(60),
+    }
+    for name in CALLS:
+        say("ready", name)
+        sys.stdin.readline()
+        try:
+            CALLS[name]()
+        except KeyboardInterrupt:
+            say("interrupted")
+        else:
+            say("returned")
+        hanging.set()
+        if name != "close":
+            say("usable?")
+            say("got", stream.get(timeout=5)["symbol"])
+    say("closed", stream.close().threads)
+"""
+
+
+def interrupt_every_call(broker: Broker) -> dict[str, float]:
+    """Ctrl-C in each blocking call, one after the other on one stream, which must stay usable. Seconds until each ended."""
+    took: dict[str, float] = {}
+    with Program(INTERRUPTED, broker) as program:
+        for _ in range(INTERRUPTED.count('": ')):
+            name = program.hear().partition("ready ")[2]
+            subscribed(broker)
+            lock = broker._venue.lock if name == "send" else threading.Lock()
+            with lock:  # a venue that reads nothing
+                if name == "run, callbacks busy":
+                    broker.publish("ABC", 3)
+                if name == "close":
+                    broker.faults.half_open()
+                program.go_on()
+                threading.Event().wait(0.15)
+                began = now()
+                program.interrupt()
+                assert program.hear() == "interrupted", name
+                took[name] = now() - began
+            if name != "close":
+                assert program.hear() == "usable?", name
+                if name == "send":  # it is still going out, and the venue does not like it
+                    broker.faults.cut()
+                    broker.wait_for(lambda: broker.counts["connects"] == 2, PATIENCE)
+                    subscribed(broker)
+                broker.publish("ABC")
+                assert program.hear() == "got ABC", name
+        assert program.hear() == "closed ()"
+        assert program.end() == (0, [], "")
+    return took

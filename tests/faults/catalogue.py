@@ -1,0 +1,133 @@
+"""All scenarios with their pass marks, in the order of the README's table."""
+
+from __future__ import annotations
+
+from . import connection, consumer
+from .scenario import Scenario
+
+_RECONNECT = ("Disconnected", "Connected")
+_HEALED = "*healed*"
+"""As the README explains it: `Disconnected`, `Connected`, and what was missed comes as `Snapshot`, then what follows it."""
+
+SCENARIOS = (
+    Scenario("TCP connection reset", connection.tcp_drop, _HEALED, "", 1.0, 3.0, _RECONNECT),
+    Scenario("close 1000 by the venue", connection.close_1000, _HEALED, "", 1.0, 3.0, _RECONNECT),
+    Scenario("close 1001 by the venue", connection.close_1001, _HEALED, "", 1.0, 3.0, _RECONNECT),
+    Scenario(
+        "venue away for 20 s",
+        connection.away,
+        f"{_HEALED}; a `Disconnected(retry_in)` for each attempt",
+        "`Backoff(maximum=2)`",
+        1.0,
+        5.0,
+        _RECONNECT,
+        dials=8,
+        lasts=22.0,
+    ),
+    Scenario(
+        "accepts, then drops, for 20 s",
+        connection.accept_then_drop,
+        f"{_HEALED}; at most one dial a second on average",
+        "`Backoff(maximum=4)`",
+        1.0,
+        7.0,
+        ("Disconnected", "Connected"),
+        dials=22,
+        lasts=24.0,
+    ),
+    Scenario(
+        "half-open: nothing comes, not even pongs",
+        connection.half_open,
+        _HEALED,
+        "`Liveness(ping_after=1, pong_within=1)`",
+        3.0,
+        6.0,
+        _RECONNECT,
+    ),
+    Scenario("mute: pongs and no data", connection.mute_with_heartbeat, _HEALED, "`heartbeat=1`", 2.5, 5.5, _RECONNECT),
+    Scenario(
+        "mute, and no heartbeat declared",
+        connection.mute_without_heartbeat,
+        f"`Stale`, then {_HEALED}",
+        "`Liveness(ping_after=1, silence=2)`",
+        3.0,
+        6.0,
+        ("Stale", *_RECONNECT),
+    ),
+    Scenario(
+        "one key is quiet, others speak",
+        connection.quiet_key,
+        "nothing: a quiet market is no fault; its next message comes as ever",
+        "`heartbeat=1`",
+        None,
+        1.0,
+        never_see=("Disconnected", "Stale", "Gap"),
+        dials=1,
+    ),
+    Scenario(
+        "a callback raises once",
+        consumer.callback_raises,
+        "`HandlerFailed` from `run`, the original as its cause",
+        "",
+        1.0,
+        None,
+        ("HandlerFailed", "KeyError"),
+        dials=1,
+    ),
+    Scenario(
+        "a callback raises once, and is put up with",
+        consumer.callback_raises_in_quarantine,
+        "`Quarantined(key)`; the item and the error in `set_aside`; the stream goes on",
+        '`on_error="quarantine"`',
+        1.0,
+        1.0,
+        ("Quarantined", "KeyError"),
+        dials=1,
+    ),
+    Scenario(
+        "a callback blocks for 12 s, the venue pings every 2 s",
+        consumer.callback_blocks,
+        "nothing: pings are answered, messages wait in the queue",
+        "",
+        None,
+        2.0,
+        dials=1,
+        lasts=12.0,
+    ),
+    Scenario(
+        "inside a running event loop (Jupyter), connection reset",
+        consumer.inside_an_event_loop,
+        _HEALED,
+        "",
+        1.0,
+        3.0,
+        _RECONNECT,
+    ),
+    Scenario(
+        "`close()` in a callback",
+        consumer.close_from_a_callback,
+        "`close` returns, then `run`",
+        "",
+        2.0,
+        3.0,
+        dials=1,
+    ),
+    Scenario(
+        "`close()` from another thread, in each of 9 states",
+        consumer.close_in_every_state,
+        "every wait ends at once; a line that does not answer costs one second; user code that hangs is named",
+        "",
+        2.5,
+        None,
+    ),
+    Scenario(
+        "Ctrl-C in each blocking call",
+        consumer.ctrl_c,
+        "`KeyboardInterrupt` there; the stream goes on",
+        "",
+        1.5,
+        None,
+        ("KeyboardInterrupt",),
+        lasts=5.0,
+    ),
+)
