@@ -12,6 +12,8 @@ import socket
 import ssl
 import struct
 import threading
+import time
+from collections import deque
 from types import TracebackType
 from typing import Optional
 
@@ -38,6 +40,7 @@ class Relay:
         self._frozen = False  # nothing is read and nothing is passed on; the system still accepts and acknowledges
         self._answer: Optional[bytes] = None  # given to every request instead of asking the venue
         self._dripping = False
+        self._lag = 0.0
         self._endings = 0
         self._how = "reset"
 
@@ -59,6 +62,7 @@ class Relay:
         """Pass on as a good one does."""
         with self._lock:
             self._frozen = self._dripping = False
+            self._lag = 0.0
             self._answer = None
         for sock in self._full:
             sock.close()
@@ -94,10 +98,19 @@ class Relay:
         with self._lock:
             self._answer = data
 
+    def secure(self, tls: ssl.SSLContext) -> None:
+        """Show this certificate to every connection to come."""
+        self._tls = tls
+
     def drip(self) -> None:
         """Pass on one byte at a time, some hundred in a second."""
         with self._lock:
             self._dripping = True
+
+    def delay(self, seconds: float) -> None:
+        """Pass everything on so much later, in its order."""
+        with self._lock:
+            self._lag = seconds
 
     def cut(self, how: str = "reset") -> None:
         """End every connection: by `"reset"`, by `"fin"`, or by `"mid-frame"`, the first half of what comes next and a FIN."""
@@ -130,20 +143,24 @@ class Relay:
 
     def _pass_on(self, peer: Peer, upstream: socket.socket) -> None:
         endings = self._endings
+        late: deque[tuple[float, socket.socket, bytes]] = deque()  # when it is due, where to, what
         while True:
             if self._frozen:
                 peer.pause(POLL)
                 continue
-            ready = _readable(peer.sock, upstream)
+            ready = _readable(peer.sock, upstream, POLL / 10 if late else POLL)
             ending = self._how if self._endings != endings else ""
             if ending and (ending != "mid-frame" or upstream in ready):
                 self._end(peer, upstream, ending)
                 return
+            now = time.monotonic()
             for source in ready:
                 data = source.recv(65536)
                 if not data:
                     return
-                self._send(peer, upstream if source is peer.sock else peer.sock, data)
+                late.append((now + self._lag, upstream if source is peer.sock else peer.sock, data))
+            while late and late[0][0] <= now:
+                self._send(peer, *late.popleft()[1:])
 
     def _send(self, peer: Peer, sink: socket.socket, data: bytes) -> None:
         at = 0
@@ -163,7 +180,7 @@ class Relay:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
-def _readable(client: socket.socket, upstream: socket.socket) -> list[socket.socket]:
+def _readable(client: socket.socket, upstream: socket.socket, timeout: float) -> list[socket.socket]:
     if isinstance(client, ssl.SSLSocket) and client.pending():  # the system does not know of it
         return [client]
-    return select.select([client, upstream], [], [], POLL)[0]
+    return select.select([client, upstream], [], [], timeout)[0]

@@ -1,0 +1,310 @@
+"""What can stand between a stream and its venue: certificates, refusals, redirects, proxies. Through the public API."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import ssl
+import subprocess
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any, Iterator, Optional
+
+import pytest
+
+from syncstream import Backoff, Connected, ConnectFailed, Disconnected, Endpoint, Event, Feed, Stream
+from syncstream.clock import now, wall_ns
+from syncstream.testing import Broker
+from tests.servers.certificates import ca_file, server_context
+from tests.servers.relay import Relay
+from tests.servers.scripted import Peer, Server
+
+from .follower import Follower, feed_of
+
+PATIENCE = 10.0
+AT_ONCE = 2.0
+"""Seconds within which what is pointless must be over, on a busy machine."""
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with Broker(rate=100.0) as broker:
+        yield broker
+
+
+@pytest.fixture
+def trusting(tmp_path: Path) -> dict[str, Any]:
+    return {"ca_certs": ca_file(tmp_path)}
+
+
+def secure(relay: Relay, sslopt: dict[str, Any], host: str = "localhost") -> Endpoint:
+    return Endpoint(url=f"wss://{host}:{relay.port}/feed", sslopt=sslopt)
+
+
+def refused(feed: Feed) -> ConnectFailed:
+    """The failure of a stream that must end at once, before anything was dialled twice."""
+    began = now()
+    with Stream(feed) as stream, pytest.raises(ConnectFailed) as caught:
+        stream.get(timeout=PATIENCE)
+    assert now() - began < AT_ONCE
+    return caught.value
+
+
+# ---------------------------------------------------------------- certificates
+
+
+def test_a_good_certificate(broker: Broker, trusting: dict[str, Any]) -> None:
+    """Of an authority the user named: messages come, and a cut is healed as without TLS."""
+    with Relay(broker.port, tls=server_context()) as relay:
+        feed = feed_of(broker, endpoint=secure(relay, trusting), backoff=Backoff(base=0.1))
+        with Stream(feed) as stream:
+            follower = Follower(broker, stream)
+            follower.warm_up()
+            began = follower.begin()
+            relay.cut()
+            follower.until(follower.noticed)
+            assert follower.record(began).wrong == ()
+
+
+BAD: dict[str, tuple[str, ssl.SSLContext, str]] = {
+    "expired": ("localhost", server_context(expired=True), "expired"),
+    "of another host": ("localhost", server_context("other.test"), "Hostname mismatch"),
+    "of a name, dialled by number": ("127.0.0.1", server_context(), "IP address mismatch"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_certificate(broker: Broker, trusting: dict[str, Any], name: str) -> None:
+    """Fatal at once, by default settings, and it says what is wrong with it."""
+    host, context, words = BAD[name]
+    with Relay(broker.port, tls=context) as relay:
+        assert words in str(refused(feed_of(broker, endpoint=secure(relay, trusting, host))))
+    assert broker.counts["connects"] == 0
+
+
+def test_a_certificate_of_an_unknown_authority(broker: Broker) -> None:
+    """Verification is on without being asked for; the system's own authorities are those that count."""
+    with Relay(broker.port, tls=server_context()) as relay:
+        error = refused(feed_of(broker, endpoint=secure(relay, {})))
+    assert "the certificate was not accepted" in str(error)
+    assert isinstance(error.__cause__.__cause__, ssl.SSLCertVerificationError)  # type: ignore[union-attr]
+
+
+def test_a_certificate_that_goes_bad_while_the_stream_lives(broker: Broker, trusting: dict[str, Any]) -> None:
+    """No failure then: it is told, tried slowly, and when the venue has mended it the stream goes on."""
+    with Relay(broker.port, tls=server_context()) as relay:
+        feed = feed_of(broker, endpoint=secure(relay, trusting), backoff=Backoff(base=0.1, maximum=0.2))
+        with Stream(feed) as stream:
+            follower = Follower(broker, stream)
+            follower.warm_up()
+            relay.secure(server_context("other.test"))
+            relay.cut()
+            bad: list[Event] = []
+            while not any("Hostname mismatch" in event.reason for event in bad if isinstance(event, Disconnected)):
+                bad.append(follower.take(PATIENCE))
+            assert all(event.retry_in >= 0.1 for event in bad[-1:] if isinstance(event, Disconnected) and event.retry_in)
+            relay.secure(server_context())
+            began = follower.begin()
+            assert follower.record(began).wrong == ()
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refusal_that_waiting_does_not_mend(broker: Broker, status: int) -> None:
+    """Fatal before the stream ever worked, with the status in the text."""
+    broker.faults.refuse(status, attempts=5)
+    assert f"refused with status {status}" in str(refused(feed_of(broker)))
+    assert broker.counts["refused"] == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_the_same_refusal_once_it_has_worked(broker: Broker, status: int) -> None:
+    """Told and tried again slowly: a venue that restarts says such things."""
+    feed = feed_of(broker, backoff=Backoff(base=0.05, maximum=0.2))
+    with Stream(feed) as stream:
+        follower = Follower(broker, stream)
+        follower.warm_up()
+        broker.faults.refuse(status, attempts=2)
+        broker.faults.cut()
+        began = follower.begin()
+        follower.until(lambda: broker.counts["refused"] == 2)
+        assert follower.record(began).wrong == ()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_venue_that_asks_to_wait_is_obeyed(broker: Broker, status: int, form: str) -> None:
+    """`Retry-After`, as seconds and as a date, is the least; jitter comes on top. The stream then works."""
+    asked = "1" if form == "seconds" else formatdate(wall_ns() / 1e9 + 2.0, usegmt=True)
+    head = f"HTTP/1.1 {status} Wait\r\nRetry-After: {asked}\r\nContent-Length: 0\r\n\r\n"
+    with Relay(broker.port) as relay:
+        relay.answer(head.encode())
+        feed = feed_of(broker, endpoint=f"ws://127.0.0.1:{relay.port}/feed", backoff=Backoff(base=0.1, maximum=0.1))
+        with Stream(feed) as stream:
+            items = stream.events()
+            first = next(items)
+            relay.heal()
+            assert isinstance(first, Disconnected)
+            assert str(status) in first.reason
+            assert first.retry_in is not None
+            assert (0.9 if form == "date" else 1.0) <= first.retry_in <= 2.2
+            told_at = now()
+            assert isinstance(next(items), Connected)
+            assert now() - told_at >= first.retry_in - 0.2
+
+
+def test_a_redirect_is_refused_and_gives_nothing_away(broker: Broker) -> None:
+    """The other host is never dialled, so no header reaches it; the error says where it would have led."""
+    elsewhere: list[bytes] = []
+    with Server(lambda peer: elsewhere.append(peer.request())) as other, Relay(broker.port) as relay:
+        relay.answer(
+            f"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:{other.port}/take?x=1\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        endpoint = Endpoint(url=f"ws://127.0.0.1:{relay.port}/feed", headers={"X-Key": "mine", "Authorization": "Bearer mine"})
+        error = refused(feed_of(broker, endpoint=endpoint))
+        assert f"a redirect to ws://127.0.0.1:{other.port}/take?...; redirects are not followed" in str(error)
+        assert other.connections == 0
+    assert elsewhere == []
+
+
+# ---------------------------------------------------------------- proxies
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@contextlib.contextmanager
+def program(port: int, *command: str) -> Iterator[int]:
+    """A proxy in a process of its own, once it listens."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = now() + PATIENCE
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            assert process.poll() is None, "the proxy has ended"
+            assert now() < end, "the proxy does not listen"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def tinyproxy(folder: Path, login: str = "") -> Iterator[int]:
+    """An HTTP proxy that allows CONNECT to any port."""
+    found = shutil.which("tinyproxy")
+    if found is None:
+        pytest.skip("no tinyproxy on this machine (Debian: tinyproxy-bin)")
+    port = free_port()
+    lines = [f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "Allow 127.0.0.1", "MaxClients 20", "LogLevel Critical"]
+    if login:
+        lines.append(f"BasicAuth {login}")
+    (folder / "tinyproxy.conf").write_text("\n".join([*lines, ""]))
+    with program(port, found, "-d", "-c", str(folder / "tinyproxy.conf")):
+        yield port
+
+
+@contextlib.contextmanager
+def microsocks(login: tuple[str, str] = ("", "")) -> Iterator[int]:
+    """A SOCKS 5 proxy."""
+    found = shutil.which("microsocks")
+    if found is None:
+        pytest.skip("no microsocks on this machine (Debian: microsocks)")
+    port = free_port()
+    options = ("-u", login[0], "-P", login[1]) if login[0] else ()
+    with program(port, found, "-i", "127.0.0.1", "-p", str(port), *options):
+        yield port
+
+
+def through(broker: Broker, proxy: str, url: Optional[str] = None, sslopt: Optional[dict[str, Any]] = None) -> Feed:
+    endpoint = Endpoint(url=url or broker.url, proxy=proxy, sslopt=sslopt or {})
+    return feed_of(broker, endpoint=endpoint, backoff=Backoff(base=0.1))
+
+
+def works(broker: Broker, feed: Feed) -> None:
+    """Messages come, and a cut is healed."""
+    with Stream(feed) as stream:
+        follower = Follower(broker, stream)
+        follower.warm_up()
+        began = follower.begin()
+        broker.faults.cut()
+        follower.until(follower.noticed)
+        assert follower.record(began).wrong == ()
+
+
+def test_a_real_http_proxy(broker: Broker, tmp_path: Path) -> None:
+    """By CONNECT."""
+    with tinyproxy(tmp_path) as port:
+        works(broker, through(broker, f"http://127.0.0.1:{port}"))
+
+
+def test_a_real_http_proxy_that_wants_a_login(broker: Broker, tmp_path: Path) -> None:
+    """The right one passes; the wrong one is fatal at once and not shown."""
+    with tinyproxy(tmp_path, "me hush-proxy") as port:
+        works(broker, through(broker, f"http://me:hush-proxy@127.0.0.1:{port}"))
+        error = refused(through(broker, f"http://me:wrong-word@127.0.0.1:{port}"))
+        assert "wrong-word" not in str(error)
+
+
+def test_tls_through_a_real_http_proxy(broker: Broker, tmp_path: Path, trusting: dict[str, Any]) -> None:
+    """The certificate is the venue's, checked for the venue's name."""
+    with Relay(broker.port, tls=server_context()) as relay, tinyproxy(tmp_path) as port:
+        works(broker, through(broker, f"http://127.0.0.1:{port}", f"wss://localhost:{relay.port}/feed", trusting))
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+@pytest.mark.parametrize("login", [("", ""), ("me", "hush-proxy")])
+def test_a_real_socks_proxy(broker: Broker, scheme: str, login: tuple[str, str]) -> None:
+    """With the look-up here or there, with a login and without."""
+    with microsocks(login) as port:
+        at = f"{login[0]}:{login[1]}@" if login[0] else ""
+        url = broker.url.replace("127.0.0.1", "localhost") if scheme == "socks5h" else None
+        works(broker, through(broker, f"{scheme}://{at}127.0.0.1:{port}", url))
+
+
+def test_a_proxy_that_is_not_there_is_tried_again(broker: Broker) -> None:
+    """It is the network's trouble, and says whose port refused."""
+    port = free_port()
+    feed = through(broker, f"http://127.0.0.1:{port}")
+    with Stream(feed) as stream:
+        first = next(stream.events())
+    assert isinstance(first, Disconnected)
+    assert f"connecting to 127.0.0.1 port {port}" in first.reason
+
+
+def test_a_real_proxy_whose_venue_is_away(broker: Broker, tmp_path: Path) -> None:
+    """What the proxy answers is told; when the venue is back the stream works."""
+    with Relay(broker.port) as relay, tinyproxy(tmp_path) as port:
+        relay.go_away()
+        with Stream(through(broker, f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{relay.port}/feed")) as stream:
+            follower = Follower(broker, stream)
+            follower.until(follower.noticed)
+            relay.heal()
+            began = follower.begin()
+            assert follower.record(began).wrong == ()
+
+
+def hangs(peer: Peer) -> None:
+    peer.request()
+    peer.until_hangup()
+
+
+def test_a_proxy_that_hangs_costs_one_attempt(broker: Broker) -> None:
+    """The deadline of the attempt holds over it."""
+    with Server(hangs) as server:
+        feed = feed_of(broker, endpoint=Endpoint(url=broker.url, proxy=f"http://127.0.0.1:{server.port}"), dial_timeout=0.3)
+        with Stream(feed) as stream:
+            began = now()
+            first = next(stream.events())
+            assert isinstance(first, Disconnected)
+            assert "timed out (0.3 s" in first.reason
+            assert 0.25 < now() - began < 0.3 + AT_ONCE
