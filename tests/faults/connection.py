@@ -89,17 +89,15 @@ def quiet_key() -> Record:
     """One key says nothing for three times the heartbeat while the other goes on: that is a market, not a fault."""
     with Broker(rate=0.0, symbols=("ABC", "XYZ"), heartbeat=1.0) as broker, Stream(feed_of(broker, heartbeat=1.0)) as stream:
         follower = Follower(broker, stream)
-        broker.wait_for(lambda: any(broker.subscriptions.values()), 5.0)
-        for symbol in broker.symbols:
-            broker.publish(symbol, 15)
-        follower.until(follower.all_speak)
-        for symbol in broker.symbols:
-            broker.publish(symbol, 15)
-        follower.warm_up()
+        while not follower.is_warm():
+            follower.drain(0.02)
+            for symbol in broker.symbols:
+                broker.publish(symbol)
         began = follower.begin()
         while now() < began + 3.0:
             broker.publish("XYZ")
-            follower.until(lambda: follower.replica.counts("XYZ").applied and not stream.queue.qsize())
-            threading.Event().wait(0.02)
-        broker.publish("ABC")
-        return follower.record(began, now())
+            follower.drain(0.02)
+        spoke_at = now()
+        for symbol in broker.symbols:
+            broker.publish(symbol)
+        return follower.record(began, spoke_at)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Callable, Optional
 
-from syncstream import Contiguous, Disconnected, Event, Feed, Rest, Snapshot, Stale, Stream
+from syncstream import Contiguous, Disconnected, Empty, Event, Feed, Rest, Snapshot, Stale, Stream
 from syncstream.clock import now
 from syncstream.testing import Broker, Replica
 
@@ -55,9 +56,8 @@ class Follower:
         kind = type(item).__name__
         if kind not in self.saw:
             self.saw.append(kind)
-        if isinstance(item, (Disconnected, Stale)) and self.noticed_at is None:
-            self.noticed_at = now()
-        if isinstance(item, Disconnected):
+        if isinstance(item, (Disconnected, Stale)):
+            self.noticed_at = self.noticed_at or now()
             self._spoke.clear()
         elif isinstance(item, Snapshot):
             self._spoke.add(item.key)
@@ -73,12 +73,22 @@ class Follower:
         return self.noticed_at is not None
 
     def all_speak(self) -> bool:
-        """Every key was heard since the line was last lost."""
+        """Every key was heard since the line was last lost, or held for mute."""
         return len(self._spoke) == len(self._broker.symbols)
 
     def warm_up(self) -> None:
         """Until every key is live and has said a little."""
-        self.until(lambda: self.all_speak() and self.replica.total.applied >= 20 and not self._stream.status.syncing)
+        self.until(self.is_warm)
+
+    def is_warm(self) -> bool:
+        return self.all_speak() and self.replica.total.applied >= 20 and not self._stream.status.syncing
+
+    def drain(self, seconds: float) -> None:
+        """Take what comes in this time."""
+        end = now() + seconds
+        with contextlib.suppress(Empty):
+            while True:
+                self.take(max(0.0, end - now()))
 
     def record(self, fault_at: float, over_at: Optional[float] = None) -> Record:
         """Wait until all is whole again, compare with the venue, and say what was measured."""

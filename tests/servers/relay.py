@@ -40,6 +40,7 @@ class Relay:
         self._frozen = False  # nothing is read and nothing is passed on; the system still accepts and acknowledges
         self._answer: Optional[bytes] = None  # given to every request instead of asking the venue
         self._dripping = False
+        self._ignoring = False
         self._lag = 0.0
         self._endings = 0
         self._how = "reset"
@@ -61,7 +62,7 @@ class Relay:
     def heal(self) -> None:
         """Pass on as a good one does."""
         with self._lock:
-            self._frozen = self._dripping = False
+            self._frozen = self._ignoring = self._dripping = False
             self._lag = 0.0
             self._answer = None
         for sock in self._full:
@@ -93,6 +94,11 @@ class Relay:
         with self._lock:
             self._frozen = True
 
+    def ignore(self) -> None:
+        """Take what new connections say first, a TLS hello or a request, and do not answer."""
+        with self._lock:
+            self._ignoring = True
+
     def answer(self, data: bytes) -> None:
         """Give this to every request to come."""
         with self._lock:
@@ -123,6 +129,9 @@ class Relay:
     def _serve(self, peer: Peer) -> None:
         while self._frozen:
             peer.pause(POLL)
+        if self._ignoring:
+            peer.until_hangup()
+            return
         if self._tls is not None:
             with contextlib.suppress(ssl.SSLError):  # the client did not like what it saw
                 peer.start_tls(self._tls)
