@@ -141,6 +141,8 @@ INTERRUPTED = """
         "get with time-out": lambda: stream.get(timeout=60),
         "get_many": lambda: stream.get_many(timeout=60),
         "queue": stream.queue.get,
+        "queue, time-out": lambda: stream.queue.get(timeout=60),
+        "queue.join": stream.queue.join,
         "join": stream.join,
         "join with time-out": lambda: stream.join(60),
         "run": lambda: stream.run(markers="ignore"),
