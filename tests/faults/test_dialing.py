@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
 import ssl
-import subprocess
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Iterator, Optional
@@ -21,6 +19,7 @@ from tests.servers.relay import Relay
 from tests.servers.scripted import Peer, Server
 
 from .follower import Follower, feed_of
+from .programs import free_port, listening
 
 PATIENCE = 10.0
 AT_ONCE = 2.0
@@ -173,31 +172,6 @@ def test_a_redirect_is_refused_and_gives_nothing_away(broker: Broker) -> None:
 # ---------------------------------------------------------------- proxies
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
-@contextlib.contextmanager
-def program(port: int, *command: str) -> Iterator[int]:
-    """A proxy in a process of its own, once it listens."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        end = now() + PATIENCE
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            assert process.poll() is None, "the proxy has ended"
-            assert now() < end, "the proxy does not listen"
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.02)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
 @contextlib.contextmanager
 def tinyproxy(folder: Path, login: str = "") -> Iterator[int]:
     """An HTTP proxy that allows CONNECT to any port."""
@@ -209,7 +183,7 @@ def tinyproxy(folder: Path, login: str = "") -> Iterator[int]:
     if login:
         lines.append(f"BasicAuth {login}")
     (folder / "tinyproxy.conf").write_text("\n".join([*lines, ""]))
-    with program(port, found, "-d", "-c", str(folder / "tinyproxy.conf")):
+    with listening(port, found, "-d", "-c", str(folder / "tinyproxy.conf")):
         yield port
 
 
@@ -221,7 +195,7 @@ def microsocks(login: tuple[str, str] = ("", "")) -> Iterator[int]:
         pytest.skip("no microsocks on this machine (Debian: microsocks)")
     port = free_port()
     options = ("-u", login[0], "-P", login[1]) if login[0] else ()
-    with program(port, found, "-i", "127.0.0.1", "-p", str(port), *options):
+    with listening(port, found, "-i", "127.0.0.1", "-p", str(port), *options):
         yield port
 
 
