@@ -6,6 +6,7 @@ import ast
 import contextlib
 import functools
 import gc
+import logging
 import os
 import struct
 import subprocess
@@ -215,15 +216,17 @@ def test_p8_many_streams_do_not_come_back_at_once() -> None:
 
 
 def belongings() -> tuple[int, int, int]:
-    """Descriptors, threads and objects of this process."""
+    """Descriptors, threads and objects of this process, without the venue's: it remembers what it did."""
     gc.collect()
-    return len(os.listdir("/proc/self/fd")), threading.active_count(), len(gc.get_objects())
+    ours = sum(not type(one).__module__.startswith("syncstream.testing") for one in gc.get_objects())
+    return len(os.listdir("/proc/self/fd")), threading.active_count(), ours
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs a look at the descriptors")
-def test_p10_a_thousand_reconnects_leave_nothing() -> None:
+def test_p10_a_thousand_reconnects_leave_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Cut after cut on one stream: descriptors, threads and objects are what they were after the first hundred."""
+    caplog.set_level(logging.CRITICAL, logger="syncstream")  # pytest would keep every record
     with Broker(rate=0, symbols=("ABC",)) as broker:
         feed = feed_of(broker, backoff=Backoff(base=0.0, maximum=0.0))
         with Stream(feed) as stream:
@@ -235,7 +238,7 @@ def test_p10_a_thousand_reconnects_leave_nothing() -> None:
             assert broker.counts["connects"] >= 1000
     assert after[0] <= descriptors + 2  # one dial may be under way at either moment
     assert after[1] <= threads + 2
-    assert after[2] <= objects + 900  # less than one for each
+    assert after[2] <= objects + 450  # not one for every second one
 
 
 def reconnect(follower: Follower, broker: Broker, times: int) -> None:
