@@ -52,6 +52,7 @@ from .events import (
     TopicStatus,
 )
 from .feed import CONNECTION, Endpoint, Feed, Rest
+from .quarantine import SetAside
 from .secret import Secret
 from .stream import Report, Stream
 
@@ -95,6 +96,7 @@ __all__ = [
     "Secret",
     "SendUnknown",
     "Severity",
+    "SetAside",
     "Snapshot",
     "SnapshotFailed",
     "Stale",

@@ -9,7 +9,7 @@ import pytest
 from syncstream.core.engine import Abandon, Hangup, Payload, Send
 from syncstream.core.frames import CLOSE, PING, TEXT
 from syncstream.errors import ConnectFailed, DataFailed, StreamFailed
-from syncstream.events import Closed, KeyStatus, Status
+from syncstream.events import Closed, KeyStatus, Quarantined, Status
 
 from .rig import BY_CONNECTION, HEALED, NUMBERED, Rig, change, delta, frame, run_of, text
 
@@ -44,6 +44,31 @@ def closed(rig: Rig) -> None:
 
 
 Phase = Callable[[Rig], None]
+
+
+# ---------------------------------------------------------------- markers that are not its own
+
+
+@pytest.mark.parametrize("phase", [idle, dialing, waiting, live])
+def test_a_marker_of_the_workers_stands_behind_what_was_delivered(phase: Phase) -> None:
+    """In every phase that is not the end."""
+    rig = Rig()
+    phase(rig)
+    told = Quarantined(key="A", reason="a callback raised")
+    before = len(rig.items)
+    rig.engine.tell(told)
+    rig.gather()
+    assert rig.items[before:] == [told]
+
+
+@pytest.mark.parametrize("phase", [closing, closed])
+def test_after_the_end_nothing_is_told_any_more(phase: Phase) -> None:
+    """`Closed` is the last word."""
+    rig = Rig()
+    phase(rig)
+    rig.engine.tell(Quarantined(key="A"))
+    rig.gather()
+    assert isinstance(rig.items[-1], Closed)
 
 
 # ---------------------------------------------------------------- topics

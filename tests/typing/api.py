@@ -37,7 +37,9 @@ from syncstream import (
     Report,
     Rest,
     Resynced,
+    Secret,
     SendUnknown,
+    SetAside,
     Snapshot,
     SnapshotFailed,
     Stale,
@@ -54,6 +56,10 @@ if TYPE_CHECKING:
 
     def version() -> None:
         assert_type(syncstream.__version__, str)
+
+    def secrets(key: Secret) -> str:
+        Feed("wss://venue.example/", headers={"X-Key": key}, subscribe={"key": key})
+        return key
 
     def feeds() -> Feed:
         Feed("wss://venue.example/")
@@ -131,6 +137,15 @@ if TYPE_CHECKING:
         stream.on("Trade")  # type: ignore[arg-type]
         stream.run(workers=4, markers="ignore")
         stream.start(2)
+
+        def on_error(item: Any, error: Exception) -> Optional[str]:
+            return "log" if isinstance(error, KeyError) else None
+
+        stream.run(on_error="quarantine")
+        stream.start(on_error=on_error)
+        stream.run(on_error=5)  # type: ignore[arg-type]
+        aside: tuple[SetAside, ...] = stream.set_aside
+        assert_type(aside[0].error, Exception)
         assert_type(stream.join(timeout=1.0), bool)
 
     def venue(stream: Stream) -> None:
