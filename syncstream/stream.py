@@ -179,6 +179,7 @@ class Stream:
     @property
     def set_aside(self) -> tuple[SetAside, ...]:
         """The last items at which a callback failed, under `on_error="quarantine"`: (item, key, error), oldest first."""
+        self._check_process()
         return self._callbacks.set_aside
 
     def join(self, timeout: Optional[float] = None) -> bool:

@@ -209,7 +209,7 @@ FORKED = """
             stream.get, stream.get_nowait, stream.get_many, lambda: iter(stream), stream.events, stream.messages, stream.join,
             lambda: next(items), work.get, work.qsize, work.empty, work.join, work.task_done, lambda: stream.queue,
             lambda: stream.latest, lambda: stream.status, lambda: stream.send("x"), lambda: stream.subscribe("A"),
-            lambda: stream.unsubscribe("A"), stream.start, stream.run, lambda: stream.on(dict),
+            lambda: stream.unsubscribe("A"), stream.start, stream.run, lambda: stream.on(dict), lambda: stream.set_aside,
         ]
         for number, call in enumerate(calls):
             try:
