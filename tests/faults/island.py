@@ -18,7 +18,7 @@ from .connection import RATE
 from .follower import Follower, feed_of
 from .scenario import Record
 
-SPAN = 3.0
+SPAN = 2.0
 """Seconds that the fault lasts."""
 
 PERCENT = 10

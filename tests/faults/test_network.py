@@ -58,7 +58,7 @@ def test_lost_packets() -> None:
 
 @pytest.mark.slow
 def test_a_blackhole() -> None:
-    """No packet passes for three seconds: the heartbeat shows it, dials fail by their own deadline, then all is whole."""
+    """No packet passes for two seconds: the heartbeat shows it, dials fail by their own deadline, then all is whole."""
     record = island("blackhole")
     assert record.wrong == ()
     assert record.noticed is not None
@@ -68,7 +68,7 @@ def test_a_blackhole() -> None:
     assert "Connected" in record.saw
 
 
-@pytest.mark.parametrize("seconds", [0.05, 0.3])
+@pytest.mark.parametrize("seconds", [0.05, 0.2])
 def test_a_slow_network_is_no_fault(seconds: float) -> None:
     """Everything comes so much later, dial, subscription and data: no reconnect, no gap."""
     with Broker(rate=100.0, heartbeat=0.5) as broker, Relay(broker.port) as relay:

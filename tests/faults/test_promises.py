@@ -128,7 +128,7 @@ from syncstream import Backoff, Contiguous, Feed, Stream
 backoff = Backoff(base=0.05, maximum=0.1)
 feeds = [Feed(url, key="symbol", sequence=Contiguous("seq"), backoff=backoff) for url in sys.argv[1:]]
 streams = [Stream(feed, queue_size=1000, overflow="drop_oldest") for feed in feeds]
-threading.Event().wait(4.0)
+threading.Event().wait(3.0)
 assert [stream.close(10.0).threads for stream in streams] == [()] * len(streams)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
@@ -169,7 +169,7 @@ FLOODS: dict[str, Callable[[Peer], None]] = {
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the system for the most memory a process had, in kilobytes")
 def test_p3_hostile_venues_cannot_fill_the_memory() -> None:
-    """Four seconds of every flood at once on one program: Python, the library and all that it holds stay below the limit."""
+    """Three seconds of every flood at once on one program: Python, the library and all that it holds stay below the limit."""
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(Server(script)) for script in FLOODS.values()]
         done = subprocess.run(
