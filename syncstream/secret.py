@@ -76,9 +76,11 @@ def knows() -> bool:
 
 def _without_end(text: str) -> str:
     for form in _forms:
-        for size in range(len(form) - 1, SHORTEST - 1, -1):
-            if text.endswith(form[:size]):
-                return text[:-size] + HIDDEN
+        at = text.find(form[:SHORTEST], max(0, len(text) - len(form)))
+        while at >= 0:
+            if form.startswith(text[at:]):
+                return text[:at] + HIDDEN
+            at = text.find(form[:SHORTEST], at + 1)
     return text
 
 
