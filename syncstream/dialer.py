@@ -12,7 +12,7 @@ from typing import Any, Callable, Sequence, Union
 from . import clock, transport, turnstile
 from .core.actions import Payload
 from .core.paths import MISSING, getter
-from .errors import DialError, FeedError, Severity
+from .errors import CallableError, DialError, FeedError, Severity
 from .feed import Feed
 from .schema import payload as payload
 from .urls import named
@@ -198,13 +198,13 @@ class Attempt:
         except DialError as error:
             return Refused(self.line, self.epoch, error)
         except FeedError as error:  # what a callable returned cannot be dialled or sent, and will not be next time
-            return Refused(self.line, self.epoch, _because(error, str(error), Severity.FATAL, "callable"))
+            return Refused(self.line, self.epoch, _because(error, str(error), Severity.FATAL, CallableError, cause="callable"))
         except BaseException as error:  # the user's callables, evaluated here for every attempt
             # A token server may be away, which is an OSError; any other error is a mistake. Not its text: it may hold a token.
-            severity = Severity.RETRY if isinstance(error, OSError) else Severity.FATAL
-            return Refused(
-                self.line, self.epoch, _because(error, f"{doing}: raised {type(error).__name__}", severity, "callable")
-            )
+            away = isinstance(error, OSError)
+            severity, kind = (Severity.RETRY, DialError) if away else (Severity.FATAL, CallableError)
+            text = f"{doing}: raised {type(error).__name__}"
+            return Refused(self.line, self.epoch, _because(error, text, severity, kind, cause="callable"))
         return Opened(self.line, self.epoch, connection, said, opening)
 
 
@@ -274,7 +274,9 @@ class Dialers:
         return ["syncstream-dialer" for attempt in self._running if not attempt.join(max(0.0, deadline - clock.now()))]
 
 
-def _because(error: BaseException, text: str, severity: Severity, cause: str = "") -> DialError:
-    failure = DialError(text, severity=severity, cause=cause)
+def _because(
+    error: BaseException, text: str, severity: Severity, kind: type[DialError] = DialError, *, cause: str = ""
+) -> DialError:
+    failure = kind(text, severity=severity, cause=cause)
     failure.__cause__ = error
     return failure

@@ -10,16 +10,18 @@
     └── StreamFailed                        the stream ended for good; raised by every later wait
         ├── ConnectFailed (ConnectionError)     no line could be had, and trying again is pointless or over
         ├── SubscribeFailed                     every subscription was refused, and nothing ever came
+        ├── FeedFailed                          a callable of the feed raised, or returned what cannot work
         ├── Overflow                            the consumer fell behind further than the queue is long
         ├── SnapshotFailed                      the snapshot source never gave a usable answer
         ├── DataFailed                          what the venue sends does not fit the feed
         └── HandlerFailed                       a callback raised; the original is its `__cause__`
 
-`FeedError`, `UsageError` and `HandlerFailed` are the user's side; the rest is the world's. `Empty`, `NotConnected` and
-`SendUnknown` answer one call; a `StreamFailed` is final. `queue.ShutDown` is a base only where Python has it (3.13).
+`FeedError`, `UsageError`, `FeedFailed` and `HandlerFailed` are the user's side; the rest is the world's. `Empty`, `NotConnected`
+and `SendUnknown` answer one call; a `StreamFailed` is final. `queue.ShutDown` is a base only where Python has it (3.13).
 
-Two that are not raised to users, but are the reason inside other things: `DialError` (why one connection attempt failed,
-with its class: retry, slow or fatal) and `FetchError` (the same for one snapshot request).
+Three that are not raised to users, but are the reason inside other things: `DialError` (why one connection attempt failed,
+with its class: retry, slow or fatal), `CallableError` (the same where it was a callable of the feed) and `FetchError` (the same
+for one snapshot request).
 """
 
 from __future__ import annotations
@@ -94,6 +96,13 @@ class SubscribeFailed(StreamFailed):
     """The venue refused, or never acknowledged, everything that was asked for, and nothing ever came."""
 
 
+class FeedFailed(StreamFailed):
+    """A callable of the feed (`endpoint`, `subscribe`) made a mistake before the first line was open: see its `__cause__`.
+
+    What it raises as an `OSError` is none: a token server may be away.
+    """
+
+
 class Overflow(StreamFailed):
     """The consumer fell behind further than the queue is long (policy `raise`, or `block` past its limit)."""
 
@@ -138,6 +147,10 @@ class DialError(SyncstreamError):
         self.status = status
         self.retry_after = retry_after
         self.cause = cause
+
+
+class CallableError(DialError):
+    """An attempt failed because a callable of the feed raised, or because of what it returned."""
 
 
 class FetchError(SyncstreamError):

@@ -12,7 +12,7 @@ from syncstream import Acks, Backoff, Batch, Endpoint, Feed, FeedError, Kind, St
 from syncstream.core.actions import Payload
 from syncstream.core.frames import BINARY, TEXT
 from syncstream.dialer import LEFT_LIMIT, Attempt, Dialers, Opened, Refused, Spoke, Unspoken, payload, payloads, spoken
-from syncstream.errors import DialError, Severity
+from syncstream.errors import CallableError, DialError, Severity
 from tests.deadlines import SLACK
 from tests.servers.scripted import Peer, Server
 
@@ -126,6 +126,7 @@ def test_a_callable_that_raises(venue: Venue, field: str, error: BaseException, 
     assert isinstance(found, Refused)
     assert found.error.severity is severity
     assert found.error.__cause__ is error
+    assert isinstance(found.error, CallableError) is (severity is Severity.FATAL)
     assert str(found.error) == f"{field}: raised {type(error).__name__}"
     assert venue.lines == []
 
@@ -136,6 +137,7 @@ def test_an_endpoint_that_cannot_be_dialled_is_fatal(venue: Venue, returned: Any
     found = outcome(Feed(lambda: returned))
     assert isinstance(found, Refused)
     assert found.error.severity is Severity.FATAL
+    assert isinstance(found.error, CallableError)
     assert isinstance(found.error.__cause__, FeedError)
     assert "endpoint=" in str(found.error)
 

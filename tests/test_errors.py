@@ -36,8 +36,8 @@ def drawn() -> dict[str, tuple[str, tuple[str, ...]]]:
 def test_the_tree_is_the_one_of_the_docstring() -> None:
     """Every class stands in the picture, or below it among the reasons, with exactly the bases it has."""
     tree = drawn()
-    assert set(tree) == set(CLASSES) - {"DialError", "FetchError"}
-    assert len(tree) == 14
+    assert set(tree) == set(CLASSES) - {"DialError", "CallableError", "FetchError"}
+    assert len(tree) == 15
     for name, (parent, others) in tree.items():
         bases = [base.__name__ for base in CLASSES[name].__bases__ if base is not Exception]
         expected = [parent] if parent else []
@@ -69,13 +69,14 @@ def test_the_two_questions_a_user_asks() -> None:
         "SnapshotFailed",
         "SubscribeFailed",
         "DataFailed",
+        "FeedFailed",
         "HandlerFailed",
     }
 
 
 def test_mistakes_of_the_user_and_trouble_of_the_world_share_no_class_but_the_roots() -> None:
     """`except ConnectionError` never hides a mistake in the user's own code, and no `except ValueError` hides the network."""
-    users = {"FeedError", "UsageError", "HandlerFailed"}
+    users = {"FeedError", "UsageError", "FeedFailed", "HandlerFailed"}
     roots = {SyncstreamError, StreamFailed, Exception, BaseException, object}
     of_users = {base for name in users for base in CLASSES[name].__mro__} - roots
     of_world = {base for name in set(CLASSES) - users for base in CLASSES[name].__mro__} - roots

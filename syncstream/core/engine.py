@@ -12,7 +12,16 @@ from __future__ import annotations
 
 from typing import Any, Callable, Hashable, Iterable, Optional, Sequence
 
-from ..errors import ConnectFailed, DialError, FetchError, Severity, StreamFailed, SubscribeFailed
+from ..errors import (
+    CallableError,
+    ConnectFailed,
+    DialError,
+    FeedFailed,
+    FetchError,
+    Severity,
+    StreamFailed,
+    SubscribeFailed,
+)
 from ..events import Closed, Connected, Disconnected, Event, Refused, Stale, Status, Subscribed
 from . import failures, frames, picture
 from .actions import Abandon as Abandon
@@ -683,7 +692,8 @@ class Engine:
     def _fail_to_connect(self, text: str, now: float) -> None:
         limit = self.rules.first_live_limit
         last = f"; the last attempt: {self._last_error}" if self._last_error is not None else ""
-        failure = ConnectFailed(text or f"no line could be opened within {limit:g} s{last}")
+        kind = FeedFailed if text and isinstance(self._last_error, CallableError) else ConnectFailed
+        failure = kind(text or f"no line could be opened within {limit:g} s{last}")
         failure.__cause__ = self._last_error
         self.fail(failure, now)
 

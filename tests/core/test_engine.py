@@ -8,7 +8,7 @@ import pytest
 
 from syncstream.core.engine import Abandon, Dial, Hangup, Payload, Send
 from syncstream.core.frames import BINARY, TEXT
-from syncstream.errors import ConnectFailed, DialError, Severity
+from syncstream.errors import CallableError, ConnectFailed, DialError, FeedFailed, Severity
 from syncstream.events import Connected, Disconnected
 
 from .rig import NUMBERED, Rig, change, delta, text
@@ -166,6 +166,19 @@ def test_what_a_refusal_asks_for(options: dict[str, Any], wait: float) -> None:
     rig = Rig(NUMBERED)
     rig.refuse(**options)
     assert pause_before_dial(rig) == pytest.approx(wait)
+
+
+def test_a_mistake_of_a_callable_is_no_failure_of_the_network() -> None:
+    """So `except ConnectionError` around a stream does not hide it; where it is the time that is over, the network has failed."""
+    rig = Rig(NUMBERED)
+    error = CallableError("endpoint: raised KeyError", severity=Severity.FATAL)
+    rig.start()
+    rig.engine.refused(0, rig.dials[0].epoch, error, rig.now)
+    rig.gather()
+    failure = rig.failure()
+    assert type(failure) is FeedFailed
+    assert (str(failure), failure.__cause__) == ("endpoint: raised KeyError", error)
+    assert not isinstance(failure, ConnectionError)
 
 
 def test_a_fatal_refusal_before_the_first_line_ends_the_stream() -> None:

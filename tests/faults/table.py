@@ -30,7 +30,8 @@ def section(scenarios: Sequence[Scenario], outcomes: Mapping[str, list[Outcome]]
     """What stands between the markers."""
     day = datetime.datetime.now(datetime.timezone.utc).date()
     times = "one run" if runs == 1 else f"{runs} runs"
-    head = f"Longest of {times} on {day}, Python {python}. *Whole again* counts from the end of the fault."
+    counted = "*Whole again* counts from the end of the fault, or from the fault where it happens at once."
+    head = f"Longest of {times} on {day}, Python {python}. {counted}"
     return "\n".join([head, "", *rows(scenarios, outcomes)])
 
 

@@ -8,7 +8,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from syncstream import FeedError, HandlerFailed, Quarantined, Stream, StreamFailed
+from syncstream import Feed, FeedError, FeedFailed, HandlerFailed, Quarantined, Stream, StreamFailed
 from syncstream.testing import Broker
 
 from .setting import PATIENCE, plain_feed
@@ -177,3 +177,20 @@ def test_the_word_may_differ_from_run_to_run(broker: Broker) -> None:
         stream.run(markers="ignore")
     assert (stream.status.quarantined, len(stream.set_aside)) == (1, 1)
     stream.close()
+
+
+def token() -> str:
+    raise KeyError("TOKEN")
+
+
+@pytest.mark.parametrize("field", ["endpoint", "subscribe"])
+def test_a_mistake_in_a_callable_of_the_feed_is_raised_as_one(broker: Broker, field: str) -> None:
+    """FeedFailed, at once, with the traceback into the callable at the end of its causes; it is no ConnectionError."""
+    feed = Feed(token) if field == "endpoint" else Feed(broker.url, subscribe=lambda topics: token(), topics=["ABC"])
+    with Stream(feed) as stream, pytest.raises(FeedFailed, match=f"{field}: raised KeyError") as caught:
+        stream.get(timeout=PATIENCE)
+    assert not isinstance(caught.value, ConnectionError)
+    assert caught.value.__cause__ is not None
+    original = caught.value.__cause__.__cause__
+    assert isinstance(original, KeyError)
+    assert traceback.extract_tb(original.__traceback__)[-1].name == "token"
