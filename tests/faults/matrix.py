@@ -197,7 +197,7 @@ def _close(stage: Stage, stream: Stream) -> list[str]:
     report = stream.close(CLOSE_LIMIT)
     took = now() - began
     wrong = [f"left: {name}" for name in report.threads]
-    if took > CLOSE_LIMIT + 0.5:
+    if took > CLOSE_LIMIT + 1.0:
         wrong.append(f"close({CLOSE_LIMIT:g}) took {took:.2f} s")
     stage.heal()
     return wrong

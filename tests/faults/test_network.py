@@ -71,8 +71,8 @@ def test_a_blackhole() -> None:
 @pytest.mark.parametrize("seconds", [0.05, 0.2])
 def test_a_slow_network_is_no_fault(seconds: float) -> None:
     """Everything comes so much later, dial, subscription and data: no reconnect, no gap."""
-    with Broker(rate=100.0, heartbeat=0.5) as broker, Relay(broker.port) as relay:
-        feed = feed_of(broker, endpoint=f"ws://127.0.0.1:{relay.port}/feed", heartbeat=0.5, backoff=Backoff(base=0.1))
+    with Broker(rate=100.0) as broker, Relay(broker.port) as relay:
+        feed = feed_of(broker, endpoint=f"ws://127.0.0.1:{relay.port}/feed", heartbeat=1.0, backoff=Backoff(base=0.1))
         with Stream(feed) as stream:
             relay.delay(seconds)
             follower = Follower(broker, stream)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from . import __main__ as command
 from . import table
+from .__main__ import main
 from .catalogue import SCENARIOS
 from .run import Outcome, play, play_all
 from .scenario import Record, Scenario, judge
@@ -98,6 +100,29 @@ def test_the_table_goes_between_its_markers() -> None:
     assert table.written(text, "new") == f"before\n{table.BEGIN}\n\nnew\n\n{table.END}\nafter\n"
     with pytest.raises(ValueError, match="needs one line"):
         table.written("nothing here", "new")
+
+
+def test_the_command_plays_and_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those whose name holds the text, as often as it is told, with a line of progress for each."""
+    assert main(["--only", "a callback raises", "--repeat", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert err.count(" passed: a callback raises once") == 4
+    assert "run 2/2,  2/2 passed" in err
+    assert out.startswith("Longest of 2 runs on ")
+    assert out.count("| a callback raises once") == 2
+
+
+def test_the_command_stops_at_the_first_run_that_fails(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With why, and an exit code that says so; nothing is written."""
+    monkeypatch.setattr(command, "SCENARIOS", (MARKS._replace(whole_within=0.1),))
+    before = table.README.read_bytes()
+    assert main(["--repeat", "3", "--write"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("made up: whole again after 1.50 s, the mark is 0.1 s")
+    assert err.count("FAILED") == 1
+    assert table.README.read_bytes() == before
 
 
 def test_the_readme_shows_every_scenario_of_the_catalogue() -> None:

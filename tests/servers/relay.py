@@ -38,7 +38,7 @@ class Relay:
         self._full: list[socket.socket] = []  # a listener that accepts nobody, and those that fill its backlog
         self._lock = threading.Lock()  # guards what follows
         self._frozen = False  # nothing is read and nothing is passed on; the system still accepts and acknowledges
-        self._answer: Optional[bytes] = None  # given to every request instead of asking the venue
+        self._answers: list[bytes] = []  # given to requests, one each, instead of asking the venue
         self._dripping = False
         self._ignoring = False
         self._lag = 0.0
@@ -64,7 +64,7 @@ class Relay:
         with self._lock:
             self._frozen = self._ignoring = self._dripping = False
             self._lag = 0.0
-            self._answer = None
+            self._answers = []
         for sock in self._full:
             sock.close()
         self._full.clear()
@@ -99,10 +99,10 @@ class Relay:
         with self._lock:
             self._ignoring = True
 
-    def answer(self, data: bytes) -> None:
-        """Give this to every request to come."""
+    def answer(self, data: bytes, *, times: int = 1000) -> None:
+        """Give this to so many requests to come."""
         with self._lock:
-            self._answer = data
+            self._answers = [data] * times
 
     def secure(self, tls: ssl.SSLContext) -> None:
         """Show this certificate to every connection to come."""
@@ -140,8 +140,9 @@ class Relay:
         if self._proxy:
             peer.request()
             peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        answer = self._answer
-        if answer is not None:
+        with self._lock:
+            answer = self._answers.pop() if self._answers else b""
+        if answer:
             peer.request()
             peer.send(answer)
             peer.until_hangup()

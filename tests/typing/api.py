@@ -25,6 +25,7 @@ from syncstream import (
     Event,
     Feed,
     FeedError,
+    FeedFailed,
     Gap,
     HandlerFailed,
     Increasing,
@@ -194,7 +195,7 @@ if TYPE_CHECKING:
             assert_type(error.field, str)
             usable: ValueError = error
             raise usable from None
-        except (ConnectFailed, Overflow, SnapshotFailed, DataFailed, HandlerFailed) as failed:
+        except (ConnectFailed, FeedFailed, Overflow, SnapshotFailed, DataFailed, HandlerFailed) as failed:
             failure: StreamFailed = failed
             raise failure from None
         except Empty as empty:
