@@ -32,7 +32,7 @@ class Callbacks:
         self._handlers = Handlers()
         self._quarantine = Quarantine(key=key, tell=lambda event: reader.post(Tell(event)))
         self._handlers.failed = self._quarantine
-        self._lock = threading.Lock()  # guards: _workers, and that no callback comes beside running ones
+        self._lock = threading.RLock()  # guards: _workers, and that no callback comes beside running ones
         self._workers: Optional[Workers] = None
         self._failed: Optional[Failure] = None
 

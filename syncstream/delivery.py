@@ -10,6 +10,7 @@ the loss of a key leads to (the engine heals it); threads.
 from __future__ import annotations
 
 import queue
+import threading
 from types import TracebackType
 from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional
 
@@ -53,6 +54,11 @@ class Delivery(queue.Queue[Any]):
         if not block_limit > 0:
             raise FeedError("block_limit", block_limit, "seconds, more than 0")
         super().__init__(maxsize)
+        # One that knows its owner: a signal handler may call anything here on top of a call that it has interrupted.
+        self.mutex: Any = threading.RLock()
+        self.not_empty = threading.Condition(self.mutex)
+        self.not_full = threading.Condition(self.mutex)
+        self.all_tasks_done = threading.Condition(self.mutex)
         self._backlog = Backlog(maxsize, heals=heals, keyless=keyless)
         self.queue = self._backlog.queue
         self._pressure = Pressure(maxsize, policy=overflow, block_limit=block_limit)
@@ -62,6 +68,7 @@ class Delivery(queue.Queue[Any]):
         self._done = 0  # items of which somebody said task_done, or need not; `unfinished_tasks` follows from it
         self._drained = self.not_full  # nobody waits to put here: the condition is free
         self.is_shutdown = False  # over: closed or failed. queue.Queue calls it so since 3.13
+        self.discarded = 0  # what closing has thrown away
         self.discards = False  # closed without draining: what is in hand and was not begun is to be given back
         self.error: Optional[StreamFailed] = None  # the failure that ended the queue, if one did
         self._traceback: Optional[TracebackType] = None
@@ -139,15 +146,21 @@ class Delivery(queue.Queue[Any]):
         """End for good: waits raise `StreamClosed` (or the failure that came first), iteration stops. Wakes every wait.
 
         With `drain`, what is queued can still be taken. Without, it is discarded; returns how many items could have been
-        taken. One may follow the other.
+        taken. One may follow the other. Not to be called where `interrupted`.
         """
         with self.mutex:
             count = 0 if drain else self._backlog.waiting
+            self.discarded += count
             gone = [] if drain else self._discard()  # let go of without the lock: its finalizers are the user's code
             self._end(None)
         self._wake()
         del gone
         return count
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the caller is a signal handler on top of a call here that holds the lock, and so cannot be waited for."""
+        return bool(self.mutex._is_owned())
 
     # --- the consumers' side ---
 

@@ -41,7 +41,9 @@ _STATUS_SHARE = 50e-6  # seconds between two pictures for each key in them: at m
 
 
 class Close(NamedTuple):
-    """Inbox: the user wants no more."""
+    """Inbox: the user wants no more; with `discard` not even what is queued."""
+
+    discard: bool = False
 
 
 class Fail(NamedTuple):
@@ -256,6 +258,8 @@ class Reader:
             elif isinstance(item, Tell):
                 engine.tell(item.event)
             else:
+                if item.discard:
+                    self._delivery.close(drain=False)
                 engine.close(now)
 
     def _take_opened(self, item: Opened, now: float) -> None:

@@ -83,9 +83,8 @@ class Stream:
         )
         self._reader = Reader(feed, self._delivery, waker)
         self._callbacks = Callbacks(self._delivery, self._reader, key=key, heals=heals, drops=overflow == "drop_oldest")
-        self._lock = threading.Lock()  # guards: _topics and the order in which their changes are posted, _discarded
+        self._lock = threading.RLock()  # guards: _topics and the order in which their changes are posted
         self._topics: dict[Hashable, None] = dict.fromkeys(feed.topics)
-        self._discarded = 0
         self._raised = False
         self._reader.start()
         _open[id(self)] = self
@@ -255,21 +254,25 @@ class Stream:
 
         What waits is discarded and counted. With `drain` it is not: the line is hung up, running callbacks get what is left until
         the time is over, and without callbacks it can still be taken by `get`; then `StreamClosed`. (Within a callback `drain`
-        waits for nothing: the rest follows when it returns.) In the child of a fork there is nothing to end.
+        waits for nothing: the rest follows when it returns. Nor does a signal handler that has interrupted a call here.)
+        In the child of a fork there is nothing to end.
         """
         deadline = clock.now() + min(_seconds("timeout", timeout), _LONGEST)
         if os.getpid() != self._pid:
             return Report()
+        if self._delivery.interrupted:
+            self._reader.post(Close(discard=not drain))
+            return Report(delivered=self._delivery.tally().delivered, discarded=self._delivery.discarded)
         if not drain:
-            self._discard()
+            self._delivery.close(drain=False)
         self._reader.post(Close())
         names: list[str] = []
         if not self._reader.inside and not (drain and self._callbacks.inside):
             if drain and self._callbacks.join(max(0.0, deadline - clock.now())) is False:
-                self._discard()
+                self._delivery.close(drain=False)
             names += self._callbacks.stop(max(0.0, deadline - clock.now()))
             names += self._reader.join(max(0.0, deadline - clock.now()))
-        return Report(delivered=self._delivery.tally().delivered, discarded=self._discarded, threads=tuple(names))
+        return Report(delivered=self._delivery.tally().delivered, discarded=self._delivery.discarded, threads=tuple(names))
 
     def __enter__(self) -> Stream:
         return self
@@ -349,11 +352,6 @@ class Stream:
                 else:
                     self._topics.pop(topic, None)
             self._reader.post(Want(wanted, changed, said))  # never waits
-
-    def _discard(self) -> None:
-        count = self._delivery.close(drain=False)
-        with self._lock:
-            self._discarded += count
 
 
 def _seconds(field: str, value: Any) -> float:

@@ -56,7 +56,7 @@ class Workers:
         self._handle = handle
         self._key = key
         self._failed = failed
-        lock = threading.Lock()
+        lock = threading.RLock()  # so that a signal handler may stop what it has interrupted
         self._changed = threading.Condition(lock)  # a waiting worker may find work, or should end
         self._fewer = threading.Condition(lock)  # are running; for `join`, which must not take a worker's wake-up
         self._pulled: deque[_Job] = deque()  # in the order of the stream, nobody's yet

@@ -527,7 +527,7 @@ def test_close_wakes_every_wait() -> None:
 def test_close_with_drain_lets_take_what_is_queued() -> None:
     """Nothing new comes in, what is there can be taken, then `StreamClosed` for ever."""
     woken: list[bool] = []
-    delivery: Delivery = make(wake=lambda: woken.append(delivery.mutex.locked()))
+    delivery: Delivery = make(wake=lambda: woken.append(delivery.interrupted))
     delivery.put_batch(messages("AB"), 0.0)
     assert delivery.close(drain=True) == 0
     assert woken == [False]  # the reader hears of it, without the lock
@@ -699,7 +699,7 @@ def test_raise_is_loud_once_somebody_consumes() -> None:
 def test_drop_oldest_goes_on_for_ever() -> None:
     """With a consumer too; the depth stays at the bound, and nobody is woken before it is below half."""
     woken: list[bool] = []
-    delivery: Delivery = make(10, overflow="drop_oldest", heals=False, wake=lambda: woken.append(delivery.mutex.locked()))
+    delivery: Delivery = make(10, overflow="drop_oldest", heals=False, wake=lambda: woken.append(delivery.interrupted))
     for n in range(50):
         delivery.put_batch(messages("AB", n), 0.0)
         assert delivery.depth <= 10
@@ -719,7 +719,7 @@ def test_every_way_to_relieve_it_wakes_the_reader(relief: str) -> None:
     """Whatever brings the depth below half."""
     woken: list[bool] = []
     view = None if relief == "use" else "default"
-    delivery: Delivery = make(2, view=view, overflow="block", wake=lambda: woken.append(delivery.mutex.locked()))
+    delivery: Delivery = make(2, view=view, overflow="block", wake=lambda: woken.append(delivery.interrupted))
     delivery.put_batch([Connected(), Connected()] if relief == "use" else messages("AB"), 0.0)
     assert delivery.paused
     if relief == "use":
@@ -813,7 +813,7 @@ def test_the_users_key_runs_without_the_lock() -> None:
     locked: list[bool] = []
 
     def key(message: dict[str, Any]) -> Hashable:
-        locked.append(delivery.mutex.locked())
+        locked.append(delivery.interrupted)
         return key_of(message)
 
     delivery = make(3, overflow="drop_oldest", key=key)
@@ -878,7 +878,7 @@ class Probe(dict[str, Any]):
     locked: list[bool]
 
     def __del__(self) -> None:
-        self.locked.append(self.delivery.mutex.locked())
+        self.locked.append(self.delivery.interrupted)
 
 
 @pytest.mark.parametrize("end", ["drop", "heal", "view", "close"])
@@ -917,7 +917,7 @@ def test_a_warning_at_most_once_a_minute(caplog: pytest.LogCaptureFixture) -> No
 
     class Look(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            locked.append(delivery.mutex.locked())
+            locked.append(delivery.interrupted)
 
     look = Look()
     logging.getLogger("syncstream.delivery").addHandler(look)

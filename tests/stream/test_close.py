@@ -240,6 +240,28 @@ def test_a_send_that_is_stuck_is_woken(scene: Scene) -> None:
     assert max(first.ended_at, second.ended_at) - began < SLACK
 
 
+# ---------------------------------------------------------------- from a signal handler
+
+
+@pytest.mark.parametrize("drain", [False, True])
+def test_close_on_top_of_a_call_that_it_has_interrupted(scene: Scene, drain: bool) -> None:
+    """As in a signal handler: that call holds the lock and cannot go on, so nothing is waited for; it takes effect afterwards."""
+    stream = Stream(plain_feed(scene.broker))
+    scene.subscribed(stream)
+    scene.broker.publish("ABC", 5)
+    scene.broker.wait_for(lambda: stream.queue.qsize() == 5, PATIENCE)
+    began = now()
+    with stream._delivery.mutex:
+        assert stream.status.queued == 5
+        report = stream.close(PATIENCE, drain=drain)
+    assert now() - began < SLACK
+    assert report.threads == ()
+    scene.broker.wait_for(lambda: stream.closed, PATIENCE)
+    assert [item["seq"] for item in stream] == ([1, 2, 3, 4, 5] if drain else [])
+    report = stream.close()
+    assert (report.threads, report.discarded) == ((), 0 if drain else 5)
+
+
 # ---------------------------------------------------------------- draining
 
 

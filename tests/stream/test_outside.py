@@ -31,6 +31,50 @@ def test_ctrl_c_ends_every_blocking_call(broker: Broker) -> None:
     assert {name: seconds for name, seconds in took.items() if seconds > SECOND + SLACK} == {}
 
 
+SIGNALLED = """
+    TOOK = {
+        "for": lambda: [item for item in stream],
+        "get_nowait": lambda: [stream.get_nowait() for _ in iter(int, 1)],
+        "get_many": lambda: [stream.get_many(max_items=1) for _ in iter(int, 1)],
+        "qsize": lambda: [stream.queue.qsize() for _ in iter(lambda: stream.closed, True)],
+        "status": lambda: [stream.status for _ in iter(lambda: stream.closed, True)],
+        "run": lambda: stream.run(markers="ignore"),
+    }
+    for name in TOOK:
+        for turn in range(5):
+            stream = Stream(FEED, queue_size=100_000)
+            stream.on()(lambda item: None)
+            signal.signal(signal.SIGTERM, lambda number, frame: reports.append(stream.close(5.0)))
+            reports = []
+            say("ready", name)
+            sys.stdin.readline()
+            while stream.queue.qsize() < 3000:
+                time.sleep(0.001)
+            threading.Timer(0.002 * turn, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            try:
+                TOOK[name]()
+            except (StreamClosed, Empty):
+                pass
+            while not reports:
+                time.sleep(0.001)
+            began = time.monotonic()
+            say(stream.close(5.0).threads, time.monotonic() - began < 3.0)
+"""
+
+
+def test_a_signal_handler_may_close_whatever_it_has_interrupted(broker: Broker) -> None:
+    """A program that is told to end while it is busy with the stream: no call waits for itself."""
+    with Program(SIGNALLED, broker) as program:
+        for name in ("for", "get_nowait", "get_many", "qsize", "status", "run"):
+            for _ in range(5):
+                assert program.hear() == f"ready {name}"
+                subscribed(broker)
+                broker.publish("ABC", 3000)
+                program.go_on()
+                assert program.hear() == "() True", name
+        assert program.end() == (0, [], "")
+
+
 def test_ctrl_c_leaves_a_with_block(broker: Broker) -> None:
     """The loop ends, the block closes the stream, and the program ends as any other does."""
     source = """
