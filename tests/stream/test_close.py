@@ -24,8 +24,8 @@ from syncstream import (
     UsageError,
 )
 from syncstream.clock import now
-from tests.deadlines import SLACK, within
 from syncstream.errors import DialError
+from tests.deadlines import SLACK, within
 
 from .setting import PATIENCE, feed_of, plain_feed, stuck
 from .states import STATES, Scene, State

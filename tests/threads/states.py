@@ -53,7 +53,7 @@ class Place(Scene):
         self.subscribed(stream)
         self.broker.publish("ABC")
         wait_for(self, lambda: stream.latest.live("ABC"))
-        if stream._workers is None:
+        if not stream._callbacks.running:
             assert stream.get(timeout=PATIENCE)
 
 

@@ -41,7 +41,7 @@ def test_close_in_the_further_states(place: Place, name: str) -> None:
     stream = bring(place, name)
     failed = name == "overflowed"
     with Crew() as crew:
-        if stream._workers is None and not failed:
+        if not stream._callbacks.running and not failed:
             crew.start(lambda: list(iter(stream)))
         crew.start(stream.join)
         with within(limit(name), rather_than=STATES[name].lasts):
