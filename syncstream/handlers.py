@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional
 
 from .errors import FeedError, HandlerFailed, StreamFailed, UsageError
 from .events import Closed, Connected, Disconnected, Dropped, Event, Gap, Quarantined, Resynced, Snapshot, Stale
+from .timings import Timings
 
 Handler = Callable[[Any], Any]
 
@@ -28,6 +29,7 @@ class Handlers:
     def __init__(self) -> None:
         self._handlers: list[tuple[Optional[tuple[type, ...]], Handler]] = []
         self._here = threading.local()
+        self.timings = Timings()
 
     def add(self, types: tuple[type, ...], handler: Handler) -> None:
         """`handler` takes items of these types; with none given, every message that is not an `Event`."""
@@ -36,7 +38,7 @@ class Handlers:
             raise FeedError("on", handler, "expected a function to call")
         if inspect.iscoroutinefunction(handler):
             raise FeedError("on", handler, "a coroutine function would never be awaited here; give a plain one")
-        self._handlers.append((types or None, handler))
+        self._handlers.append((types or None, self.timings.watch(handler)))
 
     def __call__(self, item: Any) -> None:
         """Call every handler that takes this item, in the order they were added."""

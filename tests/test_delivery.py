@@ -188,7 +188,9 @@ def test_get_many_needs_a_count(most: Any) -> None:
     [
         ("maxsize", {"maxsize": 0}),
         ("maxsize", {"maxsize": 2.0}),
-        ("overflow", {"overflow": "conflate"}),
+        ("overflow", {"overflow": "drop_newest"}),
+        ("maxbytes", {"maxbytes": 0}),
+        ("maxbytes", {"maxbytes": 1e6}),
         ("block_limit", {"block_limit": 0}),
         ("block_limit", {"block_limit": float("nan")}),
     ],
@@ -836,7 +838,7 @@ def test_what_happens_while_keys_are_found(heals: bool, what: str) -> None:
             elif what == "take all":
                 taken.extend(delivery.get_many(99))
             elif what == "in hand":
-                taken.extend(delivery.take_in_hand(2, lambda: False))
+                taken.extend(item for item, _ in delivery.take_in_hand(2, lambda: False))
             else:
                 delivery.close(drain=False)
         return key_of(message)
@@ -1047,7 +1049,7 @@ def test_items_in_hand_can_be_given_back(waits: Waits, discards: bool) -> None:
     """They stand first again, or are discarded like the rest; either way they are accounted for."""
     delivery = make()
     delivery.put_batch(messages("ABCD"), 0.0)
-    items = delivery.take_in_hand(2, lambda: False)
+    items = [item for item, _ in delivery.take_in_hand(2, lambda: False)]
     delivery.get_many(9)
     call = Call(delivery.get)
     waits.until(delivery)
