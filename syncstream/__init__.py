@@ -9,6 +9,7 @@ with Stream(feed) as stream:
 
 from importlib import metadata as _metadata
 
+from .consumer import Stamped
 from .core.backoff import Backoff
 from .core.liveness import Liveness
 from .core.rules import Kind
@@ -43,7 +44,8 @@ from .events import (
     Status,
 )
 from .feed import CONNECTION, Endpoint, Feed, Rest
-from .stream import Report, Stream
+from .stats import CallbackStats, Latency, Stats
+from .stream import Report, Stream, streams
 
 try:
     __version__ = _metadata.version("syncstream")
@@ -53,6 +55,7 @@ except _metadata.PackageNotFoundError:  # used from a checkout that was not inst
 __all__ = [
     "CONNECTION",
     "Backoff",
+    "CallbackStats",
     "Closed",
     "ConnectFailed",
     "Connected",
@@ -70,6 +73,7 @@ __all__ = [
     "Increasing",
     "KeyStatus",
     "Kind",
+    "Latency",
     "Liveness",
     "NotConnected",
     "Overflow",
@@ -81,6 +85,8 @@ __all__ = [
     "Snapshot",
     "SnapshotFailed",
     "Stale",
+    "Stamped",
+    "Stats",
     "Status",
     "Stream",
     "StreamClosed",
@@ -88,4 +94,5 @@ __all__ = [
     "SyncstreamError",
     "UsageError",
     "__version__",
+    "streams",
 ]

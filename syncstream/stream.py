@@ -11,28 +11,32 @@ import logging
 import os
 import threading
 import weakref
+from concurrent.futures import Executor
 from types import TracebackType
-from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequence, TypeVar
+from typing import Any, Callable, Hashable, NoReturn, Optional, Sequence, TypeVar, Union
 
 import msgspec
 
-from . import clock, dialer
+from . import clock, dialer, stats
+from .consumer import Consumer
 from .delivery import Delivery
-from .errors import FeedError, SendUnknown, StreamClosed, StreamFailed, UsageError
+from .dispatcher import hire
+from .errors import FeedError, SendUnknown, StreamClosed, UsageError
 from .events import Status
 from .feed import Feed
 from .handlers import Failure, Handler, Handlers, check_types
 from .link import Ticket
 from .reader import Close, Fail, Reader, Want
+from .stats import Stats
 from .transport import frame
 from .urls import named, redact
-from .views import Items, Latest, Tap
+from .views import Latest, T, Tap
 from .wake import Waker
 from .workers import Workers
 
 H = TypeVar("H", bound=Handler)
 
-_open: weakref.WeakSet[Stream] = weakref.WeakSet()
+_open: weakref.WeakSet[Stream[Any]] = weakref.WeakSet()
 
 _EXIT_LIMIT = 1.0  # seconds, for all streams together
 _LONGEST = 86400.0  # seconds; the system takes no endless number
@@ -48,24 +52,35 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     threads: tuple[str, ...] = ()
 
 
-class Stream:
+class Stream(Consumer[T]):
     """Owned by: the user. Every method may be called from any thread, callbacks included.
 
-    `feed`: what to stream. `queue_size`: how many items may wait for the consumer. `overflow`: what happens beyond that:
-    `"raise"` (loud: `Overflow` once the queued items are taken), `"block"` (do not read for at most `block_limit` seconds, then
-    as `raise`) or `"drop_oldest"` (told by `Dropped`, healed like a gap). The stream starts when it is made.
+    `feed`: what to stream. `queue_size`: how many items may wait for the consumer; `queue_bytes`: how many bytes, as they came
+    over the line (`None`: no bound). `overflow`: what happens beyond that: `"raise"` (loud: `Overflow` once the queued items are
+    taken), `"block"` (do not read for at most `block_limit` seconds, then as `raise`), `"drop_oldest"` (told by `Dropped`, healed
+    like a gap) or `"conflate"` (of each key only the newest stays; told and healed the same way). The stream starts when it is
+    made. `Stream[Trade](feed)` tells a type checker what the messages are.
 
     Raises `FeedError` for an option that cannot work.
     """
 
     def __init__(
-        self, feed: Feed, *, queue_size: int = 10_000, overflow: str = "raise", block_limit: float = 5.0, name: str = ""
+        self,
+        feed: Feed,
+        *,
+        queue_size: int = 10_000,
+        queue_bytes: Optional[int] = 256 * 1024 * 1024,
+        overflow: str = "raise",
+        block_limit: float = 5.0,
+        name: str = "",
     ) -> None:
         self._pid = os.getpid()
         if not isinstance(feed, Feed):
             raise FeedError("feed", feed, "expected a Feed(...)")
         if type(queue_size) is not int or queue_size < 1:
             raise FeedError("queue_size", queue_size, "a queue needs a bound: a whole number of items, at least 1")
+        if queue_bytes is not None and (type(queue_bytes) is not int or queue_bytes < 1):
+            raise FeedError("queue_bytes", queue_bytes, "a whole number of bytes, at least 1, or None for no bound")
         self.feed = feed
         self.name = name
         waker = Waker()
@@ -78,9 +93,10 @@ class Stream:
             heals=feed.snapshot is not None,
             keyless=feed.key is None,
             wake=waker.wake,
+            maxbytes=queue_bytes,
         )
         self._reader = Reader(feed, self._delivery, waker)
-        self._drops = overflow == "drop_oldest"
+        self._drops = overflow in ("drop_oldest", "conflate")
         self._handlers = Handlers()
         self._workers: Optional[Workers] = None
         self._failed: Optional[Failure] = None
@@ -93,44 +109,6 @@ class Stream:
 
     # ---------------------------------------------------------------- consuming
 
-    def __iter__(self) -> Iterator[Any]:
-        """Messages, and the markers that change your local state. Ends when the stream is closed; raises if it failed."""
-        return self._view("default")
-
-    def events(self) -> Iterator[Any]:
-        """Like a plain loop, and also the life of the stream: `Connected`, `Disconnected`, every `Gap`, `Resynced`, `Closed`."""
-        return self._view("events")
-
-    def messages(self) -> Iterator[Any]:
-        """Messages only: for a consumer that keeps no state."""
-        return self._view("messages")
-
-    def get(self, timeout: Optional[float] = None) -> Any:
-        """The next item; waits up to `timeout` seconds (`None`: as long as it takes).
-
-        Raises `Empty` (a `TimeoutError` and a `queue.Empty`) when the time is over, `StreamClosed` when the stream was closed,
-        and the `StreamFailed` that ended it.
-        """
-        self._may_consume()
-        try:
-            return self._delivery.get(timeout=timeout)
-        except StreamFailed:
-            self._raised = True
-            raise
-
-    def get_nowait(self) -> Any:
-        """The next item if there is one; raises like `get` otherwise."""
-        return self.get(timeout=0)
-
-    def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]:
-        """Up to `max_items`: waits up to `timeout` seconds for the first one, then returns what is there. `[]` on time-out."""
-        self._may_consume()
-        try:
-            return self._delivery.get_many(max_items, timeout)
-        except StreamFailed:
-            self._raised = True
-            raise
-
     @property
     def queue(self) -> Tap:
         """The stream as a `queue.Queue`, for code that already drains one."""
@@ -138,8 +116,11 @@ class Stream:
         return Tap(self, self._delivery)
 
     @property
-    def latest(self) -> Latest:
-        """The last value of each key, whatever waits in the queue: `stream.latest["ABC"]`. Needs no consumer."""
+    def latest(self) -> Latest[T]:
+        """The last value of each key, whatever waits in the queue: `stream.latest["ABC"]`; `latest()` copies all at one moment.
+
+        Needs no consumer.
+        """
         self._check_process()
         return Latest(self, self._reader.engine.keys)
 
@@ -159,19 +140,21 @@ class Stream:
 
         return register
 
-    def run(self, workers: int = 1, *, markers: str = "handle") -> None:
-        """Call the callbacks on `workers` threads until the stream ends. Same key, same worker, in order.
+    def run(self, workers: Union[int, Executor] = 1, *, markers: str = "handle", slow_after: Optional[float] = 1.0) -> None:
+        """Call the callbacks on `workers` threads, or on an executor's, until the stream ends. Same key, same worker, in order.
+
+        A callback that holds a worker for longer than `slow_after` seconds is named in the log (`None`: none is).
 
         Raises `HandlerFailed` if a callback raised, and the `StreamFailed` that ended the stream. `UsageError` if no callback
         takes the markers this feed can yield, unless `markers="ignore"`. Ctrl-C stops the workers and not the stream.
         """
-        self.start(workers, markers=markers)
+        self.start(workers, markers=markers, slow_after=slow_after)
         try:
             self.join()
         finally:
             self._stop_workers(timeout=1.0)
 
-    def start(self, workers: int = 1, *, markers: str = "handle") -> None:
+    def start(self, workers: Union[int, Executor] = 1, *, markers: str = "handle", slow_after: Optional[float] = 1.0) -> None:
         """Like `run`, but returns at once. `join` waits, `close` ends it."""
         self._check_process()
         if markers not in ("handle", "ignore"):
@@ -181,7 +164,7 @@ class Stream:
                 raise UsageError("the callbacks are running already")
             reader = self._reader  # not the Stream: the workers must not hold it
             failed = Failure(lambda failure: reader.post(Fail(failure)))
-            threads = Workers(self._delivery, self._handlers, key=self._key, count=workers, failed=failed)
+            threads = hire(self._delivery, self._handlers, key=self._key, workers=workers, slow_after=slow_after, failed=failed)
             if markers == "handle":
                 heals = self.feed.snapshot is not None
                 drops = self._drops or (not heals and self._delivery.tally().dropped > 0)  # some may have gone by now
@@ -241,10 +224,28 @@ class Stream:
         self._check_process()
         status = self._reader.status
         heard_at = self._reader.heard_at
+        tally = self._delivery.tally()
         return msgspec.structs.replace(
             status,
             queued=self._delivery.qsize(),
+            depth=self._delivery.depth,
+            high_water=tally.high_water,
+            queued_bytes=tally.size,
+            lag=self._lag(),
             silence=None if heard_at is None or not status.lines else max(0.0, clock.now() - heard_at),
+        )
+
+    def stats(self) -> Stats:
+        """What was delivered, what waits, and how long it took: the latencies of the last minute. Frozen."""
+        self._check_process()
+        delivery = self._delivery
+        return stats.collect(
+            delivery.tally(),
+            depth=delivery.depth,
+            lag=self._lag(),
+            spread=delivery.latency(clock.now()),
+            delays=self._reader.journeys.delays(),
+            callbacks=self._handlers.timings.figures(),
         )
 
     @property
@@ -274,7 +275,7 @@ class Stream:
             names += self._reader.join(max(0.0, deadline - clock.now()))
         return Report(delivered=self._delivery.tally().delivered, discarded=self._discarded, threads=tuple(names))
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Stream[T]:
         return self
 
     def __exit__(
@@ -300,14 +301,17 @@ class Stream:
             return f"<Stream {shown} of another process>"
         status = self.status
         gaps = f"{status.gaps} gaps, {status.healed} healed" if status.gaps else "no gaps"
-        return f"<Stream {shown} {status.state}: {len(status.keys)} keys, {gaps}, {status.queued} queued>"
+        lag = f" for {stats.span(status.lag)}" if status.lag is not None else ""
+        return f"<Stream {shown} {status.state}: {len(status.keys)} keys, {gaps}, {status.queued} queued{lag}>"
 
     # ---------------------------------------------------------------- within
 
-    def _view(self, view: str) -> Iterator[Any]:
-        self._may_consume()
-        self._delivery.use(view)
-        return Items(self)
+    def _lag(self) -> Optional[float]:
+        """How long the oldest item waits."""
+        workers = self._workers
+        moments = [self._delivery.came_at(), workers.came_at() if workers is not None else None]
+        oldest = min((moment for moment in moments if moment is not None), default=None)
+        return None if oldest is None else max(0.0, clock.now() - oldest)
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
@@ -371,6 +375,11 @@ class Stream:
                     self._workers = None
 
 
+def streams() -> list[Stream[Any]]:
+    """The streams of this process that have not ended, in no order."""
+    return [stream for stream in list(_open) if not stream._reader.ended.is_set()]
+
+
 def _seconds(field: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise FeedError(field, value, "expected a number of seconds, zero or more")
@@ -379,11 +388,11 @@ def _seconds(field: str, value: Any) -> float:
 
 def _close_all() -> None:
     """At interpreter exit: say goodbye properly. The threads are daemons; whatever hangs does not hold the exit."""
-    streams = [stream for stream in list(_open) if not stream._reader.ended.is_set()]
-    for stream in streams:
+    left = streams()
+    for stream in left:
         stream._reader.post(Close())
     deadline = clock.now() + _EXIT_LIMIT
-    for stream in streams:
+    for stream in left:
         stream.close(timeout=max(0.0, deadline - clock.now()))
 
 

@@ -19,9 +19,9 @@ PACKAGE = Path(__file__).parent.parent / "syncstream"
 FLOORS = (
     ("errors", "events"),
     ("core",),
-    ("feed", "schema", "urls"),
+    ("feed", "schema", "timestamp", "urls"),
     ("clock", "wake", "tcp", "proxy", "tls", "upgrade", "transport", "snapshots", "delivery", "book", "journal", "metrics"),
-    ("dialer", "link", "reader", "workers", "handlers", "views"),
+    ("dialer", "link", "reader", "workers", "handlers", "views", "consumer", "stats", "timings", "watchdog", "dispatcher"),
     ("stream",),
     ("venues", "testing", "cli", "__main__", "__init__"),
 )
@@ -30,6 +30,7 @@ LEVEL = {place: level for level, floor in enumerate(FLOORS) for place in floor}
 # Who may import a package that is not Python's own. "*" is everybody.
 HOMES = {
     "msgspec": ("*",),
+    "typing_extensions": ("views",),  # for type checkers only: it is not there when the program runs
     "websocket": ("transport",),
     "requests": ("snapshots",),
     "urllib3": ("snapshots",),

@@ -115,7 +115,7 @@ if TYPE_CHECKING:
         latest: Mapping[Hashable, Any] = stream.latest
         assert_type(latest["ABC"], Any)
         assert_type(stream.latest.live("ABC"), bool)
-        stream.get("soon")  # type: ignore[arg-type]
+        stream.get("soon")  # type: ignore[call-overload]
 
     def callbacks(stream: Stream) -> None:
         @stream.on()
