@@ -44,6 +44,7 @@ from .events import (
     Status,
 )
 from .feed import CONNECTION, Endpoint, Feed, Rest
+from .merge import merge
 from .stats import CallbackStats, Latency, Stats
 from .stream import Report, Stream, streams
 
@@ -94,5 +95,6 @@ __all__ = [
     "SyncstreamError",
     "UsageError",
     "__version__",
+    "merge",
     "streams",
 ]

@@ -127,11 +127,10 @@ class Consumer(Generic[T]):
         except StreamFailed:
             self._raised = True
             raise
-        now, now_ns = clock.now(), clock.wall_ns()
         if at is None:  # a marker that was made here says so itself
-            at_ns = item.at_ns if isinstance(item, Event) else now_ns
-            return Stamped(item, now - (now_ns - at_ns) / 1e9, at_ns)
-        return Stamped(item, at, now_ns - int((now - at) * 1e9))
+            now = clock.now()
+            at = now - (self._delivery.wall_ns(now) - item.at_ns) / 1e9
+        return Stamped(item, at, self._delivery.wall_ns(at))
 
     def _view(self, view: str) -> Iterator[Any]:
         self._may_consume()

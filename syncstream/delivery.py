@@ -25,6 +25,8 @@ from .events import Closed
 
 _log = logging.getLogger("syncstream.delivery")
 
+_WALL_JITTER = 1_000_000  # ns
+
 _VIEWS = {"default": "for, get, get_many and callbacks", "events": "events()", "messages": "messages()"}
 
 
@@ -64,6 +66,7 @@ class Delivery(queue.Queue[Any]):
         self.queue = self._backlog.queue
         self._pressure = Pressure(maxsize, policy=overflow, block_limit=block_limit, maxbytes=maxbytes)
         self._latency = Histogram()
+        self._wall = 0  # wall clock at moment 0, ns
         self._listeners: weakref.WeakSet[threading.Event] = weakref.WeakSet()
         self._policy = overflow
         self._key = key
@@ -379,6 +382,13 @@ class Delivery(queue.Queue[Any]):
         """When the oldest item that waits in the queue came; `None` if none does."""
         with self.mutex:
             return self._backlog.arrivals.oldest(len(self.queue))
+
+    def wall_ns(self, at: float) -> int:
+        """Wall clock, ns since 1970, of a moment of the monotonic clock. Two moments keep their order, unless the clock is set."""
+        offset = clock.wall_ns() - int(clock.now() * 1e9)
+        if abs(offset - self._wall) > _WALL_JITTER:  # the two clocks are not read at once
+            self._wall = offset
+        return self._wall + int(at * 1e9)
 
     def latency(self, now: float) -> Spread:
         """Seconds from when an item was put until it was handed out, over the last minute."""

@@ -26,6 +26,8 @@ from .events import Status
 from .feed import Feed
 from .handlers import Failure, Handler, Handlers, check_types
 from .link import Ticket
+from .notebook import cell
+from .notebook.display import Display
 from .reader import Close, Fail, Reader, Want
 from .stats import Stats
 from .transport import frame
@@ -52,7 +54,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     threads: tuple[str, ...] = ()
 
 
-class Stream(Consumer[T]):
+class Stream(Consumer[T], Display):
     """Owned by: the user. Every method may be called from any thread, callbacks included.
 
     `feed`: what to stream. `queue_size`: how many items may wait for the consumer; `queue_bytes`: how many bytes, as they came
@@ -83,6 +85,7 @@ class Stream(Consumer[T]):
             raise FeedError("queue_bytes", queue_bytes, "a whole number of bytes, at least 1, or None for no bound")
         self.feed = feed
         self.name = name
+        cell.close_older(streams(), feed, name)
         waker = Waker()
         self._key = feed.rules().key or (lambda message: None)
         self._delivery = Delivery(
@@ -294,9 +297,13 @@ class Stream(Consumer[T]):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Stream holds threads and a connection and cannot be pickled; make one in each process from its Feed")
 
-    def __repr__(self) -> str:
+    @property
+    def _shown(self) -> str:
         where = self.feed.endpoint
-        shown = self.name or (redact(where) if isinstance(where, str) else repr(named(where)))
+        return self.name or (redact(where) if isinstance(where, str) else repr(named(where)))
+
+    def __repr__(self) -> str:
+        shown = self._shown
         if os.getpid() != self._pid:
             return f"<Stream {shown} of another process>"
         status = self.status

@@ -21,8 +21,21 @@ FLOORS = (
     ("core",),
     ("feed", "schema", "timestamp", "urls"),
     ("clock", "wake", "tcp", "proxy", "tls", "upgrade", "transport", "snapshots", "delivery", "book", "journal", "metrics"),
-    ("dialer", "link", "reader", "workers", "handlers", "views", "consumer", "stats", "timings", "watchdog", "dispatcher"),
-    ("stream",),
+    (
+        "dialer",
+        "link",
+        "reader",
+        "workers",
+        "handlers",
+        "views",
+        "consumer",
+        "stats",
+        "timings",
+        "watchdog",
+        "dispatcher",
+        "notebook",
+    ),
+    ("stream", "merge"),
     ("venues", "testing", "cli", "__main__", "__init__"),
 )
 LEVEL = {place: level for level, floor in enumerate(FLOORS) for place in floor}
@@ -37,6 +50,8 @@ HOMES = {
     "websockets": ("testing", "cli"),
     "rich": ("testing", "cli"),
     "pytest": ("testing",),
+    "IPython": ("notebook",),
+    "pandas": ("notebook",),
 }
 
 # core is given bytes, `now` and dice; these would let it do I/O, start threads, read a clock or throw dice by itself.
