@@ -384,7 +384,7 @@ class Delivery(queue.Queue[Any]):
             return self._backlog.arrivals.oldest(len(self.queue))
 
     def wall_ns(self, at: float) -> int:
-        """Wall clock, ns since 1970, of a moment of the monotonic clock. Two moments keep their order, unless the clock is set."""
+        """Wall clock, ns since 1970, of a moment of the monotonic clock. They keep their order, unless the clock is set."""
         offset = clock.wall_ns() - int(clock.now() * 1e9)
         if abs(offset - self._wall) > _WALL_JITTER:  # the two clocks are not read at once
             self._wall = offset

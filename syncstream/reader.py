@@ -320,7 +320,7 @@ class Reader:
         items = engine.take_deliveries()
         dropped = delivery.put_batch(items, now, len(items) * engine.mean_size()) if items else []
         if self._sent_ns is not None and items and not has_markers(items):  # with markers comes what was held: it is older
-            self._time(self._sent_ns, items[0], now)
+            self._time(self._sent_ns, items[0])
         overdue = delivery.deadline()
         if overdue is not None and now >= overdue:
             dropped += delivery.tick(now)
@@ -338,10 +338,10 @@ class Reader:
             else:
                 engine.resumed(now)
 
-    def _time(self, sent_ns: Callable[[Any], int], message: Any, now: float) -> None:
+    def _time(self, sent_ns: Callable[[Any], int], message: Any) -> None:
         """Note when the venue says it sent the oldest message of a batch."""
         try:
-            self.journeys.came(sent_ns(message), self.engine.keys.wall(now))
+            self.journeys.came(sent_ns(message), clock.wall_ns())  # not `now`, when this turn began: it may be before
         except Exception as error:  # the user's path or function, a stranger's message
             if not self._untimed:
                 _log.warning("timestamp=: %s: %s; such messages are left out", type(error).__name__, error)

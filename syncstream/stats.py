@@ -90,7 +90,9 @@ def collect(
 
 
 def span(seconds: float) -> str:
-    """A span as people read it: `"350 µs"`, `"1.2 ms"`, `"4.0 s"`."""
+    """A span as people read it: `"350 µs"`, `"1.2 ms"`, `"4 s"`, `"1,200 s"`."""
+    if seconds >= 1000.0:
+        return f"{seconds:,.0f} s"
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
