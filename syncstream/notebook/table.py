@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from datetime import datetime, timedelta
 from typing import Any, Hashable, Mapping, Optional, Protocol, Sequence
 
 import msgspec
@@ -19,6 +20,7 @@ from ..errors import Empty, FeedError, StreamClosed, UsageError
 from ..events import Event, Snapshot
 
 _INT64 = (-(2**63), 2**63 - 1)
+_EXACT = 2**53  # up to here a float holds every whole number
 
 
 class Source(Protocol):
@@ -93,16 +95,14 @@ def _column(pandas: Any, values: list[Any]) -> Any:
         return pandas.array(values, dtype="boolean")
     if kinds == {int} and all(value is None or _INT64[0] <= value <= _INT64[1] for value in values):
         return pandas.array(values, dtype="Int64")
-    if kinds and kinds <= {int, float}:
+    if float in kinds and kinds <= {int, float} and all(type(value) is not int or abs(value) <= _EXACT for value in values):
         return pandas.array(values, dtype="Float64")
     if kinds == {str}:
         return pandas.array(values, dtype="string")
     column = pandas.array(values, dtype=object)
-    return (
-        column
-        if any(issubclass(kind, (dict, list, tuple, set)) for kind in kinds)
-        else pandas.Series(column).infer_objects().array
-    )
+    if kinds and all(issubclass(kind, (datetime, timedelta)) for kind in kinds):
+        return pandas.Series(column).infer_objects().array
+    return column
 
 
 def _pandas() -> Any:
