@@ -18,7 +18,7 @@ from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional
 
 from . import clock
 from .core.backlog import Backlog, Tally, keys_of, shown
-from .core.histogram import Histogram, Spread
+from .core.histogram import FRESH, Histogram, Spread
 from .core.pressure import POLICIES, Pressure, Verdict
 from .errors import Empty, FeedError, Overflow, StreamClosed, StreamFailed, UsageError
 from .events import Closed
@@ -66,6 +66,7 @@ class Delivery(queue.Queue[Any]):
         self.queue = self._backlog.queue
         self._pressure = Pressure(maxsize, policy=overflow, block_limit=block_limit, maxbytes=maxbytes)
         self._latency = Histogram()
+        self._fresh = self._latency.fresh
         self._wall = 0  # wall clock at moment 0, ns
         self._listeners: weakref.WeakSet[threading.Event] = weakref.WeakSet()
         self._policy = overflow
@@ -100,6 +101,8 @@ class Delivery(queue.Queue[Any]):
             if self.is_shutdown:
                 self._backlog.refuse(items)
                 return []
+            if len(self._fresh) >= FRESH:
+                self._latency.fold(now)
             backlog, consumed = self._backlog, self.started
             before = backlog.depth
             depth, total = before + len(items), backlog.size + size
@@ -222,11 +225,13 @@ class Delivery(queue.Queue[Any]):
             if backlog.ahead:
                 item = backlog.take(1)[0]
             else:
-                came_at = backlog.arrivals.oldest(len(queue))
+                arrivals = backlog.arrivals
+                head = arrivals.batches[0]
+                if head.end <= arrivals.end - len(queue):  # as `oldest`, with a call per batch
+                    arrivals.oldest(len(queue))
+                    head = arrivals.batches[0]
                 item = queue.popleft()
-                if came_at is not None:
-                    now = clock.now()
-                    self._latency.record(now - came_at, now)
+                self._fresh.append(clock.now() - head.at)
             relieved = len(queue) < self._pressure.alarm and self._ease()
         if relieved:
             self._wake()

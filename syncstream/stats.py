@@ -39,7 +39,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     that tell of overload are received, too. `depth`: what the bounds count: what is queued, and what callbacks have in hand.
 
     `latency`: from when the reader had put an item in order until the consumer got it (or its callback began), over the last
-    minute, to about 3 %. What was held for a snapshot counts from when it was let through.
+    minute, to 1 %. What was held for a snapshot counts from when it was let through.
     `exchange`: from when the venue says it sent a message, beyond the fastest one of the last 4096 batches, one message a batch;
     `None` without `Feed.timestamp`. `clock_offset`: what that fastest one showed, seconds: our clock minus the venue's, plus the
     shortest journey. The two cannot be told apart from here.
@@ -101,8 +101,8 @@ def span(seconds: float) -> str:
 
 def latency(spread: Spread) -> Latency:
     """The percentiles of what a stream's queue has counted."""
-    p50, p90, p99, p999 = map(spread.percentile, (0.5, 0.9, 0.99, 0.999))
-    return Latency(count=spread.total, p50=p50, p90=p90, p99=p99, p999=p999, maximum=spread.greatest)
+    p50, p90, p99, p999, maximum = map(spread.percentile, (0.5, 0.9, 0.99, 0.999, 1.0))
+    return Latency(count=spread.total, p50=p50, p90=p90, p99=p99, p999=p999, maximum=maximum)
 
 
 def exchange(delays: Optional[Delays]) -> Optional[Latency]:
