@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(example: Path) -> None:
     """It ends by itself, says something, and nothing on standard error."""
-    command = [sys.executable, "-X", "dev", "-W", "error", example.name]
-    done = subprocess.run(command, cwd=example.parent, capture_output=True, text=True, timeout=50, check=False)
+    command = [sys.executable, "-X", "dev", "-W", "error", str(example)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # these sources, whatever is installed
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
 
