@@ -1,8 +1,9 @@
 """Callbacks on a `concurrent.futures.Executor` of the user's, in place of threads of our own.
 
 One thread, `syncstream-dispatcher`, does what a worker does to find work (`workers.py` has the rules, and they hold here too) and
-submits it. What is submitted handles one item, and goes on with the same key while some of it wait; then it gives the executor's
-thread back. So an executor that others use too is never held by a quiet stream, and a busy one takes turns with them.
+submits it. What is submitted handles one item, and goes on with the same key while some of it wait, for a few dozen at most; then
+it gives the executor's thread back. So an executor that others use too is never held by a quiet stream, a busy one takes turns
+with them, and the end of the interpreter, which waits for every executor, waits for no stream.
 
 An executor that refuses or cancels what was submitted ends the stream as a callback does that raises. One of processes cannot
 be used: what a callback changes would be lost in the other process.
@@ -20,6 +21,8 @@ from .errors import FeedError
 from .handlers import Handlers
 from .watchdog import Watchdog
 from .workers import Job, Workers
+
+_TURN = 32  # items of one key
 
 
 class Dispatcher(Workers):
@@ -85,12 +88,16 @@ class Dispatcher(Workers):
             self._take_back(first)
             self._tidy()
             return
-        job: Optional[Job] = first
+        job = first
         try:
-            while job is not None:
+            for _ in range(_TURN):
                 self._do(job)
                 with self._changed:
-                    job = self._go_on(job)
+                    after = self._go_on(job)
+                if after is None:
+                    return
+                job = after
+            self._submit(job)
         except BaseException as error:
             self._report(error)
         finally:

@@ -123,6 +123,25 @@ def test_a_quiet_stream_holds_no_thread_of_the_executor(delivery: Delivery, star
             assert handled.acquire(timeout=LONG)
 
 
+def test_a_busy_key_takes_turns_with_others(delivery: Delivery, start: Start) -> None:
+    """Though more of it waits: what somebody else has submitted meanwhile comes in between, and the order holds."""
+    done: list[Any] = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def handle(item: dict[str, Any]) -> None:
+            done.append(item["number"])
+            if item["number"] == 1:
+                pool.submit(done.append, "somebody else")
+
+        dispatcher = start(handle, pool)
+        delivery.put_batch(messages("A" * 200), clock.now())
+        delivery.close(drain=True)
+        assert dispatcher.join(LONG)
+    assert done.index("somebody else") < 100
+    done.remove("somebody else")
+    assert done == list(range(1, 201))
+
+
 def test_what_a_handler_raises_ends_it(delivery: Delivery, start: Start, pool: Executor, failures: list[Any]) -> None:
     """It is reported once, and what was not begun is in the queue again, in order."""
     error = ValueError("no such symbol")
