@@ -102,8 +102,8 @@ def test_a_status_before_anything_happened() -> None:
     """Connecting, and every figure at nothing."""
     status = Status()
     assert status.state == "connecting"
-    assert (status.silence, status.error, dict(status.keys)) == (None, "", {})
-    figures = [name for name in status.__struct_fields__ if name not in ("state", "silence", "error", "keys")]
+    assert (status.silence, status.lag, status.error, dict(status.keys)) == (None, None, "", {})
+    figures = [name for name in status.__struct_fields__ if name not in ("state", "silence", "lag", "error", "keys")]
     assert {getattr(status, name) for name in figures} == {0}
     key = KeyStatus()
     assert (key.state, key.position, key.gaps, key.healed, key.held) == ("syncing", None, 0, 0, 0)
