@@ -22,3 +22,4 @@ with Broker(symbols=("ABC", "XYZ"), rate=500) as broker:
 
 for symbol, count, last in database.execute("select symbol, count(*), max(seq) from deltas group by symbol"):
     print(f"{symbol}: {count} rows, up to {last}")
+database.close()

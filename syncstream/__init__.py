@@ -9,6 +9,7 @@ with Stream(feed) as stream:
 
 from importlib import metadata as _metadata
 
+from .consumer import Stamped
 from .core.backoff import Backoff
 from .core.budget import Budget
 from .core.keepalive import Keepalive
@@ -53,9 +54,11 @@ from .events import (
     TopicStatus,
 )
 from .feed import CONNECTION, Endpoint, Feed, Rest
+from .merge import merge
 from .quarantine import SetAside
 from .secret import Secret
-from .stream import Report, Stream
+from .stats import CallbackStats, Latency, Stats
+from .stream import Report, Stream, streams
 
 try:
     __version__ = _metadata.version("syncstream")
@@ -68,6 +71,7 @@ __all__ = [
     "Backoff",
     "Batch",
     "Budget",
+    "CallbackStats",
     "Closed",
     "ConnectFailed",
     "Connected",
@@ -87,6 +91,7 @@ __all__ = [
     "Keepalive",
     "KeyStatus",
     "Kind",
+    "Latency",
     "Liveness",
     "NotConnected",
     "Overflow",
@@ -102,6 +107,8 @@ __all__ = [
     "Snapshot",
     "SnapshotFailed",
     "Stale",
+    "Stamped",
+    "Stats",
     "Status",
     "Step",
     "Stream",
@@ -113,4 +120,6 @@ __all__ = [
     "TopicStatus",
     "UsageError",
     "__version__",
+    "merge",
+    "streams",
 ]

@@ -7,13 +7,16 @@ Any thread. Nothing here holds the `Stream`, which closes itself when nobody hol
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Hashable, Optional
+from concurrent.futures import Executor
+from typing import Any, Callable, Hashable, Optional, Union
 
 from .delivery import Delivery
+from .dispatcher import hire
 from .errors import FeedError, StreamFailed, UsageError
 from .handlers import Failure, Handler, Handlers
 from .quarantine import OnError, Quarantine, SetAside
 from .reader import Fail, Reader, Tell
+from .stats import CallbackStats
 from .workers import Workers
 
 
@@ -43,8 +46,8 @@ class Callbacks:
                 raise UsageError("callbacks are registered before run() or start()")
             self._handlers.add(types, handler)
 
-    def start(self, count: int, *, markers: str, on_error: OnError) -> None:
-        """Run them on `count` threads."""
+    def start(self, workers: Union[int, Executor], *, markers: str, on_error: OnError, slow_after: Optional[float] = 1.0) -> None:
+        """Run them on so many threads, or on an executor's."""
         if markers not in ("handle", "ignore"):
             raise FeedError("markers", markers, "expected 'handle' or 'ignore'")
         reader = self._reader
@@ -52,15 +55,15 @@ class Callbacks:
             if self._workers is not None:
                 raise UsageError("the callbacks are running already")
             failed = Failure(lambda failure: reader.post(Fail(failure)))
-            workers = Workers(self._delivery, self._handlers, key=self._key, count=count, failed=failed)
+            threads = hire(self._delivery, self._handlers, key=self._key, workers=workers, slow_after=slow_after, failed=failed)
             if markers == "handle":
                 drops = self._drops or (not self._heals and self._delivery.tally().dropped > 0)  # some may have gone by now
                 self._handlers.check(snapshots=self._heals, drops=drops)
             self._quarantine.use(on_error)
             self._delivery.use(self._handlers.view)
-            self._workers, self._failed = workers, failed
+            self._workers, self._failed = threads, failed
             try:
-                workers.start()
+                threads.start()
             except BaseException:  # no more threads to be had, or Ctrl-C
                 self._workers = None
                 raise
@@ -78,6 +81,16 @@ class Callbacks:
     def error(self) -> Optional[StreamFailed]:
         """The failure of a callback that ended the stream."""
         return None if self._failed is None else self._failed.error
+
+    @property
+    def timings(self) -> tuple[CallbackStats, ...]:
+        """How long each of them took so far."""
+        return self._handlers.timings.figures()
+
+    def came_at(self) -> Optional[float]:
+        """When the oldest item came that a worker has pulled and not begun; `None` if there is none."""
+        workers = self._workers
+        return None if workers is None else workers.came_at()
 
     @property
     def set_aside(self) -> tuple[SetAside, ...]:

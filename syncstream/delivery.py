@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 from types import TracebackType
 from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional
 
 from . import clock
 from .core.backlog import Backlog, Tally, keys_of, shown
+from .core.histogram import FRESH, Histogram, Spread
 from .core.pressure import POLICIES, Pressure, Verdict
 from .errors import Empty, FeedError, Overflow, StreamClosed, StreamFailed, UsageError
 from .events import Closed
 from .logs import logger
 
 _log = logger("syncstream.delivery")
+
+_WALL_JITTER = 1_000_000  # ns
 
 _VIEWS = {"default": "for, get, get_many and callbacks", "events": "events()", "messages": "messages()"}
 
@@ -39,8 +43,10 @@ class Delivery(queue.Queue[Any]):
         heals: bool = True,
         keyless: bool = False,
         wake: Callable[[], None] = lambda: None,
+        maxbytes: Optional[int] = None,
     ) -> None:
-        """`maxsize`: items, at least 1. `overflow`: `"raise"`, `"block"` or `"drop_oldest"`. `block_limit`: seconds.
+        """`maxsize`: items, at least 1. `maxbytes`: bytes, as they came over the line, or `None` for no bound. `overflow`:
+        `"raise"`, `"block"`, `"drop_oldest"` or `"conflate"`. `block_limit`: seconds.
 
         `key` gives the key of a message; one for which it raises has none. `heals`: a snapshot will follow what is dropped.
         `keyless`: the feed names no key, so everything belongs to the key `None`.
@@ -53,15 +59,21 @@ class Delivery(queue.Queue[Any]):
             raise FeedError("overflow", overflow, f"one of {', '.join(map(repr, POLICIES))}")
         if not block_limit > 0:
             raise FeedError("block_limit", block_limit, "seconds, more than 0")
+        if maxbytes is not None and (type(maxbytes) is not int or maxbytes < 1):
+            raise FeedError("maxbytes", maxbytes, "a whole number of bytes, at least 1, or None for no bound")
         super().__init__(maxsize)
         # One that knows its owner: a signal handler may call anything here on top of a call that it has interrupted.
         self.mutex: Any = threading.RLock()
         self.not_empty = threading.Condition(self.mutex)
         self.not_full = threading.Condition(self.mutex)
         self.all_tasks_done = threading.Condition(self.mutex)
-        self._backlog = Backlog(maxsize, heals=heals, keyless=keyless)
+        self._backlog = Backlog(maxsize, heals=heals, keyless=keyless, conflates=overflow == "conflate", maxbytes=maxbytes)
         self.queue = self._backlog.queue
-        self._pressure = Pressure(maxsize, policy=overflow, block_limit=block_limit)
+        self._pressure = Pressure(maxsize, policy=overflow, block_limit=block_limit, maxbytes=maxbytes)
+        self._latency = Histogram()
+        self._fresh = self._latency.fresh
+        self._wall = 0  # wall clock at moment 0, ns
+        self._listeners: weakref.WeakSet[threading.Event] = weakref.WeakSet()
         self._policy = overflow
         self._key = key
         self._wake = wake
@@ -77,9 +89,10 @@ class Delivery(queue.Queue[Any]):
 
     # --- the reader's side ---
 
-    def put_batch(self, items: list[Any], now: float) -> list[Hashable]:
+    def put_batch(self, items: list[Any], now: float, size: float = 0.0) -> list[Hashable]:
         """Add `items` in order, all at once. Returns the keys that lost something to make room, each once, oldest first.
 
+        `size`: bytes of all of them, as they came over the line.
         A `Closed` at the end of a batch waits for the end of the queue; `events()` shows it last. (If none is given, one is
         made.) After the end (closed, failed) everything is discarded.
         """
@@ -94,18 +107,24 @@ class Delivery(queue.Queue[Any]):
             if self.is_shutdown:
                 self._backlog.refuse(items)
                 return []
-            consumed, depth = self.started, self._backlog.depth + len(items)
-            verdict = self._pressure.arrived(depth, now, consumed=consumed)
-            warn = self._pressure.may_warn(depth, now, consumed=consumed)
+            if len(self._fresh) >= FRESH:
+                self._latency.fold(now)
+            backlog, consumed = self._backlog, self.started
+            before = backlog.depth
+            depth, total = before + len(items), backlog.size + size
+            verdict = self._pressure.arrived(depth, now, consumed=consumed, size=total, alone=not before)
+            warn = self._pressure.may_warn(depth, now, consumed=consumed, size=total)
             if verdict is Verdict.FITS:
-                self._backlog.append(items)
+                backlog.append(items, size, now)
                 self._added(len(items))
             elif verdict is Verdict.FAILS:
-                self._overflow(items, f"{depth:,} items came together and the queue holds {self.maxsize:,}")
-        lost = self._make_room(items) if verdict is Verdict.DROPS else []
+                self._overflow(
+                    items, f"{self._amount(depth, total)} came together and the queue holds {self._bound()}", size, now
+                )
+        lost = self._make_room(items, size, now) if verdict is Verdict.DROPS else []
         if warn:
             reason = "the consumer is slow" if consumed else "nobody consumes yet"
-            _log.warning("the queue is over 80 %% full (%d of %d items): %s", depth, self.maxsize, reason)
+            _log.warning("the queue is over 80 %% full (%s): %s", self._share(depth, total), reason)
         return lost
 
     @property
@@ -116,7 +135,8 @@ class Delivery(queue.Queue[Any]):
     @property
     def relieved(self) -> bool:
         """The depth is below half: there is room to heal what was dropped."""
-        return self._backlog.depth < self._pressure.half
+        with self.mutex:
+            return self._pressure.relieved(self._backlog.depth, self._backlog.size)
 
     def deadline(self) -> Optional[float]:
         """When `tick` will have something to do: the end of the longest pause. `None` while not paused."""
@@ -132,10 +152,9 @@ class Delivery(queue.Queue[Any]):
         with self.mutex:
             verdict = self._pressure.expired(now, consumed=self.started)
             if verdict is Verdict.FAILS:
-                self._overflow(
-                    [], f"after the longest pause {self.depth:,} items still wait, and the queue holds {self.maxsize:,}"
-                )
-        return self._make_room([]) if verdict is Verdict.DROPS else []
+                amount = self._amount(self.depth, self._backlog.size)
+                self._overflow([], f"after the longest pause {amount} still wait, and the queue holds {self._bound()}", 0.0, now)
+        return self._make_room([], 0.0, now) if verdict is Verdict.DROPS else []
 
     def fail(self, error: StreamFailed) -> None:
         """End for good: what is queued is taken first, then every wait raises this `error`. The first end counts."""
@@ -215,11 +234,39 @@ class Delivery(queue.Queue[Any]):
         with self.mutex:
             if not queue and not backlog.ahead and not self._wait_for_item(timeout):
                 raise Empty(f"nothing came within {timeout:g} s" if timeout else "nothing is queued")
-            item = backlog.take(1)[0] if backlog.ahead else queue.popleft()
+            if backlog.ahead:
+                item = backlog.take(1)[0]
+            else:
+                arrivals = backlog.arrivals
+                head = arrivals.batches[0]
+                if head.end <= arrivals.end - len(queue):  # as `oldest`, with a call per batch
+                    arrivals.oldest(len(queue))
+                    head = arrivals.batches[0]
+                item = queue.popleft()
+                self._fresh.append(clock.now() - head.at)
             relieved = len(queue) < self._pressure.alarm and self._ease()
         if relieved:
             self._wake()
         return item
+
+    def get_with_moment(self, timeout: Optional[float] = None) -> tuple[Any, Optional[float]]:
+        """Like `get`, with the moment the item came; `None` for a marker that was made here."""
+        if timeout is not None:
+            _check_timeout(timeout)
+        if self._backlog.view is None:
+            self.use("default")
+        with self.mutex:
+            if not self.queue and not self._backlog.ahead and not self._wait_for_item(timeout):
+                raise Empty("nothing came in time")
+            now = clock.now()
+            came_at = None if self._backlog.ahead else self._backlog.arrivals.oldest(len(self.queue))
+            item = self._backlog.take(1)[0]
+            if came_at is not None:
+                self._latency.record(now - came_at, now)
+            relieved = len(self.queue) < self._pressure.alarm and self._ease()
+        if relieved:
+            self._wake()
+        return item, came_at
 
     def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]:
         """Wait up to `timeout` seconds for the first item, then return what is queued, at most `max_items`, in order.
@@ -235,7 +282,12 @@ class Delivery(queue.Queue[Any]):
         with self.mutex:
             if not self.queue and not self._backlog.ahead and not self._wait_for_item(timeout):
                 return []
+            ages = self._ages(max_items)
             items = self._backlog.take(max_items)
+            if ages:
+                now = clock.now()
+                for came_at, count in ages:
+                    self._latency.record(now - came_at, now, count)
             relieved = len(self.queue) < self._pressure.alarm and self._ease()
         if relieved:
             self._wake()
@@ -290,16 +342,16 @@ class Delivery(queue.Queue[Any]):
 
     # --- for workers: what is in hand counts to the bound ---
 
-    def take_in_hand(self, max_items: int, stopped: Callable[[], bool]) -> list[Any]:
-        """Like `get_many` without a time-out. `[]` as soon as `stopped` is true; it is asked under the lock: see `rouse`."""
+    def take_in_hand(self, max_items: int, stopped: Callable[[], bool]) -> list[tuple[Any, float]]:
+        """Like `get_many` without a time-out, each item with the moment it came. `[]` as soon as `stopped` is true; it is asked
+        under the lock: see `rouse`.
+        """
         if self._backlog.view is None:
             self.use("default")
         with self.mutex:
             while not stopped():
                 if self.queue or self._backlog.ahead or self._at_end():
-                    items = self._backlog.take(max_items)
-                    self._backlog.in_hand += len(items)
-                    return items
+                    return self._backlog.take_in_hand(max_items, clock.now())
                 clock.wait(self.not_empty)
         return []
 
@@ -308,20 +360,25 @@ class Delivery(queue.Queue[Any]):
         with self.mutex:
             self.not_empty.notify_all()
 
-    def finish(self, count: int = 1) -> None:
-        """Items in hand are done, as by `task_done`."""
+    def finish(self, count: int = 1, waited: Optional[float] = None) -> None:
+        """Items in hand are done, as by `task_done`. `waited`: seconds from when they came until they were begun."""
         with self.mutex:
-            self._backlog.in_hand -= count
+            if waited is not None:
+                self._latency.record(waited, clock.now(), count)
+            self._backlog.finish(count)
             self._done += count
             self._settle()
             relieved = len(self.queue) < self._pressure.alarm and self._ease()
         if relieved:
             self._wake()
 
-    def give_back(self, items: list[Any]) -> None:
-        """Put items in hand back to where they were, before all that waits. They are discarded if the queue discards."""
+    def give_back(self, items: list[Any], came_at: float = 0.0) -> None:
+        """Put items in hand back to where they were, before all that waits. They are discarded if the queue discards.
+
+        `came_at`: when the oldest of them came.
+        """
         with self.mutex:
-            self._backlog.give_back(items)
+            self._backlog.give_back(items, came_at)
             gone = self._discard() if self.discards else []
             self._added(len(items))
         del gone  # not under the lock
@@ -337,6 +394,28 @@ class Delivery(queue.Queue[Any]):
         """All counters at one moment."""
         with self.mutex:
             return self._backlog.tally()
+
+    def came_at(self) -> Optional[float]:
+        """When the oldest item that waits in the queue came; `None` if none does."""
+        with self.mutex:
+            return self._backlog.arrivals.oldest(len(self.queue))
+
+    def wall_ns(self, at: float) -> int:
+        """Wall clock, ns since 1970, of a moment of the monotonic clock. They keep their order, unless the clock is set."""
+        offset = clock.wall_ns() - int(clock.now() * 1e9)
+        if abs(offset - self._wall) > _WALL_JITTER:  # the two clocks are not read at once
+            self._wall = offset
+        return self._wall + int(at * 1e9)
+
+    def latency(self, now: float) -> Spread:
+        """Seconds from when an item was put until it was handed out, over the last minute."""
+        with self.mutex:
+            return self._latency.spread(now)
+
+    def listen(self, event: threading.Event) -> None:
+        """Set `event` whenever something comes, or nothing will any more, as long as somebody else holds it."""
+        with self.mutex:
+            self._listeners.add(event)
 
     def __repr__(self) -> str:
         state = "failed" if self.error else "closed" if self.is_shutdown else f"overflow={self._policy!r}, view={self.view!r}"
@@ -356,6 +435,17 @@ class Delivery(queue.Queue[Any]):
     def _added(self, count: int) -> None:
         self._settle()
         self.not_empty.notify(count)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._listeners:
+            for event in self._listeners:
+                event.set()
+
+    def _ages(self, most: int) -> list[tuple[float, int]]:
+        """When what will be taken came. What stands ahead of the queue came from nowhere."""
+        waiting = len(self.queue)
+        return self._backlog.arrivals.taken(waiting, min(most - min(most, self._backlog.ahead), waiting))
 
     def _settle(self) -> None:
         self.unfinished_tasks = max(0, self._backlog.owed - self._done)
@@ -373,7 +463,7 @@ class Delivery(queue.Queue[Any]):
         """A take has left the queue short. True if the pressure is over: `wake` is due, without the lock."""
         if not self._busy():
             self._drained.notify_all()
-        return self._pressure.eased(self._backlog.depth)
+        return self._pressure.eased(self._backlog.depth, self._backlog.size)
 
     def _wait_for_item(self, timeout: Optional[float]) -> bool:
         """True when there is an item, False when the time is over. Raises at the end."""
@@ -396,7 +486,7 @@ class Delivery(queue.Queue[Any]):
         if self._backlog.view == "events" and not self._said_last_word:
             self._said_last_word = True
             error = str(self.error) if self.error else ""
-            self._backlog.append([self._last_word or Closed(error=error, at_ns=clock.wall_ns())])
+            self._backlog.append([self._last_word or Closed(error=error, at_ns=clock.wall_ns())], at=clock.now())
             self._settle()
             return True
         if self.error is not None:
@@ -411,31 +501,44 @@ class Delivery(queue.Queue[Any]):
         self._traceback = error.__traceback__ if error else None
         self._pressure.end()
         self.not_empty.notify_all()
+        self._tell()
 
-    def _overflow(self, items: list[Any], what: str) -> None:
+    def _amount(self, depth: int, size: float) -> str:
+        return f"{depth:,} items" if self._backlog.maxbytes is None else f"{depth:,} items of {size:,.0f} bytes"
+
+    def _bound(self) -> str:
+        return f"{self.maxsize:,}" if self._backlog.maxbytes is None else f"{self.maxsize:,}, or {self._backlog.maxbytes:,} bytes"
+
+    def _share(self, depth: int, size: float) -> str:
+        items = f"{depth} of {self.maxsize} items"
+        return items if self._backlog.maxbytes is None else f"{items}, {size:.0f} of {self._backlog.maxbytes} bytes"
+
+    def _overflow(self, items: list[Any], what: str, size: float, now: float) -> None:
         room = max(0, self.maxsize - self._backlog.depth)
-        self._backlog.append(items[:room])
+        if self._backlog.maxbytes is not None and size > 0:
+            room = min(room, max(0, int(len(items) * (self._backlog.maxbytes - self._backlog.size) / size)))
+        self._backlog.append(items[:room], size * room / (len(items) or 1), now)
         self._backlog.refuse(items[room:])
         self._added(room)
         self._end(
             Overflow(
                 f"the consumer is too slow: {what}. What is queued can still be taken. Take more at once (get_many), use more "
-                "workers, a longer queue, or the policy 'drop_oldest' or 'block'."
+                "workers, a longer queue, or the policy 'block', 'drop_oldest' or 'conflate'."
             )
         )
 
-    def _make_room(self, batch: list[Any]) -> list[Hashable]:
+    def _make_room(self, batch: list[Any], size: float, now: float) -> list[Hashable]:
         while True:
             with self.mutex:
-                seen = self._backlog.look(batch)
+                seen = self._backlog.look(batch, size)
             keys = keys_of(seen.items, self._key)  # the user's code, so not under the lock
             with self.mutex:
                 if self.is_shutdown:
                     self._backlog.refuse(batch)
                     return []
-                lost = self._backlog.make_room(batch, seen, keys, clock.wall_ns())
+                lost = self._backlog.make_room(batch, seen, keys, clock.wall_ns(), size=size, at=now)
                 if lost is not None:
-                    if not self.relieved:
+                    if not self._pressure.relieved(self._backlog.depth, self._backlog.size):
                         self._pressure.press()
                     self._added(len(self.queue) + self._backlog.ahead)
                     return lost

@@ -191,7 +191,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     keyless: int = 0
     late_answers: int = 0  # of an older epoch, counted and ignored
     held: int = 0
-    queued: int = 0
+    queued: int = 0  # items waiting for the consumer
+    depth: int = 0  # what the bound counts: the same, and what workers have in hand
+    high_water: int = 0  # the greatest depth so far
+    queued_bytes: int = 0  # of `depth`, as they came over the line
+    lag: Optional[float] = None  # seconds since the oldest item came that waits; None: nothing does
     syncing: int = 0  # keys that are not live
     silence: Optional[float] = None  # seconds since the last message
     error: str = ""

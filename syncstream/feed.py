@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Collection, Hashable, Mapping, Optional, Sequence, Union
 
-from . import life, schema
+from . import life, schema, timestamp
 from .core.backoff import Backoff
 from .core.liveness import Liveness
 from .core.options import Options
@@ -137,6 +137,8 @@ class Feed(_Where, frozen=True, kw_only=True):
         callable. `key`: what belongs together (a path or a callable; `None` = one single key). `classify`: message → `Kind`.
         `literals`: text frames that are no messages, taken before the decoder, and what they mean: `{"pong": Kind.PONG}`.
         `answer`: what to reply to a `Kind.CHALLENGE`, at once: message → payload, or `None`; pure, it runs on the reader.
+        `timestamp`: when the venue says it sent it (a path or a callable), for `stats().exchange`; `timestamp_unit`: since 1970
+        in `"s"`, `"ms"`, `"us"` or `"ns"`, or `"iso"` for a text such as `2024-05-01T12:00:00.5Z`.
     Order
         `sequence`: `Contiguous`, `Increasing` or `None`. `counter`: the scope the numbers count in, if it is not the key: a path,
         a callable or `CONNECTION`. `snapshot`: where the truth is (`Rest`). `splice`: the rule that joins a message to a
@@ -168,6 +170,8 @@ class Feed(_Where, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     decode: Any = dict
     key: Optional[Path] = None
+    timestamp: Optional[Path] = None
+    timestamp_unit: str = "ms"
     sequence: Optional[Rule] = None
     counter: Union[Path, _Connection, None] = None
     snapshot: Optional[Rest] = None
@@ -255,6 +259,10 @@ class Feed(_Where, frozen=True, kw_only=True):
             hold_limit=self.hold_limit,
         )
 
+    def sent_ns(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Optional[Callable[[Any], int]]:
+        """Message → when the venue says it sent it, ns since 1970; `None` if this feed does not tell. `watch` as in `rules`."""
+        return None if self.timestamp is None else timestamp.reader(self.timestamp, self.timestamp_unit, self.decode, watch)
+
     def __repr__(self) -> str:
         return _written("Feed", self.__rich_repr__())
 
@@ -321,6 +329,9 @@ def _check_connection(feed: Feed) -> None:
 def _check_messages(feed: Feed) -> None:
     schema.check_decode(feed.decode)
     schema.check_path("key", feed.key, feed.decode)
+    schema.check_path("timestamp", feed.timestamp, feed.decode)
+    if feed.timestamp_unit not in timestamp.UNITS:
+        raise FeedError("timestamp_unit", feed.timestamp_unit, f"one of {', '.join(map(repr, timestamp.UNITS))}")
     if isinstance(feed.counter, str):
         schema.check_path("counter", feed.counter, feed.decode)
     elif feed.counter is not None and feed.counter is not CONNECTION and not callable(feed.counter):

@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional
 
 from .errors import FeedError, HandlerFailed, StreamFailed, UsageError
 from .events import Closed, Connected, Disconnected, Dropped, Event, Gap, Quarantined, Resynced, Snapshot, Stale
+from .timings import Timings
 
 Handler = Callable[[Any], Any]
 
@@ -30,6 +31,7 @@ class Handlers:
         self._here = threading.local()
         self.failed: Callable[[Any, Exception], None] = _end
         """What is done with an item at which a handler raised; raises what is to end the stream."""
+        self.timings = Timings()
 
     def add(self, types: tuple[type, ...], handler: Handler) -> None:
         """`handler` takes items of these types; with none given, every message that is not an `Event`."""
@@ -38,7 +40,7 @@ class Handlers:
             raise FeedError("on", handler, "expected a function to call")
         if inspect.iscoroutinefunction(handler):
             raise FeedError("on", handler, "a coroutine function would never be awaited here; give a plain one")
-        self._handlers.append((types or None, handler))
+        self._handlers.append((types or None, self.timings.watch(handler)))
 
     def __call__(self, item: Any) -> None:
         """Call every handler that takes this item, in the order they were added."""

@@ -14,10 +14,12 @@ import queue
 import random
 import selectors
 import threading
-from typing import Any, Hashable, NamedTuple, Optional
+from typing import Any, Callable, Hashable, NamedTuple, Optional
 
 from . import clock
+from .core.backlog import has_markers
 from .core.engine import Abandon, Call, Dial, Engine, Hangup, Payload, Send
+from .core.exchange import Journeys
 from .core.keys import Fetch
 from .delivery import Delivery
 from .dialer import Dialers, Opened, Refused, Spoke, Unspoken
@@ -92,6 +94,9 @@ class Reader:
         )
         self._selector = selectors.DefaultSelector()
         self._links: dict[int, Link] = {}
+        self.journeys = Journeys()
+        self._sent_ns = feed.sent_ns(watched)
+        self._untimed = 0  # messages whose timestamp could not be read
         self._dialers = Dialers(feed, self.post)
         self._snapshots = Snapshots(feed.snapshot, self.post, name=_FETCHER) if feed.snapshot is not None else None
         self._paused = False
@@ -331,7 +336,9 @@ class Reader:
         """Hand over what the engine has let through, and hear what became of the queue."""
         engine, delivery = self.engine, self._delivery
         items = engine.take_deliveries()
-        dropped = delivery.put_batch(items, now) if items else []
+        dropped = delivery.put_batch(items, now, len(items) * engine.mean_size()) if items else []
+        if self._sent_ns is not None and items and not has_markers(items):  # with markers comes what was held: it is older
+            self._time(self._sent_ns, items[0])
         overdue = delivery.deadline()
         if overdue is not None and now >= overdue:
             dropped += delivery.tick(now)
@@ -348,6 +355,15 @@ class Reader:
                 engine.paused()
             else:
                 engine.resumed(now)
+
+    def _time(self, sent_ns: Callable[[Any], int], message: Any) -> None:
+        """Note when the venue says it sent the oldest message of a batch."""
+        try:
+            self.journeys.came(sent_ns(message), clock.wall_ns())  # not `now`, when this turn began: it may be before
+        except Exception as error:  # the user's path or function, a stranger's message
+            if not self._untimed:
+                _log.warning("timestamp=: %s: %s; such messages are left out", type(error).__name__, error)
+            self._untimed += 1
 
     def _flush(self, now: float) -> None:
         for link in list(self._links.values()):

@@ -11,29 +11,34 @@ import logging
 import os
 import threading
 import weakref
+from concurrent.futures import Executor
 from types import TracebackType
-from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequence, TypeVar
+from typing import Any, Callable, Hashable, NoReturn, Optional, Sequence, TypeVar, Union
 
 import msgspec
 
-from . import clock, dialer, live
+from . import clock, dialer, live, stats
 from .callbacks import Callbacks
+from .consumer import Consumer
 from .delivery import Delivery
-from .errors import FeedError, SendUnknown, StreamClosed, StreamFailed, UsageError
+from .errors import FeedError, SendUnknown, StreamClosed, UsageError
 from .events import Status
 from .feed import Feed
 from .handlers import Handler, check_types
 from .link import Ticket
+from .notebook import cell
+from .notebook.display import Display
 from .quarantine import OnError, SetAside
 from .reader import Close, Reader, Want
+from .stats import Stats
 from .transport import frame
 from .urls import named, redact
-from .views import Items, Latest, Tap
+from .views import Latest, T, Tap
 from .wake import Waker
 
 H = TypeVar("H", bound=Handler)
 
-_open: weakref.WeakValueDictionary[int, Stream] = weakref.WeakValueDictionary()
+_open: weakref.WeakValueDictionary[int, Stream[Any]] = weakref.WeakValueDictionary()
 
 _EXIT_LIMIT = 1.0  # seconds, for all streams together
 _LONGEST = 86400.0  # seconds; the system takes no endless number
@@ -49,26 +54,38 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     threads: tuple[str, ...] = ()
 
 
-class Stream:
+class Stream(Consumer[T], Display):
     """Owned by: the user. Every method may be called from any thread, callbacks included.
 
-    `feed`: what to stream. `queue_size`: how many items may wait for the consumer. `overflow`: what happens beyond that:
-    `"raise"` (loud: `Overflow` once the queued items are taken), `"block"` (do not read for at most `block_limit` seconds, then
-    as `raise`) or `"drop_oldest"` (told by `Dropped`, healed like a gap). The stream starts when it is made.
+    `feed`: what to stream. `queue_size`: how many items may wait for the consumer; `queue_bytes`: how many bytes, as they came
+    over the line (`None`: no bound). `overflow`: what happens beyond that: `"raise"` (loud: `Overflow` once the queued items are
+    taken), `"block"` (do not read for at most `block_limit` seconds, then as `raise`), `"drop_oldest"` (told by `Dropped`, healed
+    like a gap) or `"conflate"` (of each key only the newest stays; told and healed the same way). The stream starts when it is
+    made. `Stream[Trade](feed)` tells a type checker what the messages are.
 
     Raises `FeedError` for an option that cannot work.
     """
 
     def __init__(
-        self, feed: Feed, *, queue_size: int = 10_000, overflow: str = "raise", block_limit: float = 5.0, name: str = ""
+        self,
+        feed: Feed,
+        *,
+        queue_size: int = 10_000,
+        queue_bytes: Optional[int] = 256 * 1024 * 1024,
+        overflow: str = "raise",
+        block_limit: float = 5.0,
+        name: str = "",
     ) -> None:
         self._pid = os.getpid()
         if not isinstance(feed, Feed):
             raise FeedError("feed", feed, "expected a Feed(...)")
         if type(queue_size) is not int or queue_size < 1:
             raise FeedError("queue_size", queue_size, "a queue needs a bound: a whole number of items, at least 1")
+        if queue_bytes is not None and (type(queue_bytes) is not int or queue_bytes < 1):
+            raise FeedError("queue_bytes", queue_bytes, "a whole number of bytes, at least 1, or None for no bound")
         self.feed = feed
         self.name = name
+        cell.close_older(streams(), feed, name)
         waker = Waker()
         key = feed.rules().key or (lambda message: None)
         heals = feed.snapshot is not None
@@ -80,9 +97,11 @@ class Stream:
             heals=heals,
             keyless=feed.key is None,
             wake=waker.wake,
+            maxbytes=queue_bytes,
         )
         self._reader = Reader(feed, self._delivery, waker)
-        self._callbacks = Callbacks(self._delivery, self._reader, key=key, heals=heals, drops=overflow == "drop_oldest")
+        drops = overflow in ("drop_oldest", "conflate")
+        self._callbacks = Callbacks(self._delivery, self._reader, key=key, heals=heals, drops=drops)
         self._lock = threading.RLock()  # guards: _topics and the order in which their changes are posted
         self._topics: dict[Hashable, None] = dict.fromkeys(feed.topics)
         self._raised = False
@@ -91,44 +110,6 @@ class Stream:
 
     # ---------------------------------------------------------------- consuming
 
-    def __iter__(self) -> Iterator[Any]:
-        """Messages, and the markers that change your local state. Ends when the stream is closed; raises if it failed."""
-        return self._view("default")
-
-    def events(self) -> Iterator[Any]:
-        """Like a plain loop, and also the life of the stream: `Connected`, `Disconnected`, every `Gap`, `Resynced`, `Closed`."""
-        return self._view("events")
-
-    def messages(self) -> Iterator[Any]:
-        """Messages only: for a consumer that keeps no state."""
-        return self._view("messages")
-
-    def get(self, timeout: Optional[float] = None) -> Any:
-        """The next item; waits up to `timeout` seconds (`None`: as long as it takes).
-
-        Raises `Empty` (a `TimeoutError` and a `queue.Empty`) when the time is over, `StreamClosed` when the stream was closed,
-        and the `StreamFailed` that ended it.
-        """
-        self._may_consume()
-        try:
-            return self._delivery.get(timeout=timeout)
-        except StreamFailed:
-            self._raised = True
-            raise
-
-    def get_nowait(self) -> Any:
-        """The next item if there is one; raises like `get` otherwise."""
-        return self.get(timeout=0)
-
-    def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]:
-        """Up to `max_items`: waits up to `timeout` seconds for the first one, then returns what is there. `[]` on time-out."""
-        self._may_consume()
-        try:
-            return self._delivery.get_many(max_items, timeout)
-        except StreamFailed:
-            self._raised = True
-            raise
-
     @property
     def queue(self) -> Tap:
         """The stream as a `queue.Queue`, for code that already drains one."""
@@ -136,8 +117,11 @@ class Stream:
         return Tap(self, self._delivery)
 
     @property
-    def latest(self) -> Latest:
-        """The last value of each key, whatever waits in the queue: `stream.latest["ABC"]`. Needs no consumer."""
+    def latest(self) -> Latest[T]:
+        """The last value of each key, whatever waits in the queue: `stream.latest["ABC"]`; `latest()` copies all at one moment.
+
+        Needs no consumer.
+        """
         self._check_process()
         return Latest(self, self._reader.engine.keys)
 
@@ -154,8 +138,17 @@ class Stream:
 
         return register
 
-    def run(self, workers: int = 1, *, markers: str = "handle", on_error: OnError = "raise") -> None:
-        """Call the callbacks on `workers` threads until the stream ends. Same key, same worker, in order.
+    def run(
+        self,
+        workers: Union[int, Executor] = 1,
+        *,
+        markers: str = "handle",
+        on_error: OnError = "raise",
+        slow_after: Optional[float] = 1.0,
+    ) -> None:
+        """Call the callbacks on `workers` threads, or on an executor's, until the stream ends. Same key, same worker, in order.
+
+        A callback that holds a worker for longer than `slow_after` seconds is named in the log (`None`: none is).
 
         `on_error` says what happens when one raises: `"raise"` (the stream ends with `HandlerFailed`), `"log"`, `"quarantine"`
         (kept in `set_aside` and told by `Quarantined`), or a function (item, exception) that returns one of these, or `None` if
@@ -164,16 +157,23 @@ class Stream:
         Raises `HandlerFailed` and any other `StreamFailed` that ended the stream, with its cause. `UsageError` if no callback
         takes the markers this feed can yield, unless `markers="ignore"`. Ctrl-C stops the workers and not the stream.
         """
-        self.start(workers, markers=markers, on_error=on_error)
+        self.start(workers, markers=markers, on_error=on_error, slow_after=slow_after)
         try:
             self.join()
         finally:
             self._callbacks.stop(timeout=1.0)
 
-    def start(self, workers: int = 1, *, markers: str = "handle", on_error: OnError = "raise") -> None:
+    def start(
+        self,
+        workers: Union[int, Executor] = 1,
+        *,
+        markers: str = "handle",
+        on_error: OnError = "raise",
+        slow_after: Optional[float] = 1.0,
+    ) -> None:
         """Like `run`, but returns at once. `join` waits, `close` ends it."""
         self._check_process()
-        self._callbacks.start(workers, markers=markers, on_error=on_error)
+        self._callbacks.start(workers, markers=markers, on_error=on_error, slow_after=slow_after)
 
     @property
     def set_aside(self) -> tuple[SetAside, ...]:
@@ -237,11 +237,29 @@ class Stream:
         self._check_process()
         status = self._reader.status
         heard_at = self._reader.heard_at
+        tally = self._delivery.tally()
         return msgspec.structs.replace(
             status,
             queued=self._delivery.qsize(),
             quarantined=status.quarantined + self._callbacks.count,
+            depth=self._delivery.depth,
+            high_water=tally.high_water,
+            queued_bytes=tally.size,
+            lag=self._lag(),
             silence=None if heard_at is None or not status.lines else max(0.0, clock.now() - heard_at),
+        )
+
+    def stats(self) -> Stats:
+        """What was delivered, what waits, and how long it took: the latencies of the last minute. Frozen."""
+        self._check_process()
+        delivery = self._delivery
+        return stats.collect(
+            delivery.tally(),
+            depth=delivery.depth,
+            lag=self._lag(),
+            spread=delivery.latency(clock.now()),
+            delays=self._reader.journeys.delays(),
+            callbacks=self._callbacks.timings,
         )
 
     @property
@@ -274,7 +292,7 @@ class Stream:
             names += self._reader.join(max(0.0, deadline - clock.now()))
         return Report(delivered=self._delivery.tally().delivered, discarded=self._delivery.discarded, threads=tuple(names))
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Stream[T]:
         return self
 
     def __exit__(
@@ -293,21 +311,27 @@ class Stream:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Stream holds threads and a connection and cannot be pickled; make one in each process from its Feed")
 
-    def __repr__(self) -> str:
+    @property
+    def _shown(self) -> str:
         where = self.feed.endpoint
-        shown = self.name or (redact(where) if isinstance(where, str) else repr(named(where)))
+        return self.name or (redact(where) if isinstance(where, str) else repr(named(where)))
+
+    def __repr__(self) -> str:
+        shown = self._shown
         if os.getpid() != self._pid:
             return f"<Stream {shown} of another process>"
         status = self.status
         gaps = f"{status.gaps} gaps, {status.healed} healed" if status.gaps else "no gaps"
-        return f"<Stream {shown} {status.state}: {len(status.keys)} keys, {gaps}, {status.queued} queued>"
+        lag = f" for {stats.span(status.lag)}" if status.lag is not None else ""
+        return f"<Stream {shown} {status.state}: {len(status.keys)} keys, {gaps}, {status.queued} queued{lag}>"
 
     # ---------------------------------------------------------------- within
 
-    def _view(self, view: str) -> Iterator[Any]:
-        self._may_consume()
-        self._delivery.use(view)
-        return Items(self)
+    def _lag(self) -> Optional[float]:
+        """How long the oldest item waits."""
+        moments = [self._delivery.came_at(), self._callbacks.came_at()]
+        oldest = min((moment for moment in moments if moment is not None), default=None)
+        return None if oldest is None else max(0.0, clock.now() - oldest)
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
@@ -354,23 +378,28 @@ class Stream:
             self._reader.post(Want(wanted, changed, said))  # never waits
 
 
+def streams() -> list[Stream[Any]]:
+    """The streams of this process that have not ended, in no order."""
+    return [stream for stream in _all_open() if not stream._reader.ended.is_set()]
+
+
 def _seconds(field: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise FeedError(field, value, "expected a number of seconds, zero or more")
     return float(value)
 
 
-def _all_open() -> list[Stream]:  # at one moment: other threads may open more meanwhile
+def _all_open() -> list[Stream[Any]]:  # at one moment: other threads may open more meanwhile
     return [stream for reference in _open.valuerefs() if (stream := reference()) is not None]
 
 
 def _close_all() -> None:
     """At interpreter exit: say goodbye properly. The threads are daemons; whatever hangs does not hold the exit."""
-    streams = [stream for stream in _all_open() if not stream._reader.ended.is_set()]
-    for stream in streams:
+    left = streams()
+    for stream in left:
         stream._reader.post(Close())
     deadline = clock.now() + _EXIT_LIMIT
-    for stream in streams:
+    for stream in left:
         stream.close(timeout=max(0.0, deadline - clock.now()))
 
 

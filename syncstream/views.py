@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import queue
-from typing import Any, Hashable, ItemsView, Iterator, Mapping, NoReturn, Optional, Protocol, ValuesView
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Hashable,
+    ItemsView,
+    Iterator,
+    Mapping,
+    NoReturn,
+    Optional,
+    Protocol,
+    Union,
+    ValuesView,
+    overload,
+)
 
 from .core.keys import Keys
 from .core.sync import State
 from .delivery import Delivery
 from .errors import StreamClosed
+from .events import Snapshot
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)  # so that a plain `Stream` needs no parameter, and its items no checks
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+
+class Untyped:
+    """Stands in annotations for the T of a stream of which nobody has said what its messages are: its items are `Any`."""
 
 
 class Owner(Protocol):
@@ -25,10 +53,16 @@ class Owner(Protocol):
     def _check_process(self) -> None: ...
 
 
+class Taken(Protocol):
+    """What an iterator needs of it."""
+
+    def get(self, timeout: Optional[float] = None) -> Any: ...
+
+
 class Items(Iterator[Any]):
     """Owned by: one consumer. Takes one item at a time and looks nothing ahead, so `break` loses nothing."""
 
-    def __init__(self, stream: Owner) -> None:
+    def __init__(self, stream: Taken) -> None:
         self._stream = stream
 
     def __next__(self) -> Any:
@@ -102,16 +136,32 @@ class Tap(queue.Queue[Any]):
         return f"<queue of {self._stream!r}>"
 
 
-class Latest(Mapping[Hashable, Any]):
+class Latest(Mapping[Hashable, Any], Generic[T]):
     """Owned by: the reader thread, which replaces values. The last thing applied per key, whatever the queue holds.
 
     A value is the last message of the key, or the `Snapshot` if nothing followed it. While a key is being healed its last value
-    stays; `live(key)` tells. A key never seen raises `KeyError`.
+    stays; `live(key)` tells. A key never seen raises `KeyError`. Called, it is one copy of all keys at one moment.
     """
 
     def __init__(self, stream: Owner, keys: Keys) -> None:
         self._stream = stream
         self._keys = keys
+
+    @overload
+    def __call__(self: Latest[Untyped]) -> dict[Hashable, Any]: ...
+
+    @overload
+    def __call__(self) -> dict[Hashable, Union[T, Snapshot]]: ...
+
+    def __call__(self) -> dict[Hashable, Any]:
+        """A copy of all keys, as they were at one moment; it does not change any more."""
+        return dict(self._keys.latest)
+
+    @overload
+    def __getitem__(self: Latest[Untyped], key: Hashable) -> Any: ...
+
+    @overload
+    def __getitem__(self, key: Hashable) -> Union[T, Snapshot]: ...
 
     def __getitem__(self, key: Hashable) -> Any:
         return self._keys.latest[key]
@@ -124,11 +174,11 @@ class Latest(Mapping[Hashable, Any]):
 
     def items(self) -> ItemsView[Hashable, Any]:
         """All of them at one moment."""
-        return dict(self._keys.latest).items()
+        return self().items()
 
     def values(self) -> ValuesView[Any]:
         """All of them at one moment."""
-        return dict(self._keys.latest).values()
+        return self().values()
 
     def live(self, key: Hashable) -> bool:
         """Whether this key is complete and current, as far as the line shows."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any, Callable
 
-_log = logging.getLogger("syncstream.reader")
+from .logs import logger
+
+_log = logger("syncstream.reader")
 _SLOW_CALL = 0.05
 
 

@@ -25,16 +25,20 @@ from .core.backlog import keys_of
 from .delivery import Delivery
 from .errors import FeedError, StreamClosed, StreamFailed, UsageError
 from .logs import logger
+from .watchdog import Watchdog
 
 _log = logger("syncstream.workers")
 
 _CHUNK = 8  # items pulled at once, per worker
 
 
-class _Job(NamedTuple):
+class Job(NamedTuple):
+    """One item, its key, and when it came."""
+
     number: int  # in the order of the stream
     key: Optional[Hashable]
     item: Any
+    came_at: float
 
 
 class Workers:
@@ -48,6 +52,7 @@ class Workers:
         key: Callable[[Any], Optional[Hashable]],
         count: int,
         failed: Callable[[BaseException], None],
+        name: str = "syncstream-worker",
     ) -> None:
         """`handle` is called with each item on a worker, `failed` with what it raised, on that worker. No lock is held."""
         if type(count) is not int or count < 1:
@@ -59,8 +64,8 @@ class Workers:
         lock = threading.RLock()  # so that a signal handler may stop what it has interrupted
         self._changed = threading.Condition(lock)  # a waiting worker may find work, or should end
         self._fewer = threading.Condition(lock)  # are running; for `join`, which must not take a worker's wake-up
-        self._pulled: deque[_Job] = deque()  # in the order of the stream, nobody's yet
-        self._lanes: dict[Optional[Hashable], deque[_Job]] = {}  # of each key in hand, what waits behind it; None: a barrier
+        self._pulled: deque[Job] = deque()  # in the order of the stream, nobody's yet
+        self._lanes: dict[Optional[Hashable], deque[Job]] = {}  # of each key in hand, what waits behind it; None: a barrier
         self._ahead = 0  # jobs in those two places
         self._most_ahead = max(1, delivery.maxsize // 2)
         self._chunk = _CHUNK * count
@@ -71,10 +76,9 @@ class Workers:
         self._error: Optional[BaseException] = None
         self._running: set[threading.Thread] = set()
         self._inside = 0  # workers whose handler waits in `join`
-        self._threads = [
-            threading.Thread(target=self._run, name=f"syncstream-worker-{n}", daemon=True) for n in range(1, count + 1)
-        ]
+        self._threads = [threading.Thread(target=self._run, name=f"{name}-{n}", daemon=True) for n in range(1, count + 1)]
         self._started = False
+        self.watchdog: Optional[Watchdog] = None  # set before the start
 
     def start(self) -> None:
         """Start the threads, once."""
@@ -90,6 +94,13 @@ class Workers:
                 with self._changed:
                     self._running.discard(thread)
                     self._fewer.notify_all()
+                self._halt()
+                raise
+        if self.watchdog is not None:
+            try:
+                self.watchdog.start()
+            except BaseException:
+                self.watchdog = None
                 self._halt()
                 raise
 
@@ -110,12 +121,12 @@ class Workers:
         From a handler: until all have ended but those whose handlers wait here too.
         """
         deadline = None if timeout is None else clock.now() + timeout
-        inside = threading.current_thread() in self._threads
         with self._fewer:
+            inside = threading.current_thread() in self._running
             # Not by Thread.join: Ctrl-C could not end that on Windows.
             self._inside += inside
             try:
-                while len(self._running) > (self._inside if inside else 0):
+                while self._left() > (self._inside if inside else 0):
                     left = None if deadline is None else deadline - clock.now()
                     if left is not None and left <= 0:
                         return False
@@ -126,7 +137,15 @@ class Workers:
             for thread in self._threads:  # they have left; only their last instructions may remain
                 if thread.ident is not None:
                     thread.join()
+            if self.watchdog is not None:
+                self.watchdog.join()
         return True
+
+    def came_at(self) -> Optional[float]:
+        """When the oldest item came that was pulled and not begun; `None` if there is none."""
+        with self._changed:
+            waiting = [jobs[0].came_at for jobs in (self._pulled, *self._lanes.values()) if jobs]
+        return min(waiting, default=None)
 
     def _halt(self) -> None:
         self._stop.set()
@@ -147,13 +166,17 @@ class Workers:
     def _work(self) -> None:
         job = self._next(None)
         while job is not None:
-            try:
-                self._handle(job.item)
-            finally:
-                self._delivery.finish()
+            self._do(job)
             job = self._next(job)
 
-    def _next(self, done: Optional[_Job]) -> Optional[_Job]:
+    def _do(self, job: Job) -> None:
+        waited = clock.now() - job.came_at
+        try:
+            self._handle(job.item)
+        finally:
+            self._delivery.finish(waited=waited)
+
+    def _next(self, done: Optional[Job]) -> Optional[Job]:
         """The next job for this worker, which has `done` one; `None` when it should end. Waits."""
         while True:
             with self._changed:
@@ -176,7 +199,7 @@ class Workers:
                     self._changed.wait()
             self._pull()
 
-    def _go_on(self, done: _Job) -> Optional[_Job]:
+    def _go_on(self, done: Job) -> Optional[Job]:
         """The next job of the same key, or give the key up."""
         lane = self._lanes[done.key]
         if lane and not self._stop.is_set() and not self._delivery.discards:
@@ -190,7 +213,7 @@ class Workers:
                 self._changed.notify_all()
         return None
 
-    def _pick(self) -> Optional[_Job]:
+    def _pick(self) -> Optional[Job]:
         """The oldest job that may be begun. Those of keys in hand go into their lanes."""
         while self._pulled and None not in self._lanes:
             job = self._pulled[0]
@@ -210,13 +233,13 @@ class Workers:
         return not (self._pulling or self._exhausted or self._pulled or None in self._lanes) and self._ahead < self._most_ahead
 
     def _pull(self) -> None:
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         exhausted = False
         try:
             most = min(self._chunk, self._most_ahead - self._ahead)  # only the one who pulls adds to it
-            items = self._delivery.take_in_hand(most, self._stop.is_set)
-            keys = keys_of(items, self._key)  # the user's code, so not under the lock
-            jobs = [_Job(number, key, item) for number, (key, item) in enumerate(zip(keys, items), self._numbered)]
+            taken = self._delivery.take_in_hand(most, self._stop.is_set)
+            keys = keys_of([item for item, _ in taken], self._key)  # the user's code, so not under the lock
+            jobs = [Job(number, key, *one) for number, (key, one) in enumerate(zip(keys, taken), self._numbered)]
         except (StreamClosed, StreamFailed):
             exhausted = True
         finally:
@@ -241,16 +264,26 @@ class Workers:
             _log.error("a second handler failed while the workers stopped", exc_info=error)
 
     def _leave(self) -> None:
-        """The last one gives back what nobody has begun."""
-        left: list[_Job] = []
         with self._changed:
             self._running.discard(threading.current_thread())
-            if not self._running:
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """The last one gives back what nobody has begun."""
+        left: list[Job] = []
+        with self._changed:
+            if not self._left():
                 left = sorted(job for jobs in (self._pulled, *self._lanes.values()) for job in jobs)
                 self._pulled.clear()
                 self._lanes.clear()
                 self._ahead = 0
+                if self.watchdog is not None:
+                    self.watchdog.stop()
             self._changed.notify_all()
             self._fewer.notify_all()
         if left:
-            self._delivery.give_back([job.item for job in left])
+            self._delivery.give_back([job.item for job in left], left[0].came_at)
+
+    def _left(self) -> int:
+        """How many have not left. Under the lock."""
+        return len(self._running)

@@ -188,7 +188,9 @@ def test_get_many_needs_a_count(most: Any) -> None:
     [
         ("maxsize", {"maxsize": 0}),
         ("maxsize", {"maxsize": 2.0}),
-        ("overflow", {"overflow": "conflate"}),
+        ("overflow", {"overflow": "drop_newest"}),
+        ("maxbytes", {"maxbytes": 0}),
+        ("maxbytes", {"maxbytes": 1e6}),
         ("block_limit", {"block_limit": 0}),
         ("block_limit", {"block_limit": float("nan")}),
     ],
@@ -836,7 +838,7 @@ def test_what_happens_while_keys_are_found(heals: bool, what: str) -> None:
             elif what == "take all":
                 taken.extend(delivery.get_many(99))
             elif what == "in hand":
-                taken.extend(delivery.take_in_hand(2, lambda: False))
+                taken.extend(item for item, _ in delivery.take_in_hand(2, lambda: False))
             else:
                 delivery.close(drain=False)
         return key_of(message)
@@ -1047,7 +1049,7 @@ def test_items_in_hand_can_be_given_back(waits: Waits, discards: bool) -> None:
     """They stand first again, or are discarded like the rest; either way they are accounted for."""
     delivery = make()
     delivery.put_batch(messages("ABCD"), 0.0)
-    items = delivery.take_in_hand(2, lambda: False)
+    items = [item for item, _ in delivery.take_in_hand(2, lambda: False)]
     delivery.get_many(9)
     call = Call(delivery.get)
     waits.until(delivery)
@@ -1063,3 +1065,111 @@ def test_items_in_hand_can_be_given_back(waits: Waits, discards: bool) -> None:
         assert delivery.get()["number"] == 2
     assert delivery.depth == 0
     assert adds_up(delivery)
+
+
+# --- moments and bytes ---
+
+
+def test_latency_counts_from_when_a_batch_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Item by item, whatever takes it; a marker that was made here came from nowhere and counts not."""
+    delivery = make(6, overflow="drop_oldest", heals=False)
+    monkeypatch.setattr(clock, "now", lambda: 50.0)
+    delivery.put_batch(messages("ABCDEF"), 40.0)
+    delivery.put_batch(messages("GH", 7), 48.0)  # A and B go
+    assert [type(item) for item in (delivery.get(), delivery.get())] == [Dropped, Dropped]
+    assert delivery.came_at() == 40.0
+    assert delivery.latency(50.0).total == 0
+    delivery.get()
+    delivery.get_many(2)
+    assert delivery.latency(50.0).percentile(1.0) == pytest.approx(10.0, rel=1 / 128)
+    taken = delivery.take_in_hand(9, lambda: False)
+    assert [at for _, at in taken] == [40.0, 48.0, 48.0]
+    assert delivery.latency(50.0).total == 3
+    delivery.finish(1, waited=7.0)
+    assert delivery.latency(50.0).total == 4
+    assert delivery.came_at() is None
+
+
+def test_the_last_word_has_waited_for_nobody() -> None:
+    """`Closed` is made when it is taken."""
+    delivery = make(view="events")
+    delivery.close(drain=True)
+    assert isinstance(delivery.get(), Closed)
+    assert delivery.latency(clock.now()).percentile(1.0) < LONG
+
+
+def test_what_is_given_back_is_as_old_as_it_was() -> None:
+    """It is the oldest again."""
+    delivery = make()
+    delivery.put_batch(messages("AB"), 40.0)
+    delivery.put_batch(messages("C", 3), 48.0)
+    items = [item for item, _ in delivery.take_in_hand(1, lambda: False)]
+    delivery.give_back(items, 40.0)
+    assert [item["number"] for item in (delivery.get(), delivery.get())] == [1, 2]
+    assert delivery.came_at() == 48.0
+
+
+def test_who_listens_is_told_of_items_and_of_the_end() -> None:
+    """As long as somebody else holds what is set; the queue does not."""
+    delivery = make()
+    event = threading.Event()
+    delivery.listen(event)
+    delivery.put_batch(messages("A"), 0.0)
+    assert event.is_set()
+    event.clear()
+    delivery.get()
+    assert not event.is_set()
+    delivery.close(drain=True)
+    assert event.is_set()
+    del event
+    assert not delivery._listeners
+
+
+def test_the_wall_keeps_the_order_of_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two clocks are never read at once; a wall clock that is set is believed."""
+    delivery = make()
+    readings = iter([1_000_000_500, 1_000_000_900, 1_000_000_100, 7_000_000_000])
+    monkeypatch.setattr(clock, "wall_ns", lambda: next(readings))
+    monkeypatch.setattr(clock, "now", lambda: 0.0)
+    assert [delivery.wall_ns(at) for at in (1.0, 1.0, 2.0, 2.0)] == [2_000_000_500, 2_000_000_500, 3_000_000_500, 9_000_000_000]
+
+
+@pytest.mark.parametrize(("size", "fits"), [(100.0, True), (101.0, False)])
+def test_the_bound_in_bytes(size: float, fits: bool) -> None:
+    """Up to it everything fits; above it the policy decides, and the text names the bytes."""
+    delivery = make(maxbytes=200)
+    delivery.put_batch(messages("A"), 0.0, 100.0)
+    delivery.put_batch(messages("BC", 2), 0.0, size)
+    assert (delivery.error is None) is fits
+    if not fits:
+        assert "3 items of 201 bytes came together and the queue holds 10, or 200 bytes" in str(delivery.error)
+    assert [item["number"] for item in delivery.get_many(9, timeout=0)] == ([1, 2, 3] if fits else [1, 2])
+    assert adds_up(delivery)
+
+
+def test_one_batch_fits_an_empty_queue_whatever_its_bytes() -> None:
+    """Nothing could ever make room for it."""
+    delivery = make(maxbytes=10)
+    delivery.put_batch(messages("AB"), 0.0, 5000.0)
+    assert delivery.error is None
+    assert len(delivery.get_many(9)) == 2
+
+
+def test_a_warning_names_the_bytes(caplog: pytest.LogCaptureFixture) -> None:
+    """At 80 % of them, with one item in the queue."""
+    delivery = make(maxbytes=1000)
+    with caplog.at_level(logging.WARNING):
+        delivery.put_batch(messages("A"), 0.0, 800.0)
+    assert "1 of 10 items, 800 of 1000 bytes" in caplog.text
+
+
+def test_a_pause_for_bytes_ends_with_them() -> None:
+    """Under `block` every take looks, because the items were never many."""
+    woken: list[bool] = []
+    delivery = make(overflow="block", maxbytes=1000, wake=lambda: woken.append(True))
+    delivery.put_batch(messages("ABC"), 0.0, 1200.0)
+    assert delivery.paused
+    delivery.get()
+    assert delivery.paused
+    delivery.get()
+    assert (delivery.paused, woken) == (False, [True])

@@ -106,8 +106,8 @@ def test_a_status_before_anything_happened() -> None:
     """Connecting, and every figure at nothing."""
     status = Status()
     assert status.state == "connecting"
-    assert (status.silence, status.error, dict(status.keys)) == (None, "", {})
-    figures = [name for name in status.__struct_fields__ if name not in ("state", "silence", "error", "keys", "topics")]
+    assert (status.silence, status.lag, status.error, dict(status.keys)) == (None, None, "", {})
+    figures = [name for name in status.__struct_fields__ if name not in ("state", "silence", "lag", "error", "keys", "topics")]
     assert {getattr(status, name) for name in figures} == {0}
     topic = TopicStatus()
     assert (dict(status.topics), topic.state, topic.asked, topic.reason) == ({}, "wanted", 0, "")

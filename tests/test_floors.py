@@ -19,13 +19,16 @@ PACKAGE = Path(__file__).parent.parent / "syncstream"
 FLOORS = (
     ("errors", "events", "secret"),
     ("core",),
-    ("feed", "life", "schema", "urls"),
+    ("feed", "life", "schema", "timestamp", "urls"),
     (
         *("clock", "logs", "wake", "tcp", "proxy", "tls", "upgrade", "transport", "snapshots", "delivery"),
         *("book", "journal", "metrics"),
     ),
-    ("turnstile", "dialer", "link", "watch", "reader", "live", "workers", "handlers", "quarantine", "callbacks", "views"),
-    ("stream",),
+    (
+        *("turnstile", "dialer", "link", "watch", "reader", "live", "workers", "handlers", "quarantine", "callbacks", "views"),
+        *("consumer", "stats", "timings", "watchdog", "dispatcher", "notebook"),
+    ),
+    ("stream", "merge"),
     ("venues", "testing", "cli", "__main__", "__init__"),
 )
 LEVEL = {place: level for level, floor in enumerate(FLOORS) for place in floor}
@@ -33,12 +36,15 @@ LEVEL = {place: level for level, floor in enumerate(FLOORS) for place in floor}
 # Who may import a package that is not Python's own. "*" is everybody.
 HOMES = {
     "msgspec": ("*",),
+    "typing_extensions": ("views",),  # for type checkers only: it is not there when the program runs
     "websocket": ("transport",),
     "requests": ("snapshots",),
     "urllib3": ("snapshots",),
     "websockets": ("testing", "cli"),
     "rich": ("testing", "cli"),
     "pytest": ("testing",),
+    "IPython": ("notebook",),
+    "pandas": ("notebook",),
 }
 
 # core is given bytes, `now` and dice; these would let it do I/O, start threads, read a clock or throw dice by itself.

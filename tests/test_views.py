@@ -221,6 +221,14 @@ def test_latest_is_a_mapping(owner: Owner, keys: Keys) -> None:
     assert repr(latest) == "<latest of <a stream>: 2 keys>"
 
 
+def test_latest_called_is_a_copy_of_one_moment(owner: Owner, keys: Keys) -> None:
+    """What comes later does not change it."""
+    copy = Latest(owner, keys)()
+    keys.latest["ABC"] = {"symbol": "ABC", "seq": 2}
+    keys.latest["NEW"] = {"symbol": "NEW", "seq": 1}
+    assert copy == {"ABC": {"symbol": "ABC", "seq": 1}, "XYZ": {"symbol": "XYZ", "seq": 1}}
+
+
 def test_latest_tells_which_keys_are_complete(owner: Owner, keys: Keys) -> None:
     """A key that is being healed keeps its last value, marked."""
     latest = Latest(owner, keys)

@@ -10,6 +10,11 @@ by `KEPT`.
 What goes is the oldest. With `heals` (a snapshot brings a lost key back) all that waits of a key goes at once, because it would
 follow a hole. Every loss is counted, and where it touches the consumer's state a `Dropped` tells it. Markers of a key that
 change no state go untold; their key's `Dropped` covers those that do.
+
+With `conflates` a newer one replaces what is older of its key: of each key only the newest message or `Snapshot` stays, in its
+place, and a `Dropped` tells how many it stands for. With `heals` the newest is the snapshot to come, since a message cannot be
+joined to what it does not follow: of a key that has more than one item waiting all goes. A key of which nothing is replaced
+loses nothing. Only if there are still too many, because more keys wait than there are places, do the oldest go as above.
 """
 
 from __future__ import annotations
@@ -19,7 +24,8 @@ from collections import Counter, OrderedDict, deque
 from itertools import islice
 from typing import Any, Callable, Hashable, NamedTuple, Optional
 
-from ..events import Dropped, Event
+from ..events import Dropped, Event, Snapshot
+from .arrivals import Arrivals
 
 KEPT = 64
 """How many markers about every key may outlive the messages before them."""
@@ -40,6 +46,7 @@ class Tally(NamedTuple):
     queued: int  # items waiting
     in_hand: int  # of those delivered, how many a worker has not finished
     high_water: int  # the greatest depth so far
+    size: int = 0  # bytes of what waits and is in hand, as they came over the line
 
 
 class Look(NamedTuple):
@@ -54,7 +61,7 @@ def shown(items: list[Any], view: Optional[str]) -> list[Any]:
     """What a view shows of `items`. Before a view is fixed (`None`) that is everything."""
     if view is None or view == "events":
         return items
-    if not _has_markers(items):
+    if not has_markers(items):
         return items
     if view == "messages":
         return [item for item in items if not isinstance(item, Event)]
@@ -64,7 +71,7 @@ def shown(items: list[Any], view: Optional[str]) -> list[Any]:
 def keys_of(items: list[Any], key: Callable[[Any], Optional[Hashable]]) -> list[Optional[Hashable]]:
     """The key of each message and marker. `key` is the user's code: what it raises, or cannot be a key, means no key."""
     with contextlib.suppress(Exception):  # then one by one, to find out which
-        if not _has_markers(items):
+        if not has_markers(items):
             found = list(map(key, items))
             set(found)
             return found
@@ -101,16 +108,42 @@ def falls(items: list[Any], keys: list[Optional[Hashable]], need: int, *, heals:
     return at, purged
 
 
+def replaced(items: list[Any], keys: list[Optional[Hashable]], *, heals: bool, keyless: bool) -> set[int]:
+    """Which of `items` a newer one of its key replaces, by their places. With `heals` the snapshot to come replaces all of it."""
+    newest: dict[Optional[Hashable], int] = {}
+    several: set[Optional[Hashable]] = set()
+    for place, (item, key) in enumerate(zip(items, keys)):
+        if (key is not None or keyless) and (not isinstance(item, Event) or isinstance(item, Snapshot)):
+            if key in newest:
+                several.add(key)
+            newest[key] = place
+    if heals:
+        return {place for place, key in enumerate(keys) if key in several}
+    return {place for place, key in enumerate(keys) if key in several and place < newest[key]}
+
+
 class Backlog:
     """Owned by: whoever holds the lock of its `Delivery`."""
 
-    def __init__(self, maxsize: int, *, heals: bool, keyless: bool = False) -> None:
+    def __init__(
+        self,
+        maxsize: int,
+        *,
+        heals: bool,
+        keyless: bool = False,
+        conflates: bool = False,
+        maxbytes: Optional[int] = None,
+    ) -> None:
         self.maxsize = maxsize
+        self.maxbytes = maxbytes
         self.queue: deque[Any] = deque()  # always this object: `Delivery` takes from it directly
         self.ahead = 0  # how many items wait before the queue
         self.in_hand = 0
         self.view: Optional[str] = None
+        self.arrivals = Arrivals()  # of the queue
+        self._hand_size = 0.0
         self._heals = heals
+        self._conflates = conflates
         self._keyless = keyless  # everything belongs to one key, and that key is `None`
         self._drops: OrderedDict[Optional[Hashable], Dropped] = OrderedDict()
         self._kept: deque[Event] = deque()
@@ -121,6 +154,11 @@ class Backlog:
     def depth(self) -> int:
         """What the bound counts."""
         return len(self.queue) + self.in_hand
+
+    @property
+    def size(self) -> float:
+        """Bytes of what the bound counts."""
+        return self.arrivals.size(len(self.queue)) + self._hand_size
 
     @property
     def waiting(self) -> int:
@@ -148,11 +186,14 @@ class Backlog:
             queued,
             self.in_hand,
             self._high_water,
+            round(self.size),
         )
 
-    def append(self, items: list[Any]) -> None:
+    def append(self, items: list[Any], size: float = 0.0, at: float = 0.0) -> None:
+        """A batch of `size` bytes that came `at` this moment."""
         self._received += len(items)
         self.queue.extend(items)
+        self.arrivals.add(len(items), size, at)
         if self.depth > self._high_water:
             self._high_water = self.depth
 
@@ -174,12 +215,38 @@ class Backlog:
             items.extend([self.queue.popleft() for _ in range(most - len(items))])
         return items
 
-    def give_back(self, items: list[Any]) -> None:
-        """Put items in hand back where they were. What stood ahead of the queue is later, so it goes into it behind them."""
+    def take_in_hand(self, most: int, now: float) -> list[tuple[Any, float]]:
+        """Like `take`; they count to the bound until `finish`. Each with the moment it came (a marker made here: `now`)."""
+        size = self.arrivals.size(len(self.queue))
+        ahead = min(self.ahead, most)
+        ages = self.arrivals.taken(len(self.queue), min(most - ahead, len(self.queue)))
+        moments = [now] * ahead + [at for at, count in ages for _ in range(count)]
+        items = self.take(most)
+        self.in_hand += len(items)
+        self._hand_size += size - self.arrivals.size(len(self.queue))
+        return list(zip(items, moments))
+
+    def finish(self, count: int) -> None:
+        """So many in hand are done."""
+        self._hand_size -= self._share_of_hand(count)
+        self.in_hand -= count
+
+    def give_back(self, items: list[Any], at: float = 0.0) -> None:
+        """Put items in hand back where they were. What stood ahead of the queue is later, so it goes into it behind them.
+
+        `at`: when the oldest of them came.
+        """
+        size = self._share_of_hand(len(items))
+        self._hand_size -= size
         self.in_hand -= len(items)
-        self.queue.extendleft(reversed([*items, *self._drops.values(), *self._kept]))
+        back = [*items, *self._drops.values(), *self._kept]
+        self.arrivals.put_back(len(self.queue), len(back), size, at)
+        self.queue.extendleft(reversed(back))
         self._reordered += 1
         self._empty_ahead()
+
+    def _share_of_hand(self, count: int) -> float:
+        return self._hand_size if count >= self.in_hand else self._hand_size * count / self.in_hand
 
     def fix(self, view: str) -> list[Any]:
         """Fix the view. Returns what it does not show; let go of it without the lock, it is the user's."""
@@ -192,6 +259,9 @@ class Backlog:
             self._drops.clear()
         self._kept = deque(kept)
         self.ahead = len(self._drops) + len(kept)
+        left = deque(seen)
+        stays = [bool(left) and left[0] is item and left.popleft() is item for item in self.queue]
+        self.arrivals.keep(stays)
         self.queue.clear()
         self.queue.extend(seen)
         self._reordered += 1
@@ -206,42 +276,76 @@ class Backlog:
         self._reordered += 1
         return gone
 
-    def look(self, batch: list[Any]) -> Look:
+    def look(self, batch: list[Any], size: float = 0.0) -> Look:
         """What may have to go so that `batch` fits. Find the keys of these items without the lock, then `make_room`."""
-        need = self._excess(batch)
-        oldest = list(self.queue if self._heals else islice(self.queue, need))
-        items = oldest + batch
-        return Look(self._reordered, len(self.queue), items if self._heals else items[:need])
+        need = self._excess(len(batch), self.size + size)
+        everything = self._heals or self._conflates
+        items = list(self.queue if everything else islice(self.queue, need)) + batch
+        return Look(self._reordered, len(self.queue), items if everything else items[:need])
 
-    def make_room(self, batch: list[Any], seen: Look, keys: list[Optional[Hashable]], at_ns: int) -> Optional[list[Hashable]]:
-        """Let the oldest go and append `batch`. Returns the keys that lost something, or `None`: look again.
+    def make_room(
+        self,
+        batch: list[Any],
+        seen: Look,
+        keys: list[Optional[Hashable]],
+        at_ns: int,
+        *,
+        size: float = 0.0,
+        at: float = 0.0,
+    ) -> Optional[list[Hashable]]:
+        """Let go of what must go and append `batch`. Returns the keys that lost something, or `None`: look again.
 
         `keys` are those of `seen.items`. Items that consumers took since that look are skipped.
         """
-        need = self._excess(batch)
+        need = self._excess(len(batch), self.size + size)
         if not need:
-            self.append(batch)
+            self.append(batch, size, at)
             return []
         taken = seen.queued - len(self.queue)
         if self._reordered != seen.reordered or len(seen.items) - taken < need:
             return None
         items, keys = seen.items[taken:], keys[taken:]
-        spare = self.maxsize // SPARE if self._heals else 0
-        at, purged = falls(items, keys, need + spare, heals=self._heals)
-        gone = list(zip(items[:at], keys[:at]))
-        if self._heals:
-            rest = list(zip(items[at:], keys[at:]))
-            gone += [pair for pair in rest if pair[1] in purged]
-            self.queue.clear()
-            self.queue.extend([item for item, key in rest if key not in purged])
+        self._received += len(batch)
+        self.arrivals.add(len(batch), size, at)
+        if self._heals or self._conflates:
+            gone = self._sift(items, keys, need, len(batch))
         else:
-            from_queue = min(at, len(self.queue))
+            gone = list(zip(items[:need], keys[:need]))
+            from_queue = min(need, len(self.queue))
             for _ in range(from_queue):
                 self.queue.popleft()
-            self.queue.extend(batch[at - from_queue :])
-        self._received += len(batch)
+            self.queue.extend(batch[need - from_queue :])
         self._high_water = max(self._high_water, self.depth)
         return self._let_go(gone, at_ns)
+
+    def _sift(
+        self, items: list[Any], keys: list[Optional[Hashable]], need: int, fresh: int
+    ) -> list[tuple[Any, Optional[Hashable]]]:
+        """Leave of `items`, which are all that waits and `fresh` new ones, what stays. Returns what goes, with its keys."""
+        pairs = list(zip(items, keys))
+        gone: list[tuple[Any, Optional[Hashable]]] = []
+        if self._conflates:
+            goes = replaced(items, keys, heals=self._heals, keyless=self._keyless)
+            gone = [pairs[place] for place in sorted(goes)]
+            stays = [place not in goes for place in range(len(items))]
+            fresh = sum(stays[len(stays) - fresh :])
+            pairs = self._only(pairs, stays)
+            need = self._excess(fresh, self.size, old=len(pairs) - fresh)
+        if need:
+            spare = self.maxsize // SPARE if self._heals else 0
+            at, purged = falls([item for item, _ in pairs], [key for _, key in pairs], need + spare, heals=self._heals)
+            stays = [place >= at and key not in purged for place, (_, key) in enumerate(pairs)]
+            gone += [pair for pair, stay in zip(pairs, stays) if not stay]
+            self._only(pairs, stays)
+        return gone
+
+    def _only(self, pairs: list[tuple[Any, Optional[Hashable]]], stays: list[bool]) -> list[tuple[Any, Optional[Hashable]]]:
+        """Of all that waits these stay."""
+        left = [pair for pair, stay in zip(pairs, stays) if stay]
+        self.arrivals.keep(stays)
+        self.queue.clear()
+        self.queue.extend([item for item, _ in left])
+        return left
 
     def _let_go(self, gone: list[tuple[Any, Optional[Hashable]]], at_ns: int) -> list[Hashable]:
         told: dict[Optional[Hashable], int] = {}  # how many messages of each key; 0 where a marker changed the state
@@ -250,7 +354,7 @@ class Backlog:
             if isinstance(item, Dropped):  # nothing is lost with it: it becomes one with the marker ahead
                 told[key] = told.get(key, 0) + item.count
                 self._marked -= 1
-            elif isinstance(item, Event) and key is None:
+            elif isinstance(item, Event) and key is None and not isinstance(item, Snapshot):
                 self._kept.append(item)
                 self.ahead += 1
             elif isinstance(item, Event):
@@ -284,9 +388,16 @@ class Backlog:
             else:
                 self._drops[key] = Dropped(key=key, count=earlier.count + count, at_ns=earlier.at_ns)
 
-    def _excess(self, batch: list[Any]) -> int:
-        total = len(self.queue) + len(batch)
-        return max(0, min(total, total + self.in_hand - self.maxsize))
+    def _excess(self, fresh: int, size: float, *, old: Optional[int] = None) -> int:
+        """How many must go of `old` items (all in the queue) and `fresh` ones, so that they fit; `size`: bytes of them all.
+
+        Fresh ones are never too big for an empty queue by their bytes alone.
+        """
+        old = len(self.queue) if old is None else old
+        need = max(0, min(old + fresh, old + fresh + self.in_hand - self.maxsize))
+        if self.maxbytes is not None and size > self.maxbytes and need < old:
+            need = max(need, min(old, self.arrivals.leading(len(self.queue), size - self.maxbytes)))
+        return need
 
     def _empty_ahead(self) -> None:
         self._drops.clear()
@@ -299,5 +410,6 @@ def _matters(item: Any) -> bool:
     return not isinstance(item, Event) or (item.in_default_view and not isinstance(item, Dropped))
 
 
-def _has_markers(items: list[Any]) -> bool:
+def has_markers(items: list[Any]) -> bool:
+    """Whether any of them is not a message."""
     return any(issubclass(kind, Event) for kind in set(map(type, items)))  # one look per type: the usual batch at C speed

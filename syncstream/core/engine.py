@@ -67,6 +67,8 @@ class Engine:
         self.closing = False
         self.connects = 0
         self.late = 0
+        self._wire_messages = self._wire_bytes = 0  # since `mean_size` was asked last
+        self._mean_size = 0.0
         self._actions: list[Any] = []
         self._started_at = 0.0
         self._data_due_at: Optional[float] = None
@@ -129,6 +131,8 @@ class Engine:
             return
         place.clocks.proved_transport(now)
         received = place.frames.receive(data)
+        self._wire_messages += len(received)
+        self._wire_bytes += len(data)
         if place.phase is Phase.CLOSING:
             if place.frames.closed or place.frames.error is not None:
                 self._gone(place)
@@ -169,6 +173,13 @@ class Engine:
             place.talk.opening.resume(now)
             self._limit_opening(place)
         self._restart_quiet(now)
+
+    def mean_size(self) -> float:
+        """Bytes of one message on the wire, by those that came since this was asked last. A count per batch, none per message."""
+        if self._wire_messages:
+            self._mean_size = self._wire_bytes / self._wire_messages
+            self._wire_messages = self._wire_bytes = 0
+        return self._mean_size
 
     def route(self) -> Optional[tuple[int, int]]:
         """The line and epoch a user's message goes out on; `None` if none is open."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncstream.core import backlog as module
-from syncstream.core.backlog import Backlog, falls, keys_of, shown
+from syncstream.core.backlog import Backlog, falls, keys_of, replaced, shown
 from syncstream.events import Connected, Disconnected, Dropped, Event, Gap, Resynced, Snapshot
 
 KEYS = "ABC"
@@ -32,8 +32,8 @@ def room_for(backlog: Backlog, batch: list[Any], at_ns: int = 7) -> list[Hashabl
     return lost
 
 
-def full(*items: Any, maxsize: int, heals: bool, view: Optional[str] = "default") -> Backlog:
-    backlog = Backlog(maxsize, heals=heals)
+def full(*items: Any, maxsize: int, heals: bool, view: Optional[str] = "default", **options: Any) -> Backlog:
+    backlog = Backlog(maxsize, heals=heals, **options)
     if view:
         backlog.fix(view)
     backlog.append(list(items))
@@ -249,6 +249,143 @@ def test_given_back_items_stand_before_what_was_lost_meanwhile() -> None:
     assert backlog.take(9) == [message("A", 1), Dropped(key="A", count=1, at_ns=7), message("A", 3)]
 
 
+# --- conflate ---
+
+
+def test_the_newest_of_each_key_stays() -> None:
+    """In its place; one marker per key says how many it stands for, and what was not replaced is not touched."""
+    items = [message("A", 1), message("B", 1), message("A", 2), message("C", 1), message("A", 3), message("B", 2)]
+    backlog = full(*items, maxsize=6, heals=False, conflates=True)
+    assert room_for(backlog, [message("C", 2)]) == ["A", "B", "C"]
+    drops = [Dropped(key="A", count=2, at_ns=7), Dropped(key="B", count=1, at_ns=7), Dropped(key="C", count=1, at_ns=7)]
+    assert backlog.take(9) == [*drops, message("A", 3), message("B", 2), message("C", 2)]
+    assert (backlog.tally().dropped, adds_up(backlog)) == (4, True)
+
+
+def test_up_to_the_bound_nothing_is_replaced() -> None:
+    """A consumer that keeps up sees every message."""
+    backlog = full(message("A", 1), message("A", 2), maxsize=3, heals=False, conflates=True)
+    assert room_for(backlog, [message("A", 3)]) == []
+    assert backlog.take(9) == [message("A", 1), message("A", 2), message("A", 3)]
+
+
+def test_with_a_source_the_newest_is_the_snapshot_to_come() -> None:
+    """A message cannot be joined to what it does not follow: of a key with several items all goes, and its key is named."""
+    items = [message("A", 1), message("B", 1), message("A", 2), Snapshot(key="C")]
+    backlog = full(*items, maxsize=4, heals=True, conflates=True)
+    assert room_for(backlog, [message("D", 1)]) == ["A"]
+    assert backlog.take(9) == [Dropped(key="A", count=2, at_ns=7), message("B", 1), Snapshot(key="C"), message("D", 1)]
+    assert adds_up(backlog)
+
+
+def test_a_snapshot_is_as_new_as_a_message() -> None:
+    """One in the stream's own order replaces what was before it; what it is not replaced by is what came after."""
+    m, s, g = message("A", 1), Snapshot(key="A", position=2), Gap(key="A")
+    backlog = full(m, g, s, maxsize=3, heals=False, conflates=True)
+    assert room_for(backlog, [message("B", 1)]) == ["A"]
+    assert backlog.take(9) == [Dropped(key="A", count=1, at_ns=7), s, message("B", 1)]
+    backlog = full(s, message("A", 3), g, maxsize=3, heals=False, conflates=True)
+    assert room_for(backlog, [message("B", 1)]) == ["A"]
+    assert backlog.take(9) == [Dropped(key="A", count=0, at_ns=7), message("A", 3), g, message("B", 1)]
+
+
+@pytest.mark.parametrize("heals", [True, False])
+def test_more_keys_than_places(heals: bool) -> None:
+    """When nothing is left to replace the oldest go, as without conflation."""
+    backlog = full(*(message(key, 1) for key in "ABCD"), maxsize=4, heals=heals, conflates=True)
+    assert room_for(backlog, [message("E", 1), message("F", 1)]) == ["A", "B"]
+    drops = [Dropped(key="A", count=1, at_ns=7), Dropped(key="B", count=1, at_ns=7)]
+    assert backlog.take(9) == [*drops, *(message(key, 1) for key in "CDEF")]
+
+
+def test_without_a_key_in_the_feed_all_is_one_key() -> None:
+    """The newest message of the stream stays, and the markers about it; a message that should have a key and has none does."""
+    backlog = full(message(None, 1), Connected(), message(None, 2), maxsize=3, heals=False, conflates=True, keyless=True)
+    assert room_for(backlog, [message(None, 3)]) == [None]
+    assert backlog.take(9) == [Dropped(key=None, count=2, at_ns=7), Connected(), message(None, 3)]
+    backlog = full(message(None, 1), message(None, 2), maxsize=2, heals=False, conflates=True)
+    assert room_for(backlog, [message("A", 1)]) == []
+    assert backlog.take(9) == [Dropped(key=None, count=1, at_ns=7), message(None, 2), message("A", 1)]
+
+
+@pytest.mark.parametrize("conflates", [True, False])
+def test_a_snapshot_of_everything_does_not_outlive_what_followed_it(conflates: bool) -> None:
+    """A feed without keys: behind the snapshot and before the next message there would be a hole that nobody told."""
+    items = [Snapshot(position=1), message(None, 2), message(None, 3)]
+    backlog = full(*items, maxsize=3, heals=False, conflates=conflates, keyless=True)
+    assert room_for(backlog, [message(None, 4), message(None, 5)]) == [None]
+    left = [message(None, 5)] if conflates else [message(None, 3), message(None, 4), message(None, 5)]
+    assert backlog.take(9) == [Dropped(key=None, count=3 if conflates else 1, at_ns=7), *left]
+
+
+@given(st.lists(st.sampled_from([*KEYS, None]), max_size=20), st.booleans(), st.booleans())
+def test_what_is_replaced(letters: list[Optional[str]], heals: bool, keyless: bool) -> None:
+    """Without healing exactly the newest of each key is left; with it, what was alone."""
+    items = [message(letter, number) for number, letter in enumerate(letters)]
+    left = [item for place, item in enumerate(items) if place not in replaced(items, list(letters), heals=heals, keyless=keyless)]
+    for letter in {*letters}:
+        of_key = [item for item in items if item.get("key") == letter]
+        expected = of_key[-1:] if not heals else of_key if len(of_key) == 1 else []
+        assert [item for item in left if item.get("key") == letter] == (of_key if letter is None and not keyless else expected)
+
+
+# --- bytes ---
+
+
+def test_the_oldest_go_until_the_bytes_fit() -> None:
+    """Two of a hundred bytes wait, and the bound is 250: one of them makes room for another."""
+    backlog = Backlog(10, heals=False, maxbytes=250)
+    backlog.fix("default")
+    backlog.append([message("A", 1), message("A", 2)], 200, 1.0)
+    batch = [message("A", 3)]
+    seen = backlog.look(batch, 100)
+    assert seen.items == [message("A", 1)]
+    assert backlog.make_room(batch, seen, ["A"], 7, size=100, at=2.0) == ["A"]
+    assert (backlog.size, backlog.tally().size, backlog.arrivals.oldest(2)) == (200, 200, 1.0)
+    assert backlog.take(9) == [Dropped(key="A", count=1, at_ns=7), message("A", 2), message("A", 3)]
+
+
+@pytest.mark.parametrize("conflates", [True, False])
+def test_a_batch_is_never_too_big_for_an_empty_queue(conflates: bool) -> None:
+    """All that waits goes, and no more: nothing could ever make room for a message above the bound."""
+    backlog = Backlog(10, heals=False, maxbytes=50, conflates=conflates)
+    backlog.fix("default")
+    backlog.append([message("A", 1)], 30, 1.0)
+    batch = [message("B", 1), message("B", 2)]
+    seen = backlog.look(batch, 500)
+    assert backlog.make_room(batch, seen, keys_of(seen.items, key_of), 7, size=500, at=2.0) is not None
+    drops = [Dropped(key="A", count=1, at_ns=7)] if not conflates else []
+    left = backlog.take(9)
+    assert left[-1] == message("B", 2)
+    assert left[: len(drops)] == drops
+
+
+def test_what_is_in_hand_has_bytes() -> None:
+    """Until it is finished; what is given back has them in the queue again, and is as old as it was."""
+    backlog = Backlog(10, heals=False)
+    backlog.fix("default")
+    backlog.append([message("A", n) for n in range(4)], 400, 1.0)
+    assert backlog.take_in_hand(3, 9.0) == [(message("A", n), 1.0) for n in range(3)]
+    assert (backlog.in_hand, backlog.size) == (3, 400)
+    backlog.finish(1)
+    assert backlog.in_hand == 2
+    assert backlog.size == pytest.approx(300)
+    backlog.give_back([message("A", 1), message("A", 2)], 1.0)
+    assert backlog.in_hand == 0
+    assert backlog.size == pytest.approx(300)
+    assert backlog.arrivals.oldest(3) == 1.0
+
+
+def test_what_a_view_does_not_show_has_no_bytes() -> None:
+    """When the view is fixed they go with it, and what stays keeps its moment."""
+    backlog = Backlog(10, heals=False)
+    backlog.append([Connected(), message("A", 1)], 100, 1.0)
+    backlog.append([message("A", 2)], 30, 2.0)
+    backlog.fix("messages")
+    assert backlog.size == pytest.approx(80)
+    assert [backlog.arrivals.oldest(waiting) for waiting in (2, 1)] == [1.0, 2.0]
+
+
 # --- between the look and the drop ---
 
 
@@ -344,10 +481,12 @@ class Consumer:
             self.last[key] = number
 
 
-@given(maxsize=st.integers(1, 12), view=st.sampled_from(["default", "events"]), steps=STEPS)
-def test_every_message_is_delivered_told_or_waiting(maxsize: int, view: str, steps: list[tuple[str, Any]]) -> None:
+@given(maxsize=st.integers(1, 12), view=st.sampled_from(["default", "events"]), conflates=st.booleans(), steps=STEPS)
+def test_every_message_is_delivered_told_or_waiting(
+    maxsize: int, view: str, conflates: bool, steps: list[tuple[str, Any]]
+) -> None:
     """Without healing: per key the numbers go on, or a `Dropped` before them says exactly how many are missing."""
-    backlog = full(maxsize=maxsize, heals=False, view=view)
+    backlog = full(maxsize=maxsize, heals=False, view=view, conflates=conflates)
     consumer = Consumer()
     sent: dict[Optional[str], int] = {}
     received = 0
@@ -388,10 +527,10 @@ def test_every_message_is_delivered_told_or_waiting(maxsize: int, view: str, ste
         assert number == consumer.last.get(key, 0) + consumer.missing.get(key, 0)
 
 
-@given(maxsize=st.integers(1, 24), steps=STEPS)
-def test_a_dropped_key_is_silent_until_it_is_healed(maxsize: int, steps: list[tuple[str, Any]]) -> None:
+@given(maxsize=st.integers(1, 24), conflates=st.booleans(), steps=STEPS)
+def test_a_dropped_key_is_silent_until_it_is_healed(maxsize: int, conflates: bool, steps: list[tuple[str, Any]]) -> None:
     """With healing: after its `Dropped` nothing of a key comes before a `Snapshot`, and no hole is ever silent."""
-    backlog = full(maxsize=maxsize, heals=True)
+    backlog = full(maxsize=maxsize, heals=True, conflates=conflates)
     sent: dict[str, int] = {}
     waits: dict[Hashable, None] = {}  # for a snapshot: what the engine would know
     state: dict[str, Optional[int]] = {}  # at the consumer; None: it has been told of a loss

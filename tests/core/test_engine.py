@@ -299,3 +299,22 @@ def test_later_nothing_is_that_urgent() -> None:
         rig.redial()
         rig.refuse()
     assert (rig.failure(), rig.now > 300.0) == (None, True)
+
+
+# ---------------------------------------------------------------- how big messages are
+
+
+def test_the_mean_size_of_a_message_is_that_of_the_last_ones() -> None:
+    """In bytes on the wire, headers too; one that comes in pieces counts whole, with those it came with."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    assert rig.engine.mean_size() == 0.0
+    frames = [text(delta("A", number)) for number in (1, 2)]
+    rig.engine.batch(0, 1, b"".join(frames), rig.now)
+    assert rig.engine.mean_size() == len(frames[0])
+    assert rig.engine.mean_size() == len(frames[0])  # nothing came since
+    long = text(b'{"note": "' + b"x" * 5000 + b'"}')
+    rig.engine.batch(0, 1, long[:3000], rig.now)
+    assert rig.engine.mean_size() == len(frames[0])
+    rig.engine.batch(0, 1, long[3000:], rig.now)
+    assert rig.engine.mean_size() == len(long)

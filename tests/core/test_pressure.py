@@ -11,8 +11,8 @@ from syncstream.core.pressure import WARN_EVERY, Pressure, Verdict
 FITS, FAILS, DROPS = Verdict.FITS, Verdict.FAILS, Verdict.DROPS
 
 
-def pressure(policy: str, maxsize: int = 10) -> Pressure:
-    return Pressure(maxsize, policy=policy, block_limit=5.0)
+def pressure(policy: str, maxsize: int = 10, maxbytes: Optional[int] = None) -> Pressure:
+    return Pressure(maxsize, policy=policy, block_limit=5.0, maxbytes=maxbytes)
 
 
 def pause(p: Pressure) -> tuple[Optional[float], Optional[float], int]:
@@ -28,12 +28,17 @@ def pause(p: Pressure) -> tuple[Optional[float], Optional[float], int]:
         ("block", False, FITS),
         ("drop_oldest", True, DROPS),
         ("drop_oldest", False, DROPS),
+        ("conflate", True, DROPS),
+        ("conflate", False, DROPS),
     ],
 )
 def test_the_table_of_policies(policy: str, consumed: bool, verdict: Verdict) -> None:
     """Up to the bound a batch fits under every policy; one item above it the policy decides."""
     assert pressure(policy).arrived(10, 0.0, consumed=consumed) is FITS
     assert pressure(policy).arrived(11, 0.0, consumed=consumed) is verdict
+    assert pressure(policy, maxbytes=99).arrived(10, 0.0, consumed=consumed, size=99.0) is FITS
+    assert pressure(policy, maxbytes=99).arrived(10, 0.0, consumed=consumed, size=100.0) is verdict
+    assert pressure(policy, maxbytes=99).arrived(10, 0.0, consumed=consumed, size=100.0, alone=True) is FITS
 
 
 def test_block_pauses_at_the_bound_until_below_half() -> None:
@@ -53,7 +58,7 @@ def test_block_pauses_at_the_bound_until_below_half() -> None:
 
 def test_only_block_pauses() -> None:
     """Other policies never pause."""
-    for policy in ("raise", "drop_oldest"):
+    for policy in ("raise", "drop_oldest", "conflate"):
         p = pressure(policy)
         p.arrived(50, 1.0, consumed=False)
         assert p.paused_at is None
@@ -131,3 +136,27 @@ def test_many_who_wait_for_the_last_item_wait_for_the_same() -> None:
         pressure.watch(change)
         alarms.append(pressure.alarm)
     assert alarms == [1, 1, 1, 0]
+
+
+def test_block_pauses_at_the_bound_in_bytes() -> None:
+    """Few items may be many bytes; the pause ends when both are below half, so every take looks."""
+    p = pressure("block", maxbytes=1000)
+    assert p.arrived(1, 2.0, consumed=True, size=1000.0, alone=True) is FITS
+    assert p.paused_at == 2.0
+    assert p.alarm > 10**6
+    assert p.eased(4, 500.0) is False
+    assert p.eased(5, 499.0) is False
+    assert p.eased(4, 499.0) is True
+    assert pause(p) == (None, None, 0)
+
+
+def test_an_empty_queue_is_relieved() -> None:
+    """Even where half of the bound is no byte at all."""
+    assert pressure("block", maxbytes=1).relieved(0, 0.0)
+    assert not pressure("block", maxbytes=1).relieved(1, 1.0)
+
+
+def test_when_to_warn_of_bytes() -> None:
+    """At 80 % of either bound."""
+    assert not pressure("raise", maxbytes=1000).may_warn(1, 0.0, consumed=True, size=799.0)
+    assert pressure("raise", maxbytes=1000).may_warn(1, 0.0, consumed=True, size=800.0)

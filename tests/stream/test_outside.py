@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 
+from syncstream import Feed, Stream
 from syncstream.testing import Broker
 from tests.deadlines import SLACK
 
@@ -157,6 +160,80 @@ def test_the_interpreter_ends_in_time(broker: Broker, name: str) -> None:
     broker.wait_for(lambda: not broker.connections, PATIENCE)
 
 
+EXECUTOR = """
+    from concurrent.futures import ThreadPoolExecutor
+    stream = Stream(FEED)
+    pause = threading.Event()
+    stream.on()(lambda item: (say("handles") if item["seq"] == 1 else None, pause.wait(0.002)))
+    stream.start(ThreadPoolExecutor(2), markers="ignore")
+    sys.stdin.readline()
+    sys.exit(7)
+"""
+
+
+def test_a_busy_executor_does_not_hold_up_the_end(broker: Broker) -> None:
+    """The interpreter waits for the threads of every executor; ours give them back, though ten seconds of one key wait."""
+    with Program(EXECUTOR, broker) as program:
+        subscribed(broker)
+        broker.publish("ABC", 5000)
+        assert program.hear() == "handles"
+        program.go_on()
+        assert program.ends_within(SECOND + SLACK)
+        assert program.end() == (7, [], "")
+
+
+FORKED_BY_MULTIPROCESSING = """
+    import multiprocessing
+
+    def child():
+        try:
+            stream.get(timeout=1)
+        except UsageError as error:
+            say("child:", error)
+
+    stream = Stream(FEED)
+    stream.get()
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    say("code", process.exitcode)
+    try:
+        multiprocessing.get_context("spawn").Process(target=print, args=(stream,)).start()
+    except TypeError as error:
+        say("spawn:", error)
+    say("parent got", stream.get(timeout=10)["seq"])
+    stream.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_multiprocessing_leaves_the_parent_alone(broker: Broker) -> None:
+    """A forked child is told, and ends well; a spawned one is never begun, for a reason; the parent's stream goes on."""
+    with Program(FORKED_BY_MULTIPROCESSING, broker, "-W", "ignore::DeprecationWarning") as program:
+        subscribed(broker)
+        broker.publish("ABC")
+        assert "made in another process" in (program.hear() or "")
+        assert program.hear() == "code 0"
+        assert "cannot be pickled" in (program.hear() or "")
+        broker.publish("ABC")
+        assert program.hear() == "parent got 2"
+        assert program.end() == (0, [], "")
+    assert broker.counts["connects"] == 1
+
+
+def test_signals_stay_the_users(broker: Broker) -> None:
+    """No handler is set or replaced, no signal is blocked, whatever a stream does."""
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with Stream(Feed(broker.url, subscribe=broker.subscribe, key="symbol")) as stream:
+        stream.on()(lambda item: None)
+        stream.start(2, markers="ignore")
+        subscribed(broker)
+        assert {number: signal.getsignal(number) for number in signal.valid_signals()} == before
+    assert {number: signal.getsignal(number) for number in signal.valid_signals()} == before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == blocked
+
+
 def test_an_unhandled_error_ends_the_program_as_ever(broker: Broker) -> None:
     """Its traceback is all that is printed."""
     source = """
@@ -254,6 +331,7 @@ FORKED = """
             lambda: next(items), work.get, work.qsize, work.empty, work.join, work.task_done, lambda: stream.queue,
             lambda: stream.latest, lambda: stream.status, lambda: stream.send("x"), lambda: stream.subscribe("A"),
             lambda: stream.unsubscribe("A"), stream.start, stream.run, lambda: stream.on(dict), lambda: stream.set_aside,
+            stream.stats, stream.stamped, stream.table, stream.live, lambda: merge(stream),
         ]
         for number, call in enumerate(calls):
             try:
@@ -263,6 +341,8 @@ FORKED = """
             else:
                 raise AssertionError(number)
         assert "another process" in repr(stream)
+        assert "another process" in stream._repr_html_()
+        assert streams() == []
         assert stream.close() == Report()
         with stream, broken:
             pass

@@ -87,7 +87,7 @@ def test_before_a_consumer_has_started_the_oldest_go(broker: Broker, policy: str
     assert broker.counts["connects"] == 1
 
 
-@pytest.mark.parametrize("policy", ["raise", "drop_oldest", "block"])
+@pytest.mark.parametrize("policy", ["raise", "drop_oldest", "conflate", "block"])
 def test_what_went_before_a_consumer_had_started_is_healed(broker: Broker, policy: str) -> None:
     """With a snapshot source the first consumer gets a state that is whole."""
     replica = Replica()
@@ -131,6 +131,7 @@ def test_callbacks_that_start_late_must_take_what_was_dropped(broker: Broker) ->
         opened(broker)
         flood(broker, stream)
         broker.wait_for(lambda: stream.status.dropped, PATIENCE)
+        broker.wait_for(lambda: stream.latest["ABC"]["version"] == stream.latest["XYZ"]["version"] == 1000, PATIENCE)
         with pytest.raises(UsageError, match="no handler takes Dropped"):
             stream.start()
         dropped: list[Dropped] = []
@@ -193,10 +194,11 @@ def test_every_kind_of_consumer_hears_of_an_overflow(name: str) -> None:
 # ---------------------------------------------------------------- drop_oldest
 
 
-def test_a_slow_consumer_loses_the_oldest_and_is_healed(broker: Broker) -> None:
+@pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
+def test_a_slow_consumer_loses_what_is_old_and_is_healed(broker: Broker, policy: str) -> None:
     """Dropped, then the snapshot, then messages that go on from it; the line is not touched."""
     replica = Replica()
-    with Stream(feed_of(broker, resync_interval=0.05), queue_size=SIZE, overflow="drop_oldest") as stream:
+    with Stream(feed_of(broker, resync_interval=0.05), queue_size=SIZE, overflow=policy) as stream:
         opened(broker)
         broker.publish("ABC")
         broker.publish("XYZ")
@@ -216,12 +218,13 @@ def test_a_slow_consumer_loses_the_oldest_and_is_healed(broker: Broker) -> None:
     assert broker.counts["connects"] == 1
 
 
-def test_a_consumer_that_is_always_too_slow_is_never_wrong() -> None:
+@pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
+def test_a_consumer_that_is_always_too_slow_is_never_wrong(policy: str) -> None:
     """A market four times as fast as its reader: what it has is always true as of some moment, and whole in the end."""
     replica = Replica()
     with Broker(symbols=("A", "B", "C", "D"), rate=4000, heartbeat=0.1, seed=11) as market:
         feed = feed_of(market, resync_interval=0.02)
-        with Stream(feed, queue_size=SIZE, overflow="drop_oldest") as stream:
+        with Stream(feed, queue_size=SIZE, overflow=policy) as stream:
             end = now() + 1.0
             while now() < end:
                 replica.apply(stream.get(timeout=PATIENCE))
@@ -273,6 +276,93 @@ def test_callbacks_that_are_too_slow_are_healed() -> None:
         assert high_water(stream) <= SIZE
         assert stream.close().threads == ()
     assert replica.total.wrong == 0
+
+
+# ---------------------------------------------------------------- conflate
+
+
+def test_conflate_keeps_the_newest_of_each_symbol(broker: Broker) -> None:
+    """Without a snapshot source: one `Dropped` per symbol says how many were replaced, then the newest one and what follows."""
+    with Stream(plain_feed(broker), queue_size=SIZE, overflow="conflate") as stream:
+        opened(broker)
+        broker.publish("ABC")
+        assert stream.get(timeout=PATIENCE)["version"] == 1
+        flood(broker, stream)
+        broker.wait_for(lambda: stream.latest["ABC"]["version"] == 1001, PATIENCE)
+        broker.wait_for(lambda: stream.latest["XYZ"]["version"] == 1000, PATIENCE)
+        items, failure = take_all(stream)
+        assert failure is None
+        for symbol, first, last in (("ABC", 2, 1001), ("XYZ", 1, 1000)):
+            left = versions(items, symbol)
+            assert left[-1] == last
+            dropped = sum(item.count for item in items if isinstance(item, Dropped) and item.key == symbol)
+            assert dropped > 0
+            assert dropped + len(left) == last - first + 1
+        assert high_water(stream) <= SIZE
+
+
+def test_a_quiet_symbol_is_not_touched_by_a_hot_one(broker: Broker) -> None:
+    """What nothing newer replaces stays, however much of another symbol comes."""
+    with Stream(plain_feed(broker), queue_size=SIZE, overflow="conflate") as stream:
+        opened(broker)
+        broker.publish("XYZ")
+        broker.wait_for(lambda: len(stream.latest) == 1, PATIENCE)
+        for _ in range(20):
+            broker.publish("ABC", 50)
+        broker.wait_for(lambda: "ABC" in stream.latest and stream.latest["ABC"]["version"] == 1000, PATIENCE)
+        items, _ = take_all(stream)
+        assert [item.key for item in items if isinstance(item, Dropped)] == ["ABC"]
+        assert versions(items, "XYZ") == [1]
+
+
+# ---------------------------------------------------------------- bytes
+
+
+@pytest.mark.parametrize("policy", ["drop_oldest", "conflate"])
+def test_the_bound_in_bytes_holds(broker: Broker, policy: str) -> None:
+    """Far fewer items than `queue_size`, because the bytes are all there; what is dropped is told and counted as ever."""
+    with Stream(plain_feed(broker), queue_bytes=20_000, overflow=policy) as stream:
+        opened(broker)
+        flood(broker, stream)
+        broker.wait_for(lambda: stream.latest["XYZ"]["version"] == 1000, PATIENCE)
+        broker.wait_for(lambda: stream.latest["ABC"]["version"] == 1000, PATIENCE)
+        broker.publish("ABC")  # one read that is too big stays until something else comes: it found nothing to make room for
+        broker.wait_for(lambda: stream.latest["ABC"]["version"] == 1001, PATIENCE)
+        broker.wait_for(lambda: stream.status.queued_bytes <= 20_000, PATIENCE)
+        status = stream.status
+        assert 1 <= status.depth < 400
+        assert status.queued_bytes > 0
+        assert status.high_water < 1000
+        items, failure = take_all(stream)
+        assert failure is None
+        assert sum(item.count for item in items if isinstance(item, Dropped)) + len(messages(items)) == 2001
+        assert stream.status.queued_bytes == 0
+
+
+def test_overflow_of_bytes_is_loud(broker: Broker) -> None:
+    """The text names the bytes; what fitted can be taken first."""
+    with Stream(plain_feed(broker), queue_bytes=20_000) as stream:
+        opened(broker)
+        broker.publish("ABC")
+        assert stream.get(timeout=PATIENCE)["version"] == 1
+        flood(broker, stream)
+        assert stream._reader.ended.wait(PATIENCE)
+        items, failure = take_all(stream, timeout=PATIENCE)
+        assert isinstance(failure, Overflow)
+        assert "bytes came together" in str(failure)
+        assert consecutive([1, *versions(items, "ABC")])
+
+
+def test_block_pauses_for_bytes(broker: Broker) -> None:
+    """Nothing is lost, and reading goes on as soon as the consumer has taken half of the bytes."""
+    with Stream(plain_feed(broker), queue_bytes=20_000, overflow="block", block_limit=30.0) as stream:
+        opened(broker)
+        publisher = threading.Thread(target=broker.publish, args=("ABC", 5000))
+        publisher.start()
+        taken = [stream.get(timeout=PATIENCE)["seq"] for _ in range(5000)]
+        publisher.join()
+        assert high_water(stream) < 2000
+    assert taken == list(range(1, 5001))
 
 
 # ---------------------------------------------------------------- block
@@ -362,7 +452,7 @@ def test_a_line_that_is_lost_during_a_pause_is_found_after_it(broker: Broker) ->
 # ---------------------------------------------------------------- the line
 
 
-@pytest.mark.parametrize("policy", ["raise", "drop_oldest", "block"])
+@pytest.mark.parametrize("policy", ["raise", "drop_oldest", "conflate", "block"])
 @pytest.mark.parametrize("consumer", ["idle", "callback hangs"])
 def test_the_pings_of_the_venue_are_answered(policy: str, consumer: str) -> None:
     """Whatever the consumer does not do: the reader does not wait for it. (A pause may delay a pong, as long as it lasts.)"""

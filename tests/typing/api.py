@@ -13,6 +13,7 @@ import syncstream
 from syncstream import (
     CONNECTION,
     Backoff,
+    CallbackStats,
     Closed,
     Connected,
     ConnectFailed,
@@ -31,6 +32,7 @@ from syncstream import (
     Increasing,
     KeyStatus,
     Kind,
+    Latency,
     Liveness,
     NotConnected,
     Overflow,
@@ -44,16 +46,25 @@ from syncstream import (
     Snapshot,
     SnapshotFailed,
     Stale,
+    Stats,
     Status,
     Stream,
     StreamClosed,
     StreamFailed,
     SyncstreamError,
     UsageError,
+    merge,
+    streams,
 )
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from typing_extensions import assert_type
+
+    class Trade:
+        symbol: str
+        price: float
 
     def version() -> None:
         assert_type(syncstream.__version__, str)
@@ -96,7 +107,7 @@ if TYPE_CHECKING:
         Contiguous(first="U", last="u")
         Increasing("seq")
 
-    def streams(feed: Feed) -> None:
+    def making(feed: Feed) -> None:
         stream = Stream(feed, queue_size=10, overflow="block", block_limit=1.0, name="quotes")
         Stream(feed, 10)  # type: ignore[call-arg,misc,unused-ignore]
         Stream("wss://venue.example/")  # type: ignore[arg-type]
@@ -122,7 +133,73 @@ if TYPE_CHECKING:
         latest: Mapping[Hashable, Any] = stream.latest
         assert_type(latest["ABC"], Any)
         assert_type(stream.latest.live("ABC"), bool)
-        stream.get("soon")  # type: ignore[arg-type]
+        stream.get("soon")  # type: ignore[call-overload]
+
+    def typed(feed: Feed, plain: Stream) -> None:
+        trades = Stream[Trade](feed)
+        declared: Stream[Trade] = Stream(feed)
+        assert_type(declared, Stream[Trade])
+        for item in trades:
+            assert_type(item, Union[Trade, Snapshot, Gap, Dropped])
+            if isinstance(item, Trade):
+                assert_type(item.price, float)
+            elif isinstance(item, Snapshot):
+                assert_type(item.state, Any)
+            else:
+                assert_type(item, Union[Gap, Dropped])
+        assert_type(trades.get(timeout=1.0), Union[Trade, Snapshot, Gap, Dropped])
+        assert_type(trades.get_nowait(), Union[Trade, Snapshot, Gap, Dropped])
+        assert_type(trades.get_many(), list[Union[Trade, Snapshot, Gap, Dropped]])
+        for event in trades.events():
+            assert_type(event, Union[Trade, Event])
+        for message in trades.messages():
+            assert_type(message, Trade)
+        for stamped in trades.stamped():
+            assert_type(stamped.item, Union[Trade, Snapshot, Gap, Dropped])
+            assert_type(stamped.at, float)
+            assert_type(stamped.at_ns, int)
+        assert_type(trades.latest["ABC"], Union[Trade, Snapshot])
+        assert_type(trades.latest(), dict[Hashable, Union[Trade, Snapshot]])
+        with trades as entered:
+            assert_type(entered, Stream[Trade])
+        for stream, either in merge(trades, declared):
+            assert_type(stream, Stream[Trade])
+            assert_type(either, Union[Trade, Snapshot, Gap, Dropped])
+        for stamp in plain.stamped():
+            assert_type(stamp.item, Any)
+        for anything in merge(plain, plain):
+            assert_type(anything, Any)
+        assert_type(plain.latest(), dict[Hashable, Any])
+        consuming(trades)
+        merge("trades")  # type: ignore[call-overload]
+        wrong = next(trades.messages()).prize  # type: ignore[attr-defined]
+        assert_type(wrong, Any)
+
+    def figures(stream: Stream) -> None:
+        stats = stream.stats()
+        assert_type(stats, Stats)
+        assert_type(stats.latency, Latency)
+        assert_type(stats.latency.p99, float)
+        assert_type(stats.exchange, Optional[Latency])
+        assert_type(stats.clock_offset, Optional[float])
+        assert_type(stats.lag, Optional[float])
+        for callback in stats.callbacks:
+            assert_type(callback, CallbackStats)
+            assert_type(callback.share, float)
+        assert_type(stream.status.depth, int)
+        assert_type(stream.status.high_water, int)
+        assert_type(stream.status.lag, Optional[float])
+        assert_type(streams(), list[Stream[Any]])
+        stream.live(every=0.5).stop()
+        Feed("wss://venue.example/", timestamp="T", timestamp_unit="us")
+        Feed("wss://venue.example/", timestamp=lambda message: message["t"])
+        Stream(feeds(), queue_bytes=None, overflow="conflate")
+        Stream(feeds(), queue_bytes="1M")  # type: ignore[arg-type]
+
+    def on_an_executor(stream: Stream, pool: Executor) -> None:
+        stream.run(workers=pool, slow_after=0.5)
+        stream.start(pool, slow_after=None)
+        stream.run(workers="4")  # type: ignore[arg-type]
 
     def callbacks(stream: Stream) -> None:
         @stream.on()

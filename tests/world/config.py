@@ -86,7 +86,7 @@ def draw_config(dice: random.Random) -> Config:
     source = dice.choice(sources)
     lines = 2 if scope in ("key", "shared") and dice.random() < 0.3 else 1
     counted = scope not in ("none", "growing")
-    policy = dice.choice(("", "", "", "raise", "block", "block", "drop_oldest"))
+    policy = dice.choice(("", "", "", "raise", "block", "block", "drop_oldest", "conflate"))
     hold_limit = dice.choice((8, 60, 1000, 1000))
     drawn = Config(
         scope=scope,

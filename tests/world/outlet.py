@@ -22,7 +22,7 @@ class Outlet:
     """Owned by: its world."""
 
     def __init__(self, policy: str, maxsize: int, view: str, *, heals: bool) -> None:
-        self.backlog = Backlog(maxsize, heals=heals)
+        self.backlog = Backlog(maxsize, heals=heals, conflates=policy == "conflate")
         self.pressure = Pressure(maxsize, policy=policy, block_limit=BLOCK_LIMIT)
         self.policy = policy
         self.view = view
@@ -116,4 +116,4 @@ class Outlet:
 
     @property
     def relieved(self) -> bool:
-        return self.backlog.depth < self.pressure.half
+        return self.pressure.relieved(self.backlog.depth)

@@ -1,0 +1,1 @@
+"""Streams in a notebook: the card, tables, a kernel of its own."""
