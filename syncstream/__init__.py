@@ -10,6 +10,7 @@ with Stream(feed) as stream:
 from importlib import metadata as _metadata
 
 from .core.backoff import Backoff
+from .core.deflate import Deflate
 from .core.liveness import Liveness
 from .core.rules import Kind
 from .core.sequence import Contiguous, Increasing
@@ -58,6 +59,7 @@ __all__ = [
     "Connected",
     "Contiguous",
     "DataFailed",
+    "Deflate",
     "Disconnected",
     "Dropped",
     "Empty",

@@ -52,10 +52,11 @@ class Fail(NamedTuple):
 
 
 class Transmit(NamedTuple):
-    """Inbox: a user's message to the venue, a frame already."""
+    """Inbox: a user's message to the venue, a frame already; `payload` is what is in it."""
 
     frame: bytes
     ticket: Ticket
+    payload: Optional[Payload] = None
 
 
 class Want(NamedTuple):
@@ -87,6 +88,7 @@ class Reader:
         self._links: dict[int, Link] = {}
         self._dialers = Dialers(feed, self.post)
         self._snapshots = Snapshots(feed.snapshot, self.post, name=_FETCHER) if feed.snapshot is not None else None
+        self._max_pings = feed.max_pings
         self._paused = False
         self._blind_turns = 0
         self._status_at = 0.0
@@ -108,9 +110,9 @@ class Reader:
         self._inbox.put(item)
         self._waker.wake()
 
-    def transmit(self, frame: bytes, ticket: Ticket) -> None:
+    def transmit(self, frame: bytes, ticket: Ticket, payload: Optional[Payload] = None) -> None:
         """Send a user's message. The ticket will be settled, whatever becomes of the line and the stream."""
-        self.post(Transmit(frame, ticket))
+        self.post(Transmit(frame, ticket, payload))
         if self.ended.is_set():  # it may have come too late to be found
             self._refuse_inbox()
 
@@ -248,10 +250,10 @@ class Reader:
                 engine.close(now)
 
     def _take_opened(self, item: Opened, now: float) -> None:
-        if not self.engine.opened(item.line, item.epoch, item.said, now):
+        if not self.engine.opened(item.line, item.epoch, item.said, now, deflate=item.connection.deflate):
             item.connection.close()
             return
-        self._links[item.line] = Link(item.line, item.epoch, item.connection)
+        self._links[item.line] = Link(item.line, item.epoch, item.connection, max_pings=self._max_pings)
         _log.info("line %d is open", item.line)
         self._act(now)
 
@@ -268,7 +270,7 @@ class Reader:
         if link is None:
             item.ticket.settle(NotConnected("no line is open"))
         else:
-            link.put_frame(item.frame, item.ticket)
+            link.put_frame(item.frame, item.ticket, item.payload)
 
     # ---------------------------------------------------------------- actions and deliveries
 

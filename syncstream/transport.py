@@ -23,6 +23,7 @@ from typing import Any, Callable, Mapping, Optional, Union
 import websocket
 
 from . import tls, upgrade
+from .core.deflate import Agreed
 from .errors import DialError, FeedError, Severity
 from .feed import Endpoint
 from .proxy import choose, pass_through
@@ -84,7 +85,7 @@ def _dial(endpoint: Endpoint, deadline: Deadline) -> Connection:
             f"ws://{secrets.token_hex(16)}/", socket=gate, host=target.authority, suppress_origin=True, redirect_limit=0
         )
         undo.pop_all()
-        return Connection(wire.sock, gate.rest, gate.headers, gate.subprotocol)
+        return Connection(wire.sock, gate.rest, gate.headers, gate.chosen)
 
 
 class _Gate:
@@ -98,7 +99,7 @@ class _Gate:
     def __init__(self, wire: BoundedSocket, endpoint: Endpoint, target: upgrade.Target) -> None:
         self.rest = b""
         self.headers: Mapping[str, str] = {}
-        self.subprotocol: Optional[str] = None
+        self.chosen = upgrade.Chosen()
         self._wire = wire
         self._endpoint = endpoint
         self._target = target
@@ -146,7 +147,7 @@ class _Gate:
                 retry_after=upgrade.retry_after(answer.headers, time.time()),
             )
         try:
-            self.subprotocol = upgrade.check(answer, self._key, self._endpoint.subprotocols)
+            self.chosen = upgrade.check(answer, self._key, self._endpoint.subprotocols, self._endpoint.compression)
         except upgrade.Wrong as wrong:
             raise wire.deadline.error(str(wrong), Severity.FATAL, status=answer.status) from None
         self.headers = MappingProxyType(dict(answer.headers))
@@ -169,12 +170,14 @@ class Connection:
     """Owned by: the dialer until it hands it over, then the reader thread. Others may call: nothing.
 
     A non-blocking socket after the upgrade. Never read and write it from two threads: over TLS that breaks the connection.
-    `headers` are those of the venue's answer, names in lower case.
+    `headers` are those of the venue's answer, names in lower case; `deflate` is what was agreed on about compression.
     """
 
-    def __init__(self, sock: socket.socket, rest: bytes, headers: Mapping[str, str], subprotocol: Optional[str]) -> None:
+    deflate: Optional[Agreed] = None
+
+    def __init__(self, sock: socket.socket, rest: bytes, headers: Mapping[str, str], chosen: Optional[upgrade.Chosen]) -> None:
         self.headers = headers
-        self.subprotocol = subprotocol
+        self.subprotocol, self.deflate = chosen or upgrade.Chosen()
         self.wants_write = False
         """Over TLS, rarely: the last `receive` can only go on once the socket can be written to."""
         self.wants_read = False
@@ -260,12 +263,17 @@ class Connection:
         self._sock.close()
 
 
-def frame(opcode: int, payload: Union[bytes, str]) -> bytes:
-    """One whole masked frame, as a client sends it. Text becomes UTF-8. Raises `ValueError` for what no frame can hold."""
+def frame(opcode: int, payload: Union[bytes, str], *, compressed: bool = False) -> bytes:
+    """One whole masked frame, as a client sends it. Text becomes UTF-8. Raises `ValueError` for what no frame can hold.
+
+    `compressed`: the payload is, by permessage-deflate.
+    """
     data = payload.encode() if isinstance(payload, str) else payload
     if opcode >= websocket.ABNF.OPCODE_CLOSE and len(data) > _CONTROL_LIMIT:
         raise ValueError(f"a control frame holds at most {_CONTROL_LIMIT} bytes, not {len(data)}")
-    return websocket.ABNF.create_frame(data, opcode).format()
+    made = websocket.ABNF.create_frame(data, opcode)
+    made.rsv1 = int(compressed)
+    return made.format()
 
 
 def close_payload(code: int, reason: str = "") -> bytes:

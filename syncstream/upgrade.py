@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Mapping, NamedTuple, Optional, Sequence
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
+from .core.deflate import Agreed, Deflate
 from .errors import Severity
 from .feed import Endpoint
 from .urls import check_header, redact
@@ -89,6 +90,8 @@ def _target(endpoint: Endpoint) -> Target:
         if not all(_TOKEN.match(one) for one in endpoint.subprotocols):
             raise Wrong("a subprotocol has characters that a subprotocol cannot have")
         lines.append(f"Sec-WebSocket-Protocol: {', '.join(endpoint.subprotocols)}")
+    if endpoint.compression is not None:
+        lines.append(f"Sec-WebSocket-Extensions: {endpoint.compression.offer()}")
     "".join([authority, *lines]).encode()  # what cannot be encoded is found here
     return Target(host, port, secure, authority, resource, tuple(lines))
 
@@ -114,8 +117,15 @@ def parse(head: bytes) -> Answer:
     return Answer(version, int(status), reason or "", headers)
 
 
-def check(answer: Answer, key: bytes, offered: Sequence[str]) -> Optional[str]:
-    """The subprotocol that was chosen, if any. Raises `Wrong` unless a 101 answer upgrades the line that `key` asked for."""
+class Chosen(NamedTuple):
+    """What an answer chose of what was offered: the subprotocol, and how messages may be compressed; `None`: none of it."""
+
+    subprotocol: Optional[str] = None
+    deflate: Optional[Agreed] = None
+
+
+def check(answer: Answer, key: bytes, offered: Sequence[str], compression: Optional[Deflate] = None) -> Chosen:
+    """What was chosen. Raises `Wrong` unless a 101 answer upgrades the line that `key` asked for."""
     headers = answer.headers
     if answer.version != "HTTP/1.1":
         raise Wrong(f"the answer is {answer.version}, an upgrade needs HTTP/1.1")
@@ -124,12 +134,19 @@ def check(answer: Answer, key: bytes, offered: Sequence[str]) -> Optional[str]:
     expected = base64.b64encode(hashlib.sha1(key + _GUID).digest())
     if not hmac.compare_digest(expected, headers.get("sec-websocket-accept", "").encode("latin-1")):
         raise Wrong("the Sec-WebSocket-Accept of the answer does not belong to our request")
-    if headers.get("sec-websocket-extensions"):
-        raise Wrong("the answer has an extension that was not offered")
+    deflate = None
+    extensions = headers.get("sec-websocket-extensions")
+    if extensions:
+        if compression is None:
+            raise Wrong("the answer has an extension that was not offered")
+        try:
+            deflate = compression.agreed(extensions)
+        except ValueError as error:
+            raise Wrong(str(error)) from None
     chosen = headers.get("sec-websocket-protocol")
     if chosen is not None and chosen not in offered:
         raise Wrong("the answer has a subprotocol that was not offered")
-    return chosen
+    return Chosen(chosen, deflate)
 
 
 def essence(answer: Answer) -> bytes:

@@ -150,7 +150,7 @@ def test_a_line_to_a_real_server(tls: bool, trusting: dict[str, Any]) -> None:
 
 
 def test_the_request() -> None:
-    """Just what the standard asks for and what the endpoint says: no Origin, no extension, nothing of the library's own."""
+    """Just what the standard asks for and what the endpoint says: no Origin, nothing of the library's own."""
     requests: list[bytes] = []
 
     def script(peer: Peer) -> None:
@@ -171,6 +171,7 @@ def test_the_request() -> None:
             "X-Key: s3cr3t-header",
             "Authorization: Basic dXNlcjpzM2NyM3QtcGFzc3dvcmQ=",
             "Sec-WebSocket-Protocol: v1, v2",
+            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
             "Upgrade: websocket",
             f"Host: localhost:{server.port}",
             "Sec-WebSocket-Version: 13",
@@ -325,7 +326,12 @@ HOSTILE: dict[str, tuple[Callable[[Peer], object], str, Severity]] = {
     "accept twice": (wrong(lambda r: switching(r, f"Sec-WebSocket-Accept: {accept(r)}")), "Accept", Severity.FATAL),
     "no accept": (wrong(lambda r: switching(r).replace(b"-Accept:", b"-Refuse:")), "Accept", Severity.FATAL),
     "no upgrade": (wrong(lambda r: switching(r).replace(b"Upgrade: websocket", b"X: y")), "not an upgrade", Severity.FATAL),
-    "extension": (wrong(lambda r: switching(r, "Sec-WebSocket-Extensions: permessage-deflate")), "extension", Severity.FATAL),
+    "extension": (wrong(lambda r: switching(r, "Sec-WebSocket-Extensions: permessage-zip")), "extension", Severity.FATAL),
+    "compression": (
+        wrong(lambda r: switching(r, "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99")),
+        "server_max_window_bits is a whole number from 8 to 15",
+        Severity.FATAL,
+    ),
     "subprotocol": (wrong(lambda r: switching(r, "Sec-WebSocket-Protocol: v3")), "subprotocol", Severity.FATAL),
     "split header": (wrong(lambda r: switching(r, "X-A: b\rSet-Cookie: c")), "malformed header", Severity.FATAL),
     "a page": (wrong(lambda r: b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nHi!"), "status 200 OK: Hi!", Severity.FATAL),
@@ -576,7 +582,7 @@ def test_what_nobody_foresaw_is_a_dial_error_too(monkeypatch: pytest.MonkeyPatch
 
 def test_the_library_has_a_last_word_on_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """What our own check would let through."""
-    monkeypatch.setattr(upgrade, "check", lambda answer, key, offered: None)
+    monkeypatch.setattr(upgrade, "check", lambda answer, key, offered, compression: upgrade.Chosen())
     with Server(wrong(lambda r: switching(r.replace(b"Key: ", b"Key: x")))) as server:
         error = refused(Endpoint(url=f"ws://localhost:{server.port}/"))
     assert str(error).endswith("upgrade: unexpected WebSocketException")

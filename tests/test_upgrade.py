@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncstream import upgrade
+from syncstream import Deflate, upgrade
+from syncstream.core.deflate import Agreed
 from syncstream.errors import FeedError, Severity
 from syncstream.feed import Endpoint
-from syncstream.upgrade import Answer, Wrong
+from syncstream.upgrade import Answer, Chosen, Wrong
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="  # the example of RFC 6455, section 1.3
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -40,7 +41,7 @@ def answer(status: int = 101, version: str = "HTTP/1.1", reason: str = "", **hea
 )
 def test_a_url_is_taken_apart(url: str, host: str, port: int, secure: bool, authority: str, resource: str) -> None:
     """Host, port, Host header and request path, with the default ports, IPv6 and names that are not ASCII."""
-    found = upgrade.target(Endpoint(url=url))
+    found = upgrade.target(Endpoint(url=url, compression=None))
     assert (found.host, found.port, found.secure, found.authority, found.resource) == (host, port, secure, authority, resource)
     assert found.lines == ()
 
@@ -49,7 +50,10 @@ def test_headers_and_subprotocols_become_lines() -> None:
     """The user's headers in their order, a Host in the place of ours, and what is offered."""
     headers = {"X-Key": "k", "Host": "other.test", "Cookie": "a=b"}
     found = upgrade.target(Endpoint(url="ws://venue.test", headers=headers, subprotocols=["v1", "v2"]))
-    assert found.lines == ("X-Key: k", "Cookie: a=b", "Sec-WebSocket-Protocol: v1, v2")
+    assert found.lines == (
+        *("X-Key: k", "Cookie: a=b", "Sec-WebSocket-Protocol: v1, v2"),
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+    )
     assert found.authority == "other.test"
 
 
@@ -59,7 +63,8 @@ def test_headers_and_subprotocols_become_lines() -> None:
 )
 def test_a_user_name_in_the_url_is_sent(headers: Mapping[str, str], expected: tuple[str, ...]) -> None:
     """As basic authorization, unless a header says otherwise."""
-    assert upgrade.target(Endpoint(url="ws://us%3Aer:p%C3%A4ss@venue.test", headers=headers)).lines == expected
+    endpoint = Endpoint(url="ws://us%3Aer:p%C3%A4ss@venue.test", headers=headers, compression=None)
+    assert upgrade.target(endpoint).lines == expected
 
 
 @pytest.mark.parametrize(
@@ -156,10 +161,22 @@ def test_a_well_formed_answer_is_read_as_it_is(status: int, headers: Mapping[str
 
 def test_the_right_answer_is_taken() -> None:
     """With or without the subprotocol, and with the lists and letter cases that are allowed."""
-    assert upgrade.check(Answer("HTTP/1.1", 101, "", GOOD), KEY, []) is None
-    assert upgrade.check(Answer("HTTP/1.1", 101, "", GOOD), KEY, ["v1"]) is None
+    assert upgrade.check(Answer("HTTP/1.1", 101, "", GOOD), KEY, []) == Chosen()
+    assert upgrade.check(Answer("HTTP/1.1", 101, "", GOOD), KEY, ["v1"]) == Chosen()
     odd = {**GOOD, "upgrade": "WebSocket", "connection": "keep-alive, UPGRADE", "sec-websocket-protocol": "v2"}
-    assert upgrade.check(Answer("HTTP/1.1", 101, "", odd), KEY, ["v1", "v2"]) == "v2"
+    assert upgrade.check(Answer("HTTP/1.1", 101, "", odd), KEY, ["v1", "v2"]) == Chosen("v2")
+    packed = {**GOOD, "sec-websocket-extensions": "permessage-deflate; server_no_context_takeover"}
+    agreed = Agreed(server_context=False)
+    assert upgrade.check(Answer("HTTP/1.1", 101, "", packed), KEY, [], Deflate()) == Chosen(None, agreed)
+    empty = {**GOOD, "sec-websocket-extensions": ""}
+    assert upgrade.check(Answer("HTTP/1.1", 101, "", empty), KEY, [], Deflate()) == Chosen()
+
+
+def test_an_answer_about_compression_that_does_not_fit_is_refused() -> None:
+    """The words are those of `core.deflate`."""
+    wrong = {**GOOD, "sec-websocket-extensions": "permessage-deflate; client_max_window_bits"}
+    with pytest.raises(Wrong, match="client_max_window_bits is a whole number from 8 to 15"):
+        upgrade.check(Answer("HTTP/1.1", 101, "", wrong), KEY, [], Deflate())
 
 
 @pytest.mark.parametrize(

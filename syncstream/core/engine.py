@@ -15,6 +15,7 @@ from typing import Any, Callable, Hashable, Iterable, NamedTuple, Optional, Sequ
 from ..errors import ConnectFailed, DialError, FetchError, Severity, StreamFailed
 from ..events import Closed, Connected, Disconnected, Stale, Status
 from . import frames
+from .deflate import Agreed
 from .line import Line, Phase, close_payload
 from .liveness import Due
 from .order import Order
@@ -99,14 +100,17 @@ class Engine:
         for line in self.lines:
             self._dial(line, now)
 
-    def opened(self, line: int, epoch: int, payloads: Iterable[Payload], now: float) -> bool:
-        """A dial succeeded; `payloads` subscribe to the topics it was given. False: too late, close it."""
+    def opened(self, line: int, epoch: int, payloads: Iterable[Payload], now: float, *, deflate: Optional[Agreed] = None) -> bool:
+        """A dial succeeded; `payloads` subscribe to the topics it was given. False: too late, close it.
+
+        `deflate` is what was agreed on about compression, if anything was.
+        """
         place = self.lines[line]
         if place.epoch != epoch or place.phase is not Phase.DIALING:
             self.late += 1
             return False
         pending = place.pending
-        place.opened(now)
+        place.opened(now, deflate)
         self.connects += 1
         if self._data_due_at is None:
             self._data_due_at = now + self.rules.first_data_limit
@@ -148,9 +152,7 @@ class Engine:
         if self.keys.failure is not None:
             self.fail(self.keys.failure, now)
         elif place.is_live() and place.frames.error is not None:
-            error = place.frames.error
-            self._send(place, frames.CLOSE, close_payload(error.code, error.reason), urgent=True)
-            self._lose(place, f"protocol error: {error.reason}", error.code, now)
+            place.broke(now)
         else:
             self._check_data(now)
 
@@ -161,6 +163,8 @@ class Engine:
             self.late += 1
         elif place.phase is Phase.CLOSING:
             self._gone(place)
+        elif place.frames.error is not None:
+            self._refuse(place, place.frames.error, now)
         else:
             self._lose(place, reason, 1006, now)
 
@@ -358,6 +362,10 @@ class Engine:
         self._data_due_at = now + self.rules.first_data_limit
 
     def _tick_live(self, place: Line, now: float) -> None:
+        if place.frames.error is not None:
+            if place.limit_at is not None and now >= place.limit_at:
+                self._refuse(place, place.frames.error, now)
+            return
         due = place.clocks.due(now)
         if due is Due.PING:
             self._send(place, frames.PING, b"", urgent=True)
@@ -377,6 +385,11 @@ class Engine:
             self._retry(place, "the dial hangs", None, now)
         else:
             self._gone(place)
+
+    def _refuse(self, place: Line, error: frames.FrameError, now: float) -> None:
+        """The venue broke the protocol: say so, with the code of the standard."""
+        self._send(place, frames.CLOSE, close_payload(error.code, error.reason), urgent=True)
+        self._lose(place, f"protocol error: {error.reason}", error.code, now)
 
     def _lose(self, place: Line, reason: str, code: Optional[int], now: float) -> None:
         """A live connection is over."""
@@ -422,7 +435,9 @@ class Engine:
             if place.phase is Phase.DIALING:
                 self._actions.append(Abandon(place.index, place.epoch))
             if place.close(now):
-                self._send(place, frames.CLOSE, close_payload(1000, ""), urgent=True)
+                wrong = place.frames.error
+                goodbye = close_payload(1000, "") if wrong is None else close_payload(wrong.code, wrong.reason)
+                self._send(place, frames.CLOSE, goodbye, urgent=True)
 
     # ---------------------------------------------------------------- status
 

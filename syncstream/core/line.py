@@ -21,6 +21,7 @@ from __future__ import annotations
 import enum
 from typing import Any, Optional
 
+from .deflate import Agreed
 from .frames import Frames
 from .liveness import Clocks
 from .rules import Rules
@@ -55,7 +56,9 @@ class Line:
         self.phase = Phase.IDLE
         self.epoch = 0
         self.attempt = 0  # failures in a row
-        self.limit_at: Optional[float] = None  # when waiting, dialling or closing is over
+        self.limit_at: Optional[float] = (
+            None  # when waiting, dialling or closing is over, or the last of a line that broke the rules
+        )
         self.silence = rules.liveness.silence  # the rung of the ladder, carried from one connection to the next
         self.frames = Frames(max_message_size=rules.max_message_size)
         self.clocks = Clocks(rules.liveness, rules.heartbeat, self.silence, 0.0)
@@ -72,12 +75,13 @@ class Line:
         self.pending = []
         return self.epoch
 
-    def opened(self, now: float) -> None:
-        """The connection stands: everything that belongs to one begins anew."""
+    def opened(self, now: float, deflate: Optional[Agreed] = None) -> None:
+        """The connection stands: everything that belongs to one begins anew. `deflate`: how the venue may compress."""
         self._require(self.phase is Phase.DIALING, "open")
         self.phase = Phase.LIVE
         self.limit_at = None
-        self.frames = Frames(max_message_size=self.rules.max_message_size)
+        rules = self.rules
+        self.frames = Frames(max_message_size=rules.max_message_size, max_fragments=rules.max_fragments, deflate=deflate)
         paused = self.clocks.paused
         self.clocks = Clocks(self.rules.liveness, self.rules.heartbeat, self.silence, now)
         self.clocks.paused = paused  # that we do not read outlives the connection
@@ -97,6 +101,11 @@ class Line:
         if self.data_from is None:
             self.data_from = now
         self.data_at = now
+
+    def broke(self, now: float) -> None:
+        """The venue broke the protocol and is not read any more. What came before it can still be answered, for a moment."""
+        if self.limit_at is None:
+            self.limit_at = now + self.rules.answer_limit
 
     def failed(self) -> int:
         """One more attempt has failed, or one more connection was lost; returns how many in a row before it."""
@@ -129,7 +138,7 @@ class Line:
         self.limit_at = None
 
     def deadline(self) -> Optional[float]:
-        return self.clocks.deadline() if self.phase is Phase.LIVE else self.limit_at
+        return self.clocks.deadline() if self.phase is Phase.LIVE and self.limit_at is None else self.limit_at
 
     def _require(self, allowed: bool, move: str) -> None:
         if not allowed:

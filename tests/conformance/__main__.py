@@ -17,9 +17,12 @@ from .run import report, run
 
 
 def show(done: int, count: int) -> None:
-    """One line on the terminal, written over."""
-    bar = "#" * (30 * done // count)
-    sys.stderr.write(f"\r[{bar:.<30}] {done} of {count} cases" + ("\n" if done == count else ""))
+    """One line on the terminal, written over; into a file a line for each tenth."""
+    if sys.stderr.isatty():
+        bar = "#" * (30 * done // count)
+        sys.stderr.write(f"\r[{bar:.<30}] {done} of {count} cases" + ("\n" if done == count else ""))
+    elif 10 * done // count > 10 * (done - 1) // count:
+        sys.stderr.write(f"{done} of {count} cases\n")
     sys.stderr.flush()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from syncstream.core import frames
 from syncstream.core import line as module
 from syncstream.core.backoff import Backoff
+from syncstream.core.deflate import Agreed
 from syncstream.core.line import Line, Phase, close_payload
 from syncstream.core.liveness import Due, Liveness
 from syncstream.core.rules import Rules
@@ -171,6 +172,21 @@ def test_what_belongs_to_a_connection_begins_anew_with_it() -> None:
     assert (it.data_from, it.data_at) == (None, NOW + 1.0)
     it.frames.receive(b"\x81\x7e\x00\x65")
     assert it.frames.error is not None  # 101 bytes: the bound is the feed's
+
+
+def test_what_was_agreed_on_belongs_to_a_connection() -> None:
+    """The bounds are the feed's; whether messages may be compressed is said anew by each connection."""
+    it = line(DIALING, max_fragments=2)
+    it.opened(NOW, Agreed())
+    assert it.frames.receive(b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00") == [(frames.TEXT, b"Hello")]
+    it.frames.receive(b"\x01\x00\x00\x00\x00\x00")
+    assert it.frames.error is not None
+    assert it.frames.error.reason == "message of more than 2 fragments"
+    it.wait(NOW)
+    it.dial(NOW)
+    it.opened(NOW)
+    assert it.frames.receive(b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00") == []
+    assert it.frames.error is not None
 
 
 def test_the_rung_of_the_ladder_outlives_the_connection() -> None:
