@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from typing import Any, Mapping
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -295,12 +296,12 @@ def test_little_of_a_body_is_looked_at(headers: Mapping[str, str], expected: int
         (
             answer(302, location="https://u:p@else.test/login?next=s3cr3t#x"),
             b"",
-            "refused with status 302, a redirect to https://else.test/login?...; redirects are not followed",
+            "refused with status 302, a redirect to https://else.test/login?...",
         ),
         (
             answer(302, location="https://else.test/s3cr3t"),
             b"",
-            "refused with status 302, a redirect to a place not shown; redirects are not followed",
+            "refused with status 302, a redirect to a place not shown",
         ),
         (answer(304), b"", "refused with status 304"),
     ],
@@ -308,6 +309,91 @@ def test_little_of_a_body_is_looked_at(headers: Mapping[str, str], expected: int
 def test_a_refusal_in_words(found: Answer, body: bytes, expected: str) -> None:
     """Status, reason, the beginning of a text; never a secret, even if the server repeats it."""
     assert upgrade.refusal(found, body, ["s3cr3t"]) == expected
+
+
+FULL = Endpoint(
+    url="ws://us:pass@venue.test/feed?token=s3cr3t",
+    headers={"Authorization": "Bearer s3cr3t", "X-Any": "s3cr3t"},
+    subprotocols=["bearer.s3cr3t"],
+    sslopt={"ca_certs": "ca.pem", "certfile": "c.pem", "keyfile": "k.pem", "password": "s3cr3t", "server_hostname": "venue.test"},
+    max_redirects=2,
+)
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/other", "ws://us:pass@venue.test/other"),
+        ("other?a=1#x", "ws://us:pass@venue.test/other?a=1"),
+        ("?b=2", "ws://us:pass@venue.test/feed?b=2"),
+        ("//venue.test/x", "ws://us:pass@venue.test/x"),
+        ("ws://VENUE.test:80/x", "ws://us:pass@VENUE.test:80/x"),
+        ("http://venue.test/x", "ws://us:pass@venue.test/x"),
+        ("https://venue.test/x", "wss://us:pass@venue.test/x"),
+        ("wss://who:else@venue.test/x", "wss://us:pass@venue.test/x"),
+        ("/a b/ü", "ws://us:pass@venue.test/a%20b/%C3%BC"),
+    ],
+)
+def test_a_redirect_on_the_same_host(location: str, expected: str) -> None:
+    """Relative or absolute, by any of the four schemes, into TLS or not: all goes along, but the query is the redirect's."""
+    found = upgrade.followed(FULL, location)
+    assert found == msgspec.structs.replace(FULL, url=expected)
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("ws://else.test/x?t=1", "ws://else.test/x?t=1"),
+        ("//else.test", "ws://else.test"),
+        ("ws://who:pass@else.test/", "ws://else.test/"),
+        ("ws://venue.test:81/", "ws://venue.test:81/"),
+        ("wss://venue.test:444/", "wss://venue.test:444/"),
+        ("ws://venue.test:443/", "ws://venue.test:443/"),
+        ("ws://sub.venue.test/", "ws://sub.venue.test/"),
+        ("ws://us:pass@venue.test@else.test/", "ws://else.test/"),
+    ],
+)
+def test_a_redirect_to_another_host_carries_nothing(location: str, expected: str) -> None:
+    """No header, no login, no query, no subprotocol, no certificate of the client; what it trusts and how it dials stays."""
+    found = upgrade.followed(FULL, location)
+    assert found == Endpoint(url=expected, sslopt={"ca_certs": "ca.pem"}, max_redirects=2)
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "words"),
+    [
+        ("wss://venue.test/", "ws://venue.test/", "from wss to ws"),
+        ("wss://venue.test/", "http://venue.test/", "from wss to ws"),
+        ("wss://venue.test/", "ws://else.test/", "from wss to ws"),
+        ("ws://venue.test/", "ftp://venue.test/", "begins with ws:// or wss://"),
+        ("ws://venue.test/", "javascript:alert(1)", "begins with ws:// or wss://"),
+        ("ws://venue.test/", "wss://", "names no host"),
+        ("ws://venue.test/", "ws://else.test:0/", "the port"),
+        ("ws://venue.test/", "ws://else.test:99999/", "the port"),
+        ("ws://venue.test/", "ws://[s3cr3t/", "cannot be read"),
+    ],
+)
+def test_some_redirects_are_refused(url: str, location: str, words: str) -> None:
+    """A way out of TLS, and what is no WebSocket URL."""
+    with pytest.raises(Wrong, match=words) as caught:
+        upgrade.followed(Endpoint(url=url), location)
+    assert "s3cr3t" not in str(caught.value)
+
+
+@given(st.text(max_size=60) | st.text("wshtp:/@?#[].%1a \\", max_size=30))
+def test_any_location_leads_somewhere_or_is_refused(location: str) -> None:
+    """Never out of TLS, and to another host never with a secret."""
+    start = msgspec.structs.replace(FULL, url="wss://us:pass@venue.test/feed?token=s3cr3t")
+    try:
+        found = upgrade.followed(start, location)
+        there = upgrade.target(found)
+    except Wrong:
+        return
+    assert there.secure
+    if (there.host, there.port) != ("venue.test", 443):
+        said = repr([there, dict(found.headers), list(found.subprotocols)])
+        assert "s3cr3t" not in said.replace(location, "")
+        assert "Authorization" not in said
 
 
 def test_what_is_secret_of_an_endpoint() -> None:
