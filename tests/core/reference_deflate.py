@@ -39,26 +39,31 @@ class Bits(NamedTuple):
 
 
 class Inflater:
-    """Owned by: the reference decoder. One direction of a line. `keeps`: a message may refer to the ones before it."""
+    """Owned by: the reference decoder. One direction of a line. `keeps`: a message goes on where the one before it ended."""
 
     def __init__(self, *, keeps: bool = True) -> None:
         self.keeps = keeps
-        self.window = b""
+        self.before = b""  # all whole messages, each with its tail: one stream of bits
+        self.said = 0  # bytes that came out of it
 
     def message(self, data: bytes, *, whole: bool, limit: int) -> tuple[bytes, Optional[str]]:
-        """What the bytes of a message so far unpack to, and `bad` or `big` if it is that. A whole one changes the window."""
-        reader = _Reader(data + b"\x00\x00\xff\xff" if whole else data, self.window, limit)
+        """What the bytes of a message so far unpack to, and `bad` or `big` if it is that. A whole one is kept."""
+        tail = b"\x00\x00\xff\xff" if whole else b""
+        reader = _Reader(self.before + data + tail, len(self.before), self.said, limit)
+        trouble = None
         try:
             reader.run()
         except Bad:
-            return reader.said, "bad"
-        except More:
+            trouble = "bad"
+        except (More, _Full):
             pass
-        if len(reader.said) > limit:
-            return reader.said, "big"
-        if whole:
-            self.window = reader.window[-_WINDOW:] if self.keeps else b""
-        return reader.said, None
+        said = reader.said[self.said :]
+        if trouble is None and len(said) > limit:
+            trouble = "big"
+        if whole and self.keeps:
+            self.before += data + tail
+            self.said = len(reader.said)
+        return said, trouble
 
 
 class _Full(Exception):
@@ -66,32 +71,30 @@ class _Full(Exception):
 
 
 class _Reader:
-    """Owned by: one call. The state while one message is read."""
+    """Owned by: one call. The state while all messages so far are read; the last begins at `start` and may say `limit` bytes."""
 
-    def __init__(self, data: bytes, window: bytes, limit: int) -> None:
+    def __init__(self, data: bytes, start: int, said_before: int, limit: int) -> None:
         self.bits = Bits(data)
         self.position = 0
         self.said = b""
-        self.window = window
-        self.limit = limit
-        self.last_blocks = 16  # so many may be marked as the last one
+        self.window = b""
+        self.start = start
+        self.most = said_before + limit
+        self.last_blocks = 16  # so many may be marked as the last one in a message
 
     def run(self) -> None:
-        try:
-            while True:
-                final = self._take(1)
-                kind = self._take(2)
-                if kind == 3:
+        while True:
+            final = self._take(1)
+            kind = self._take(2)
+            if kind == 3:
+                raise Bad
+            (self._stored, self._fixed, self._dynamic)[kind]()
+            if final:
+                self.position += -self.position % 8
+                self.window = b""
+                self.last_blocks -= self.position > 8 * self.start
+                if self.last_blocks < 0:
                     raise Bad
-                (self._stored, self._fixed, self._dynamic)[kind]()
-                if final:
-                    self.position += -self.position % 8
-                    self.window = b""
-                    self.last_blocks -= 1
-                    if self.last_blocks < 0:
-                        raise Bad
-        except _Full:
-            pass
 
     def _take(self, count: int) -> int:
         if self.position + count > 8 * len(self.bits.data):
@@ -103,7 +106,7 @@ class _Reader:
     def _say(self, data: bytes) -> None:
         self.said += data
         self.window += data
-        if len(self.said) > self.limit:
+        if len(self.said) > self.most and self.position > 8 * self.start:
             raise _Full
 
     def _stored(self) -> None:

@@ -16,13 +16,13 @@ from syncstream.core import frames
 from syncstream.core.deflate import Agreed, Pack
 from syncstream.core.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, FrameError, Frames, parse_close
 
+from .agreement import MAX_FRAGMENTS, MAX_SIZE, agree, split
 from .reference_deflate import Inflater
 from .reference_frames import decode, utf8
 
 Messages = list[tuple[int, bytes]]
 LONG = b"x" * 65536
 EURO = "€".encode()  # three bytes
-MAX_SIZE, MAX_FRAGMENTS = 400, 4  # for the property tests: small, so that random streams reach them
 
 
 def frame(
@@ -234,15 +234,6 @@ def receive(decoder: Frames, chunks: list[bytes]) -> Messages:
 def code_of(decoder: Frames) -> Optional[int]:
     """The code of the error, if there is one."""
     return decoder.error.code if decoder.error else None
-
-
-def split(stream: bytes, sizes: list[int]) -> list[bytes]:
-    """Cuts a stream into chunks of these sizes, the rest last."""
-    chunks = []
-    for size in sizes:
-        chunks.append(stream[:size])
-        stream = stream[size:]
-    return [*chunks, stream]
 
 
 @pytest.mark.parametrize("rule", [*GOOD_COMPRESSED, *BAD_COMPRESSED], ids=lambda rule: rule.name)
@@ -508,18 +499,6 @@ streams = st.tuples(
 chunkings = st.lists(st.one_of(st.integers(0, 5), st.integers(0, 200)), max_size=40)
 
 
-def agree(stream: bytes, sizes: list[int]) -> None:
-    """After every chunk, all that has come out is what the reference makes of the bytes so far."""
-    decoder = Frames(max_message_size=MAX_SIZE, max_fragments=MAX_FRAGMENTS)
-    received: Messages = []
-    seen = b""
-    for chunk in split(stream, sizes):
-        received += decoder.receive(chunk)
-        seen += chunk
-        expected = decode(seen, max_message_size=MAX_SIZE, max_fragments=MAX_FRAGMENTS)
-        assert (received, code_of(decoder), decoder.closed) == expected
-
-
 @settings(max_examples=600)
 @given(streams, chunkings)
 def test_any_frames_in_any_chunks(stream: bytes, sizes: list[int]) -> None:
@@ -576,33 +555,31 @@ def compressed(draw: st.DrawFn) -> bytes:
     return stream
 
 
-def agree_compressed(stream: bytes, sizes: list[int]) -> None:
-    """As `agree`, with compression. Too big and broken at the same byte is one or the other."""
-    decoder = Frames(max_message_size=MAX_SIZE, max_fragments=MAX_FRAGMENTS, deflate=Agreed())
-    received: Messages = []
-    seen = b""
-    for chunk in split(stream, sizes):
-        received += decoder.receive(chunk)
-        seen += chunk
-        expected = decode(seen, max_message_size=MAX_SIZE, max_fragments=MAX_FRAGMENTS, inflater=Inflater())
-        codes = {code_of(decoder), expected.code}
-        assert received == expected.messages
-        assert len(codes) == 1 or codes == {1007, 1009}
-        assert decoder.closed == expected.closed
-
-
 @settings(max_examples=150)
 @given(st.one_of(compressed(), st.tuples(compressed(), streams).map(b"".join)), st.lists(st.integers(0, 60), max_size=6))
 def test_any_compressed_frames_in_any_chunks(stream: bytes, sizes: list[int]) -> None:
     """Compressed messages, good and spoiled, between any others, give what the slow inflate of the reference gives."""
-    agree_compressed(stream, sizes)
+    agree(stream, sizes, Agreed())
+
+
+# What `python -m tests.fuzz` has found: a stream, the sizes of its chunks, and whether messages refer to each other.
+FOUND = [
+    # A compressed message ends in the middle of a block: the next one goes on there, as zlib does.
+    (bytes.fromhex("4102621880050544020301 4102621880050544"), [3, 1], True),
+]
+
+
+@pytest.mark.parametrize(("stream", "sizes", "keeps"), FOUND)
+def test_what_the_fuzzer_found(stream: bytes, sizes: list[int], keeps: bool) -> None:
+    """Once the two decoders read these differently."""
+    agree(stream, sizes, Agreed(server_context=keeps))
 
 
 @settings(max_examples=100)
 @given(st.binary(max_size=60).map(lambda data: frame(BINARY, data, rsv=4)), st.lists(st.integers(0, 20), max_size=4))
 def test_any_bytes_as_a_compressed_message(stream: bytes, sizes: list[int]) -> None:
     """Random bytes where compressed ones should be never raise and give what the reference gives."""
-    agree_compressed(stream, sizes)
+    agree(stream, sizes, Agreed())
 
 
 # --- the cost
