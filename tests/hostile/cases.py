@@ -7,6 +7,7 @@ import random
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional
 
 from syncstream.testing.wire import text_frame
+from tests.servers import certificates
 from tests.servers.scripted import Peer, Server
 
 ROOT = Path(__file__).parent.parent.parent
@@ -36,6 +38,7 @@ class Case(NamedTuple):
     memory: int = 24 * MEBIBYTE
     feed: Mapping[str, Any] = MappingProxyType({})
     ends: str = "recover"
+    tls: bool = False
 
 
 class Found(NamedTuple):
@@ -54,14 +57,20 @@ def run(case: Case) -> Found:
     first = threading.Lock()  # whoever takes it meets the attack
 
     def script(peer: Peer) -> None:
+        if case.tls:
+            peer.start_tls(certificates.server_context())
         if first.acquire(blocking=False):
             case.attack(peer)
         else:
             peer.upgrade(more=text_frame(b"well"))
             peer.until_hangup()
 
-    with Server(script) as server:
-        asked = {"url": f"ws://127.0.0.1:{server.port}/", "feed": dict(case.feed), "ends": case.ends}
+    server = Server(script)
+    # So that what is not read fills up soon. Before anybody connects: TCP must not take back what it has promised.
+    server._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    with server, tempfile.TemporaryDirectory() as folder:
+        url = f"{'wss' if case.tls else 'ws'}://localhost:{server.port}/"
+        asked = {"url": url, "feed": dict(case.feed), "ends": case.ends, "ca": certificates.ca_file(Path(folder))}
         command = [sys.executable, "-m", "tests.hostile.victim", json.dumps(asked)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_LIMIT, check=False)
     if done.returncode != 0:
@@ -114,12 +123,6 @@ def bomb(peer: Peer) -> None:
     peer.until_hangup()
 
 
-def deaf_to_pongs(peer: Peer) -> None:
-    """Pings as fast as it can and reads nothing."""
-    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    endless(_PING)(peer)
-
-
 def a_byte_at_a_time(peer: Peer) -> None:
     """A message that has begun and never ends; every byte proves that the connection is alive."""
     peer.upgrade(more=b"\x81\x7e\x03\xe8")
@@ -139,6 +142,12 @@ def deaf_and_loud(peer: Peer) -> None:
     peer.upgrade(more=text_frame(b"hello"))
     while True:
         peer.send(text_frame(b"x" * 100) * 500)
+
+
+def stuffed(peer: Peer) -> None:
+    """Says hello, and never reads what follows."""
+    peer.upgrade(more=text_frame(b"hello"))
+    peer.pause(_LIMIT)
 
 
 def stalled_upgrade(peer: Peer) -> None:
@@ -173,7 +182,7 @@ CASES = [
         seconds=6.0,
         feed={"heartbeat": 1.0},
     ),
-    Case("pings without end, pongs not read", deaf_to_pongs, "`Disconnected(code=1006)`", seconds=40.0),
+    Case("pings without end, pongs not read", endless(_PING), "`Disconnected(code=1006)`", seconds=40.0),
     Case("header lines without end", headers(lambda n: b"X-%d: y\r\n" % n * 500), "`ConnectFailed`", recovers=False),
     Case(
         "one header line without end",
@@ -192,4 +201,13 @@ CASES = [
     Case("a refusal whose text has no end", endless_body, "`ConnectFailed`", recovers=False),
     Case("our goodbye is not answered", deaf, "`close()` returns", recovers=False, ends="close"),
     Case("our goodbye is not answered, data without end", deaf_and_loud, "`close()` returns", recovers=False, ends="close"),
+    Case("the same over TLS", deaf_and_loud, "`close()` returns", recovers=False, ends="close", tls=True),
+    Case(
+        "our goodbye and the 8 MB before it are not read",
+        stuffed,
+        "`close()` returns",
+        recovers=False,
+        ends="stuff",
+        memory=64 * MEBIBYTE,
+    ),
 ]

@@ -9,7 +9,7 @@ import pytest
 from .__main__ import row, wrong
 from .cases import CASES, MEBIBYTE, Case, Found, endless_body, run
 
-GOOD = Found(["`ConnectFailed`: ws://127.0.0.1:1234/: upgrade: refused"], 0.5, False, 0.1, [], MEBIBYTE)
+GOOD = Found(["`ConnectFailed`: ws://localhost:1234/: upgrade: refused"], 0.5, False, 0.1, [], MEBIBYTE)
 CASE = Case("a refusal", endless_body, "`ConnectFailed`", recovers=False, seconds=1.0, memory=2 * MEBIBYTE)
 
 

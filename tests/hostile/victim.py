@@ -1,18 +1,19 @@
 """A stream in a process of its own, so that its memory can be measured: `python -m tests.hostile.victim JSON`.
 
-The argument: `url`, `feed` (options of `Feed`), `ends` ("recover": until the message "well"; "close": close after "hello"). What
-came of it is printed as JSON: see `cases.Found`.
+The argument: `url`, `ca` (a file), `feed` (options of `Feed`), `ends` ("recover": until the message "well"; "close": close after
+"hello"; "stuff": the same, with more on its way than the system takes). What came of it is printed as JSON: see `cases.Found`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 import time
 from typing import Any
 
-from syncstream import Backoff, Disconnected, Endpoint, Feed, Stream, StreamFailed
+from syncstream import Backoff, Disconnected, Endpoint, Feed, SendUnknown, Stream, StreamFailed
 
 
 def peak() -> int:
@@ -30,7 +31,7 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     logging.getLogger("syncstream").setLevel(logging.CRITICAL)
     options: dict[str, Any] = {"backoff": Backoff(base=0.05, maximum=0.05), **asked["feed"]}
-    feed = Feed(Endpoint(url=asked["url"], proxy=None), decode=None, **options)
+    feed = Feed(Endpoint(url=asked["url"], proxy=None, sslopt={"ca_certs": asked["ca"]}), decode=None, **options)
     found: dict[str, Any] = {"told": [], "told_after": None, "recovered": False}
     before, began = peak(), time.monotonic()
 
@@ -44,7 +45,10 @@ def main() -> None:
         for item in stream.events():
             if isinstance(item, Disconnected):
                 tell(f"`Disconnected(code={item.code})`: {item.reason}")
-            elif item == "hello" and asked["ends"] == "close":
+            elif item == "hello" and asked["ends"] != "recover":
+                if asked["ends"] == "stuff":
+                    with contextlib.suppress(SendUnknown):
+                        stream.send(bytes(8_000_000), timeout=0.5)  # more than the system takes
                 began = time.monotonic()
                 stream.close(timeout=5.0)
                 tell("`close()` returns")
