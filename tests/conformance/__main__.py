@@ -1,4 +1,4 @@
-"""`python -m tests.conformance [--cases 6.*,12.1.*] [--readme] [--prepare]`: run the Autobahn TestSuite, print its verdict.
+"""`python -m tests.conformance [--cases 6.*,12.1.*] [--jobs N] [--readme] [--prepare]`: run the Autobahn TestSuite.
 
 Exit code 0: nothing failed, or the suite cannot be had here, which is said. 1: what failed is listed.
 """
@@ -29,6 +29,7 @@ def show(done: int, count: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description="The Autobahn TestSuite against echo.py.")
     parser.add_argument("--cases", default="*", help="which, by commas: 6.*,12.1.* (default: all 517)")
+    parser.add_argument("--jobs", type=int, default=1, help="servers side by side (default: 1)")
     parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     parser.add_argument("--prepare", action="store_true", help="only install the suite, if it can be had here")
     options = parser.parse_args()
@@ -40,7 +41,7 @@ def main() -> int:
             print(f"the Autobahn TestSuite is installed in {suite.folder()}")
             return 0
         began = time.monotonic()
-        results = run(options.cases.split(","), show)
+        results = run(options.cases.split(","), show, jobs=max(1, options.jobs))
     except suite.Missing as missing:
         print(f"skipped: {missing}")
         return 0

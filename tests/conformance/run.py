@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import platform
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
@@ -31,16 +33,27 @@ _GROUPS = {
 _HEAD = ("group", "cases", "OK", "non-strict", "informational", "failed", "wrong close")
 
 
-def run(cases: Sequence[str], progress: Callable[[int, int], None] = lambda done, count: None) -> list[Result]:
-    """Run these cases ("*" is all, "6.*" a group). `progress` is told how many of how many are done. Raises `suite.Missing`."""
+def run(cases: Sequence[str], progress: Callable[[int, int], None] = lambda done, count: None, *, jobs: int = 1) -> list[Result]:
+    """Run these cases ("*" is all, "6.*" a group), on `jobs` servers side by side, each of which has a processor's worth to do.
+
+    `progress` is told how many of how many are done. Raises `suite.Missing`.
+    """
     echo: Any = loaded(ECHO)
-    with Suite(cases) as suite:
-        count = _count(suite.url)
-        for number in range(1, count + 1):
-            echo.echo(f"{suite.url}/runCase?case={number}&agent=syncstream")
-            progress(number, count)
-        echo.echo(f"{suite.url}/updateReports?agent=syncstream")
-        return suite.results()
+    done = itertools.count(1)
+
+    def share(first: int) -> list[Result]:
+        with Suite(cases) as suite:
+            count = _count(suite.url)
+            if first > count:
+                return []
+            for number in range(first, count + 1, jobs):
+                echo.echo(f"{suite.url}/runCase?case={number}&agent=syncstream")
+                progress(next(done), count)
+            echo.echo(f"{suite.url}/updateReports?agent=syncstream")
+            return suite.results()
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return sorted(itertools.chain.from_iterable(pool.map(share, range(1, jobs + 1))), key=Result.place)
 
 
 def _count(url: str) -> int:

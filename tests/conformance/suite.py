@@ -78,6 +78,10 @@ class Result(NamedTuple):
     close: str
     code: Optional[int]
 
+    def place(self) -> list[int]:
+        """Where it stands in the order of the cases."""
+        return [int(number) for number in self.case.split(".")]
+
 
 def interpreter() -> str:
     """A Python 2.7: of `PYTHON27`, on `PATH`, or pyenv's. Raises `Missing`."""
@@ -200,10 +204,9 @@ class Suite:
         self._temporary.cleanup()
 
     def results(self) -> list[Result]:
-        """What was found so far, in the order of the cases; ask for `/updateReports` first."""
+        """What was found so far; ask for `/updateReports` first."""
         [found] = json.loads((Path(self._temporary.name) / "reports" / "index.json").read_text()).values()
-        results = [Result(case, said["behavior"], said["behaviorClose"], said["remoteCloseCode"]) for case, said in found.items()]
-        return sorted(results, key=lambda result: [int(number) for number in result.case.split(".")])
+        return [Result(case, said["behavior"], said["behaviorClose"], said["remoteCloseCode"]) for case, said in found.items()]
 
 
 def wrong(results: Sequence[Result]) -> list[Result]:
