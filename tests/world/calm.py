@@ -10,7 +10,7 @@ import math
 
 from syncstream.core.sync import State
 
-from .config import BACKOFF, DIAL_LIMIT, FETCH_BACKOFF, FETCH_LIMIT, KEYS, LIVENESS, VERIFY_AFTER
+from .config import ANSWER_LIMIT, BACKOFF, DIAL_LIMIT, FETCH_BACKOFF, FETCH_LIMIT, KEYS, LIVENESS, VERIFY_AFTER
 from .fold import KNOWN
 from .outlet import BLOCK_LIMIT
 from .violation import require
@@ -46,7 +46,7 @@ def bound(world: World) -> float:
     """Seconds within which everything must be live."""
     config = world.config
     waiting = max([watch.dial_at - world.now for watch in world.watches if watch.dial_at is not None], default=0.0)
-    reconnect = LIVENESS.ping_after + LIVENESS.pong_within + DIAL_LIMIT + max(waiting, BACKOFF.maximum) + 0.05
+    reconnect = LIVENESS.ping_after + LIVENESS.pong_within + DIAL_LIMIT + max(waiting, BACKOFF.maximum) + ANSWER_LIMIT + 0.05
     rounds = math.ceil(config.keys / config.concurrency)
     fetches = (
         FETCH_LIMIT + FETCH_BACKOFF.maximum + LONGEST_RETRY_AFTER + 2 * (rounds * config.calm_latency + FETCH_BACKOFF.maximum)

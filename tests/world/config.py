@@ -18,6 +18,7 @@ LIVENESS = Liveness(ping_after=2.0, pong_within=1.0, silence=6.0, maximum_silenc
 BACKOFF = Backoff(base=0.5, maximum=4.0, stable_after=3.0)
 FETCH_BACKOFF = Backoff(base=0.25, maximum=2.0)
 DIAL_LIMIT = 3.0
+ANSWER_LIMIT = 0.1
 FETCH_LIMIT = 4.0
 VERIFY_AFTER = 1.5
 
@@ -163,6 +164,7 @@ def rules(config: Config) -> Rules:
         liveness=LIVENESS,
         backoff=BACKOFF,
         dial_limit=DIAL_LIMIT,
+        answer_limit=ANSWER_LIMIT,
         first_live_limit=30.0,
         first_data_limit=20.0,
         max_message_size=4096,

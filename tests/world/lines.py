@@ -14,7 +14,7 @@ from syncstream.core.frames import PING, PONG
 from syncstream.errors import DialError, Severity
 from syncstream.events import Disconnected, Stale
 
-from .config import BACKOFF, DIAL_LIMIT, LIVENESS, Config
+from .config import ANSWER_LIMIT, BACKOFF, DIAL_LIMIT, LIVENESS, Config
 from .violation import require
 from .wire import BYTES, DATA, Piece
 
@@ -40,6 +40,7 @@ class LineWatch:
         self.pinged_at: Optional[float] = None
         self.data_from: Optional[float] = None
         self.data_at = 0.0
+        self.broke_at: Optional[float] = None  # when something came that cannot be read
         self.owed: list[bytes] = []  # pings of the venue that want an answer
 
     # ---------------------------------------------------------------- dials
@@ -67,7 +68,7 @@ class LineWatch:
         self.open, self.dialing = self.dialing, None
         self.ever_open = True
         self.transport_at = self.feed_at = now
-        self.pinged_at = self.data_from = None
+        self.pinged_at = self.data_from = self.broke_at = None
         self.rung = self.silence
         self.owed = []
 
@@ -88,6 +89,7 @@ class LineWatch:
         self.pinged_at = None
         for piece in pieces:
             if piece.ends:
+                self.broke_at = now
                 return
             if piece.proves != BYTES:
                 self.feed_at = now
@@ -166,6 +168,11 @@ class LineWatch:
         if self.open is None:
             return
         require(not self.owed, "pong", f"line {self.index} does not answer {self.owed}")
+        if self.broke_at is not None:
+            require(
+                now < self.broke_at + ANSWER_LIMIT, "silent", f"line {self.index} cannot be read since {self.broke_at}, now {now}"
+            )
+            return
         if paused:
             return
         limit = self.rung if self.heartbeat is None else 1.5 * self.heartbeat
