@@ -45,8 +45,9 @@ def main() -> int:
     except suite.Missing as missing:
         print(f"skipped: {missing}")
         return 0
-    text = report(results, time.monotonic() - began)
+    text = report(results)
     print(text)
+    print(f"{time.monotonic() - began:.0f} s")
     for result in results:
         if result.behavior == "NON-STRICT":
             print(f"non-strict: {result.case}")

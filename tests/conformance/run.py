@@ -63,7 +63,7 @@ def _count(url: str) -> int:
         return int(stream.get(timeout=30.0))
 
 
-def report(results: Sequence[Result], seconds: float) -> str:
+def report(results: Sequence[Result]) -> str:
     """The table, a row for each group, and a line that says with what it was made."""
     rows: list[list[object]] = []
     for group, title in _GROUPS.items():
@@ -74,7 +74,7 @@ def report(results: Sequence[Result], seconds: float) -> str:
     version = importlib.metadata.version("websocket-client")
     made = f"Autobahn TestSuite 0.8.2, Python {platform.python_version()}, websocket-client {version}"
     when = time.strftime("%Y-%m-%d", time.gmtime())
-    return f"{table(_HEAD, rows)}\n\n{made}; {when}, {seconds:.0f} s."
+    return f"{table(_HEAD, rows)}\n\n{made}; {when}."
 
 
 def _figures(results: Sequence[Result]) -> list[int]:

@@ -53,7 +53,7 @@ def test_what_counts_as_wrong() -> None:
 
 def test_the_table() -> None:
     """A row for each group that ran and one for all, every case counted once."""
-    lines = report([GOOD, Result("1.1.2", "NON-STRICT", "OK", None), *BAD], 3.0).splitlines()
+    lines = report([GOOD, Result("1.1.2", "NON-STRICT", "OK", None), *BAD]).splitlines()
     assert lines[2] == "| 1 framing | 2 | 1 | 1 | 0 | 0 | 0 |"
     assert lines[6] == "| 5 fragmentation | 1 | 1 | 0 | 0 | 0 | 1 |"
     assert lines[7] == "| all | 6 | 3 | 1 | 0 | 2 | 2 |"
