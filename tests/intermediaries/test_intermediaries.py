@@ -98,7 +98,7 @@ def test_our_pings_keep_an_idle_line_open(name: str) -> None:
         threading.Event().wait(3.0)  # the time itself is what is tested
         line.send("still here")
         assert next(events) == "still here"
-        assert stream.status.connects == 1
+        assert venue.lines.empty()
 
 
 @FRONTS
@@ -115,7 +115,8 @@ def test_a_reload_in_mid_stream_loses_nothing(name: str) -> None:
             assert next(events) == f"{number}"
         with Stream(feed_to(front.port)) as second:
             assert isinstance(next(second.events()), Connected)
-        assert stream.status.connects == 1
+            venue.lines.get(timeout=PATIENCE)
+        assert venue.lines.empty()
 
 
 @FRONTS
@@ -127,10 +128,10 @@ def test_a_restart_of_the_front_is_healed(name: str) -> None:
         with Stream(feed) as stream:
             follow(stream, replica, 20)
             front.stop()
+            assert not stream.closed
             front.start()
             follow(stream, replica, 60)
             catch_up(stream, broker, replica)
-            assert stream.status.reconnects >= 1
 
 
 def follow(stream: Stream, replica: Replica, position: int) -> None:
