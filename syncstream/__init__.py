@@ -12,6 +12,7 @@ from importlib import metadata as _metadata
 from .consumer import Stamped
 from .core.backoff import Backoff
 from .core.budget import Budget
+from .core.deflate import Deflate
 from .core.keepalive import Keepalive
 from .core.liveness import Liveness
 from .core.opening import Step
@@ -77,6 +78,7 @@ __all__ = [
     "Connected",
     "Contiguous",
     "DataFailed",
+    "Deflate",
     "Disconnected",
     "Dropped",
     "Empty",

@@ -11,6 +11,7 @@ from typing import Any, Callable, Collection, Hashable, Mapping, Optional, Seque
 
 from . import life, schema, timestamp
 from .core.backoff import Backoff
+from .core.deflate import Deflate
 from .core.liveness import Liveness
 from .core.options import Options
 from .core.paths import Path
@@ -36,7 +37,10 @@ class Endpoint(Options, frozen=True, kw_only=True):
     """Where a line is dialled, and how.
 
     `sslopt` goes to the TLS set-up as websocket-client knows it; verification is on unless it says otherwise. `proxy` is a URL,
-    `None` for a direct line, or `"environment"` for `https_proxy`/`http_proxy`/`no_proxy`.
+    `None` for a direct line, or `"environment"` for `https_proxy`/`http_proxy`/`no_proxy`. `compression` is offered to the venue
+    (`Deflate(...)`: permessage-deflate) or not (`None`). `max_redirects` are followed, each within the time of the attempt: never
+    from `wss` to `ws`, and to another host without headers, login, query, subprotocols and client certificate. `max_head_size`
+    bounds the head of the venue's answer, in bytes.
     """
 
     url: str
@@ -44,6 +48,9 @@ class Endpoint(Options, frozen=True, kw_only=True):
     subprotocols: Sequence[str] = ()
     sslopt: Mapping[str, Any] = {}
     proxy: Optional[str] = "environment"
+    compression: Optional[Deflate] = Deflate()
+    max_redirects: int = 5
+    max_head_size: int = 64 * 1024
 
     def __post_init__(self) -> None:
         check_url("endpoint", self.url, ("ws", "wss"))
@@ -55,6 +62,11 @@ class Endpoint(Options, frozen=True, kw_only=True):
             raise FeedError("sslopt", harmless(self.sslopt), "expected a mapping of options")
         if self.proxy not in (None, "environment"):
             check_url("proxy", self.proxy, ("http", "socks4", "socks4a", "socks5", "socks5h"))
+        if self.compression is not None and not isinstance(self.compression, Deflate):
+            raise FeedError("compression", harmless(self.compression), "expected Deflate(...), or None for no compression")
+        if type(self.max_redirects) is not int or self.max_redirects < 0:
+            raise FeedError("max_redirects", self.max_redirects, "expected a whole number, zero to follow none")
+        _count("max_head_size", self.max_head_size)
 
     def __repr__(self) -> str:
         return _written("Endpoint", self.__rich_repr__())
@@ -160,7 +172,8 @@ class Feed(_Where, frozen=True, kw_only=True):
         `dial_budget`, `send_budget`: how often a host may be dialled, by all streams of the process together, and how much
         may be sent on one line (`Budget`).
     Bounds
-        `max_message_size` bytes; `max_keys`; `hold_limit`: messages held while snapshots are on their way, over all keys.
+        `max_message_size` bytes, inflated; `max_fragments` of one message; `max_pings`: so many of the venue's, the latest, wait
+        for an answer; `max_keys`; `hold_limit`: messages held while snapshots are on their way, over all keys.
     """
 
     subscribe: Any = None
@@ -187,6 +200,8 @@ class Feed(_Where, frozen=True, kw_only=True):
     first_live_limit: float = 60.0
     first_data_limit: float = 30.0
     max_message_size: int = 16 * 1024 * 1024
+    max_fragments: int = 128 * 1024
+    max_pings: int = 64
     max_keys: int = 100_000
     hold_limit: int = 100_000
 
@@ -255,6 +270,7 @@ class Feed(_Where, frozen=True, kw_only=True):
             first_live_limit=self.first_live_limit,
             first_data_limit=self.first_data_limit,
             max_message_size=self.max_message_size,
+            max_fragments=self.max_fragments,
             max_keys=self.max_keys,
             hold_limit=self.hold_limit,
         )
@@ -385,7 +401,7 @@ def _check_limits(feed: Feed) -> None:
             raise FeedError(field, value, "expected a number of seconds, zero or more")
     if feed.reorder and not isinstance(feed.sequence, Contiguous):
         raise FeedError("reorder", feed.reorder, "only a Contiguous sequence can tell that a message came too early")
-    for field in ("restart_after", "max_message_size", "max_keys", "hold_limit"):
+    for field in ("restart_after", "max_message_size", "max_fragments", "max_pings", "max_keys", "hold_limit"):
         _count(field, getattr(feed, field))
     for field, kind in (("liveness", Liveness), ("backoff", Backoff)):
         if not isinstance(getattr(feed, field), kind):

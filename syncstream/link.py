@@ -4,10 +4,14 @@ Reader thread only. Not here: what to say and when (the engine), how bytes trave
 
 Rules
 * Once a send was attempted its bytes are frozen, even if none was taken: over TLS they are encrypted by then. Such a frame stays
-  at the front; urgent frames (pong, close) go behind it, before all others.
+  at the front; pongs go behind it, then the other urgent frames (ping, close), before all others.
+* At most `max_pings` pings wait for their answer. When there are more the oldest get none, which the standard allows, and the
+  latest is answered first.
+* What we compress is compressed in the order in which it goes out, and never thrown away after that but with the line.
 * Nothing follows a close frame. What has not begun by then is refused; of what has, nobody will know.
-* A send that makes no progress for `SEND_LIMIT` means that the line is lost; so do more than `OUT_LIMIT` bytes of ours (pongs)
-  behind it. A user's message that would wait behind so much is refused. Half a frame is never followed by another.
+* A send that makes no progress for `SEND_LIMIT` means that the line is lost; so do more than `OUT_LIMIT` bytes of ours
+  (subscriptions) behind it. A user's message that would wait behind so much is refused. Half a frame is never followed by
+  another.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from collections import deque
 from typing import Optional, Union
 
 from .core import frames
+from .core.deflate import Pack
+from .core.engine import Payload
 from .errors import NotConnected, SendUnknown, SyncstreamError
 from .transport import Connection, frame
 
@@ -25,6 +31,7 @@ _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 SEND_LIMIT = 10.0
 OUT_LIMIT = 4 * 1024 * 1024
+_PONG_SIZE = 6  # bytes of a pong without its payload
 
 
 class Ticket:
@@ -59,7 +66,7 @@ class _Out:
 class Link:
     """Owned by: the reader thread."""
 
-    def __init__(self, line: int, epoch: int, connection: Connection) -> None:
+    def __init__(self, line: int, epoch: int, connection: Connection, *, max_pings: int = 64) -> None:
         self.line = line
         self.epoch = epoch
         self.connection = connection
@@ -67,7 +74,12 @@ class Link:
         self.registered = 0  # the selector's mask it stands with
         self.waiting = 0  # bytes
         self.stuck_at: Optional[float] = None
+        agreed = connection.deflate
+        self._pack = Pack(agreed) if agreed is not None and agreed.send else None
+        self._max_pings = max_pings
+        self._flooded = False  # pings went unanswered, and those that wait are answered backwards
         self._begun: Optional[_Out] = None
+        self._pongs: deque[bytes] = deque()  # payloads, so that one that is never sent costs no frame
         self._urgent: deque[_Out] = deque()
         self._others: deque[_Out] = deque()
 
@@ -83,22 +95,27 @@ class Link:
 
     def put(self, opcode: int, payload: Union[bytes, str], *, urgent: bool = False) -> None:
         """Queue one frame."""
+        data = payload.encode() if isinstance(payload, str) else payload
+        if opcode == frames.PONG:
+            self._put_pong(data)
+            return
         if opcode == frames.CLOSE:
             self._end("the line was closed")
-        self._put(_Out(frame(opcode, payload)), self._urgent if urgent else self._others)
+        self._put(_Out(self._compressed(opcode, data) or frame(opcode, data)), self._urgent if urgent else self._others)
 
-    def put_frame(self, data: bytes, ticket: Ticket) -> None:
-        """Queue a user's message, a frame already."""
+    def put_frame(self, data: bytes, ticket: Ticket, payload: Optional[Payload] = None) -> None:
+        """Queue a user's message, a frame already; `payload` is what is in it, for a line on which we compress."""
         begun = self._begun
         if self.stuck_at is not None and begun is not None and self.waiting - (len(begun.data) - begun.sent) > OUT_LIMIT:
             ticket.settle(NotConnected(f"nothing was sent: the venue is slow, and more than {OUT_LIMIT} bytes wait before it"))
         else:
-            self._put(_Out(data, ticket), self._others)
+            compressed = self._compressed(payload.opcode, payload.data) if payload is not None else None
+            self._put(_Out(compressed or data, ticket), self._others)
 
     def flush(self, now: float) -> None:
         """Send what the kernel takes. Raises `OSError` if the connection broke, or if it has been stuck for too long."""
         while self.waiting:
-            out = self._begun = self._begun or (self._urgent or self._others).popleft()
+            out = self._begun = self._begun or self._next()
             sent = self.connection.send(memoryview(out.data)[out.sent :] if out.sent else out.data)
             if not sent:
                 self._stuck(now)
@@ -119,12 +136,33 @@ class Link:
         self.connection.close()
         self._end("the line was lost")
         self._begun = None
+        self._pongs.clear()
         self._urgent.clear()
         self.waiting = 0
 
     def _put(self, out: _Out, place: deque[_Out]) -> None:
         self.waiting += len(out.data)
         place.append(out)
+
+    def _put_pong(self, payload: bytes) -> None:
+        if len(self._pongs) == self._max_pings:
+            self.waiting -= _PONG_SIZE + len(self._pongs.popleft())
+            self._flooded = True
+        self.waiting += _PONG_SIZE + len(payload)
+        self._pongs.append(payload)
+
+    def _next(self) -> _Out:
+        """The frame whose turn it is; one waits."""
+        if not self._pongs:
+            return (self._urgent or self._others).popleft()
+        payload = self._pongs.pop() if self._flooded else self._pongs.popleft()
+        self._flooded = self._flooded and bool(self._pongs)
+        return _Out(frame(frames.PONG, payload))
+
+    def _compressed(self, opcode: int, payload: bytes) -> Optional[bytes]:
+        """The message as a compressed frame; `None` if it goes as it is."""
+        packed = self._pack.message(payload) if self._pack is not None and opcode in (frames.TEXT, frames.BINARY) else None
+        return None if packed is None else frame(opcode, packed, compressed=True)
 
     def _end(self, why: str) -> None:
         """Let nothing but the frame that has begun and the urgent ones go out, and tell the senders at once."""

@@ -61,10 +61,11 @@ class Tell(NamedTuple):
 
 
 class Transmit(NamedTuple):
-    """Inbox: a user's message to the venue, a frame already."""
+    """Inbox: a user's message to the venue, a frame already; `payload` is what is in it."""
 
     frame: bytes
     ticket: Ticket
+    payload: Optional[Payload] = None
 
 
 class Want(NamedTuple):
@@ -99,6 +100,7 @@ class Reader:
         self._untimed = 0  # messages whose timestamp could not be read
         self._dialers = Dialers(feed, self.post)
         self._snapshots = Snapshots(feed.snapshot, self.post, name=_FETCHER) if feed.snapshot is not None else None
+        self._max_pings = feed.max_pings
         self._paused = False
         self._blind_turns = 0
         self._status_at = 0.0
@@ -120,9 +122,9 @@ class Reader:
         self._inbox.put(item)
         self._waker.wake()
 
-    def transmit(self, frame: bytes, ticket: Ticket) -> None:
+    def transmit(self, frame: bytes, ticket: Ticket, payload: Optional[Payload] = None) -> None:
         """Send a user's message. The ticket will be settled, whatever becomes of the line and the stream."""
-        self.post(Transmit(frame, ticket))
+        self.post(Transmit(frame, ticket, payload))
         if self.ended.is_set():  # it may have come too late to be found
             self._refuse_inbox()
 
@@ -268,10 +270,11 @@ class Reader:
                 engine.close(now)
 
     def _take_opened(self, item: Opened, now: float) -> None:
-        if not self.engine.opened(item.line, item.epoch, item.said, now, steps=item.opening):
+        deflate = item.connection.deflate
+        if not self.engine.opened(item.line, item.epoch, item.said, now, steps=item.opening, deflate=deflate):
             item.connection.close()
             return
-        self._links[item.line] = Link(item.line, item.epoch, item.connection)
+        self._links[item.line] = Link(item.line, item.epoch, item.connection, max_pings=self._max_pings)
         _log.info("line %d is open", item.line)
         self._act(now)
 
@@ -289,7 +292,7 @@ class Reader:
             item.ticket.settle(NotConnected("no line is open"))
         else:
             self.engine.spent(link.line, now)
-            link.put_frame(item.frame, item.ticket)
+            link.put_frame(item.frame, item.ticket, item.payload)
 
     # ---------------------------------------------------------------- actions and deliveries
 

@@ -207,7 +207,7 @@ class Stream(Consumer[T], Display):
         _seconds("timeout", timeout)
         payload = dialer.payload("item", item)
         ticket = Ticket()
-        self._reader.transmit(frame(payload.opcode, payload.data), ticket)
+        self._reader.transmit(frame(payload.opcode, payload.data), ticket, payload)
         if not clock.wait_event(ticket.done, timeout):
             raise SendUnknown(f"the venue did not take the message within {timeout:g} s")
         if ticket.error is not None:

@@ -30,7 +30,7 @@ STAGGER = 0.25
 """Seconds that an address is tried alone before the next one is tried beside it."""
 
 HEAD_LIMIT = 64 * 1024
-"""Bytes that the head of an HTTP answer may have."""
+"""Bytes that the head of an HTTP answer may have, unless somebody says otherwise."""
 
 SILENCE_LIMIT = 30
 """Seconds that bytes of ours may stay unacknowledged, or an idle peer unheard, before the kernel ends the connection."""
@@ -136,15 +136,15 @@ class BoundedSocket:
             data += self._more(size - len(data))
         return bytes(data)
 
-    def head(self) -> tuple[bytes, bytes]:
+    def head(self, limit: int = HEAD_LIMIT) -> tuple[bytes, bytes]:
         """The head of an HTTP answer, without the empty line that ends it, and the bytes that came with it."""
         data = bytearray()
         searched = 0
         while True:
             data += self._more(4096)
             end = _HEAD_END.search(data, searched)
-            if (end.start() if end else len(data)) > HEAD_LIMIT:
-                raise self.deadline.error(f"the answer's head is longer than {HEAD_LIMIT} bytes", Severity.FATAL)
+            if (end.start() if end else len(data)) > limit:
+                raise self.deadline.error(f"the answer's head is longer than {limit} bytes", Severity.FATAL)
             if end:
                 return bytes(data[: end.start()]), bytes(data[end.end() :])
             searched = max(0, len(data) - 3)

@@ -5,7 +5,7 @@ the library leaves open: one deadline over everything, an answer of bounded size
 writes the request's own lines, checks the answer once more, and builds the frames we send; it is shown neither the path, nor
 the query, nor a header of the user, so that none of them can end up in its log or its process-wide cookie jar.
 
-Not here: what frames mean (`core/frames`), when to dial and when to give up (`core/engine`), redirects (they are refused).
+Not here: what frames mean (`core/frames`), when to dial and when to give up (`core/engine`), what a redirect may ask (`upgrade`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import ssl
 import struct
 import time
 from types import MappingProxyType
-from typing import Any, Callable, Mapping, Optional, Union
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 import websocket
 
 from . import tls, upgrade
+from .core.deflate import Agreed
 from .errors import DialError, FeedError, Severity
 from .feed import Endpoint
 from .proxy import choose, pass_through
@@ -42,9 +43,10 @@ def _never() -> bool:
 def dial(endpoint: Endpoint, *, timeout: float, cancelled: Callable[[], bool] = _never) -> Connection:
     """Open one line: resolve, connect, proxy, TLS, upgrade, all within `timeout` seconds in total.
 
-    Blocks. `cancelled` is asked between the steps and at least every 0.25 s. Raises `DialError`, always, and never with a
-    header value, a query or a password in its text. Certificates that do not verify, refusals of the 400 kind and answers that
-    are no upgrade are FATAL; overload (408, 425, 429), 5xx and everything that the network does are RETRY.
+    Blocks. Redirects are followed, as many as the endpoint allows. `cancelled` is asked between the steps and at least every
+    0.25 s. Raises `DialError`, always, and never with a header value, a query or a password in its text. Certificates that do not
+    verify, refusals of the 400 kind and answers that are no upgrade are FATAL; overload (408, 425, 429), 5xx and everything that
+    the network does are RETRY.
     """
     deadline = Deadline(redact(endpoint.url), timeout, cancelled)
     try:
@@ -67,6 +69,43 @@ def _told(error: Exception, deadline: Deadline) -> DialError:
 
 
 def _dial(endpoint: Endpoint, deadline: Deadline) -> Connection:
+    hidden = upgrade.secrets_of(endpoint)
+    at = ""
+    for left in range(endpoint.max_redirects, -1, -1):
+        try:
+            return _open(endpoint, deadline, hidden, at)
+        except _Moved as moved:
+            if not left:
+                allowed = endpoint.max_redirects
+                why = f"; more than {allowed} redirects" if allowed else "; redirects are not followed"
+                raise deadline.error(f"{moved.words}{why}", Severity.FATAL, status=moved.status) from None
+            endpoint = _followed(endpoint, moved, deadline, hidden)
+            at = f" at {upgrade.place(endpoint.url, hidden)}"
+            hidden = [*hidden, *upgrade.secrets_of(endpoint)]
+    raise AssertionError("the last one returns or raises")
+
+
+def _followed(endpoint: Endpoint, moved: _Moved, deadline: Deadline, hidden: Sequence[str]) -> Endpoint:
+    try:
+        return upgrade.followed(endpoint, moved.location)
+    except upgrade.Wrong as wrong:
+        said = any(secret in str(wrong) for secret in hidden)
+        text = "the redirect cannot be followed" if said else str(wrong)
+        raise deadline.error(f"{moved.words}; {text}", Severity.FATAL, status=moved.status) from None
+
+
+class _Moved(Exception):
+    """The answer is a redirect. `words` may be shown, `location` not."""
+
+    def __init__(self, location: str, words: str, status: int) -> None:
+        super().__init__(words)
+        self.location = location
+        self.words = words
+        self.status = status
+
+
+def _open(endpoint: Endpoint, deadline: Deadline, hidden: Sequence[str], at: str) -> Connection:
+    """One connection, to just this endpoint. `at` is said in errors of the upgrade: where a redirect led."""
     target = upgrade.target(endpoint)
     proxy = choose(endpoint.proxy, target.secure, target.host, target.port, deadline)
     with contextlib.ExitStack() as undo:
@@ -76,15 +115,15 @@ def _dial(endpoint: Endpoint, deadline: Deadline) -> Connection:
             pass_through(wire, proxy, target.host, target.port)
         if target.secure:
             tls.secure(wire, target.host, endpoint.sslopt)
-        deadline.doing, deadline.cause = "upgrade", "upgrade"
-        gate = _Gate(wire, endpoint, target)
+        deadline.doing, deadline.cause = f"upgrade{at}", "upgrade"
+        gate = _Gate(wire, endpoint, target, hidden)
         # A host that nobody can have a cookie for: the library looks into a jar that the whole process shares.
         client: Any = websocket.WebSocket()
         client.connect(
             f"ws://{secrets.token_hex(16)}/", socket=gate, host=target.authority, suppress_origin=True, redirect_limit=0
         )
         undo.pop_all()
-        return Connection(wire.sock, gate.rest, gate.headers, gate.subprotocol)
+        return Connection(wire.sock, gate.rest, gate.headers, gate.chosen)
 
 
 class _Gate:
@@ -95,13 +134,14 @@ class _Gate:
     of them into errors of its own.
     """
 
-    def __init__(self, wire: BoundedSocket, endpoint: Endpoint, target: upgrade.Target) -> None:
+    def __init__(self, wire: BoundedSocket, endpoint: Endpoint, target: upgrade.Target, hidden: Sequence[str]) -> None:
         self.rest = b""
         self.headers: Mapping[str, str] = {}
-        self.subprotocol: Optional[str] = None
+        self.chosen = upgrade.Chosen()
         self._wire = wire
         self._endpoint = endpoint
         self._target = target
+        self._hidden = hidden
         self._key = b""
         self._answer: Optional[memoryview] = None
 
@@ -135,18 +175,20 @@ class _Gate:
 
     def _read_answer(self) -> bytes:
         wire = self._wire
-        head, self.rest = wire.head()
+        head, self.rest = wire.head(self._endpoint.max_head_size)
         answer = upgrade.parse(head)
+        location = upgrade.moved(answer)
+        if location is not None:
+            raise _Moved(location, upgrade.refusal(answer, b"", self._hidden), answer.status)
         if answer.status != 101:
-            hidden = upgrade.secrets_of(self._endpoint)
             raise wire.deadline.error(
-                upgrade.refusal(answer, self._read_body(upgrade.body_size(answer)), hidden),
+                upgrade.refusal(answer, self._read_body(upgrade.body_size(answer)), self._hidden),
                 upgrade.severity(answer.status),
                 status=answer.status,
                 retry_after=upgrade.retry_after(answer.headers, time.time()),
             )
         try:
-            self.subprotocol = upgrade.check(answer, self._key, self._endpoint.subprotocols)
+            self.chosen = upgrade.check(answer, self._key, self._endpoint.subprotocols, self._endpoint.compression)
         except upgrade.Wrong as wrong:
             raise wire.deadline.error(str(wrong), Severity.FATAL, status=answer.status) from None
         self.headers = MappingProxyType(dict(answer.headers))
@@ -169,12 +211,14 @@ class Connection:
     """Owned by: the dialer until it hands it over, then the reader thread. Others may call: nothing.
 
     A non-blocking socket after the upgrade. Never read and write it from two threads: over TLS that breaks the connection.
-    `headers` are those of the venue's answer, names in lower case.
+    `headers` are those of the venue's answer, names in lower case; `deflate` is what was agreed on about compression.
     """
 
-    def __init__(self, sock: socket.socket, rest: bytes, headers: Mapping[str, str], subprotocol: Optional[str]) -> None:
+    deflate: Optional[Agreed] = None
+
+    def __init__(self, sock: socket.socket, rest: bytes, headers: Mapping[str, str], chosen: Optional[upgrade.Chosen]) -> None:
         self.headers = headers
-        self.subprotocol = subprotocol
+        self.subprotocol, self.deflate = chosen or upgrade.Chosen()
         self.wants_write = False
         """Over TLS, rarely: the last `receive` can only go on once the socket can be written to."""
         self.wants_read = False
@@ -260,12 +304,17 @@ class Connection:
         self._sock.close()
 
 
-def frame(opcode: int, payload: Union[bytes, str]) -> bytes:
-    """One whole masked frame, as a client sends it. Text becomes UTF-8. Raises `ValueError` for what no frame can hold."""
+def frame(opcode: int, payload: Union[bytes, str], *, compressed: bool = False) -> bytes:
+    """One whole masked frame, as a client sends it. Text becomes UTF-8. Raises `ValueError` for what no frame can hold.
+
+    `compressed`: the payload is, by permessage-deflate.
+    """
     data = payload.encode() if isinstance(payload, str) else payload
     if opcode >= websocket.ABNF.OPCODE_CLOSE and len(data) > _CONTROL_LIMIT:
         raise ValueError(f"a control frame holds at most {_CONTROL_LIMIT} bytes, not {len(data)}")
-    return websocket.ABNF.create_frame(data, opcode).format()
+    made = websocket.ABNF.create_frame(data, opcode)
+    made.rsv1 = int(compressed)
+    return made.format()
 
 
 def close_payload(code: int, reason: str = "") -> bytes:

@@ -12,13 +12,16 @@ import hashlib
 import hmac
 import re
 from email.utils import parsedate_to_datetime
-from typing import Mapping, NamedTuple, Optional, Sequence
-from urllib.parse import quote, unquote, unquote_plus, urlsplit
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
+from urllib.parse import SplitResult, quote, unquote, unquote_plus, urldefrag, urljoin, urlsplit
 
-from .errors import Severity
+import msgspec
+
+from .core.deflate import Agreed, Deflate
+from .errors import FeedError, Severity
 from .feed import Endpoint
 from .secret import scrub
-from .urls import check_header, redact
+from .urls import check_header, check_url, redact
 
 SAID_LIMIT = 512
 """Bytes of the body of a refusal that are looked at."""
@@ -30,6 +33,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))  # what is left alone in a path: a user's own escapes are not escaped again
 _OF_THE_UPGRADE = {"connection", "upgrade", "content-length", "transfer-encoding"}
+_MOVED = {301, 302, 303, 307, 308}
+_SCHEMES = {"http": "ws", "https": "wss"}
+_OF_THE_CLIENT = {"certfile", "keyfile", "password", "cert_chain", "server_hostname"}
 _WORTH_WAITING = {408, 425, 429}
 
 
@@ -90,6 +96,8 @@ def _target(endpoint: Endpoint) -> Target:
         if not all(_TOKEN.match(one) for one in endpoint.subprotocols):
             raise Wrong("a subprotocol has characters that a subprotocol cannot have")
         lines.append(f"Sec-WebSocket-Protocol: {', '.join(endpoint.subprotocols)}")
+    if endpoint.compression is not None:
+        lines.append(f"Sec-WebSocket-Extensions: {endpoint.compression.offer()}")
     "".join([authority, *lines]).encode()  # what cannot be encoded is found here
     return Target(host, port, secure, authority, resource, tuple(lines))
 
@@ -115,8 +123,15 @@ def parse(head: bytes) -> Answer:
     return Answer(version, int(status), reason or "", headers)
 
 
-def check(answer: Answer, key: bytes, offered: Sequence[str]) -> Optional[str]:
-    """The subprotocol that was chosen, if any. Raises `Wrong` unless a 101 answer upgrades the line that `key` asked for."""
+class Chosen(NamedTuple):
+    """What an answer chose of what was offered: the subprotocol, and how messages may be compressed; `None`: none of it."""
+
+    subprotocol: Optional[str] = None
+    deflate: Optional[Agreed] = None
+
+
+def check(answer: Answer, key: bytes, offered: Sequence[str], compression: Optional[Deflate] = None) -> Chosen:
+    """What was chosen. Raises `Wrong` unless a 101 answer upgrades the line that `key` asked for."""
     headers = answer.headers
     if answer.version != "HTTP/1.1":
         raise Wrong(f"the answer is {answer.version}, an upgrade needs HTTP/1.1")
@@ -125,12 +140,19 @@ def check(answer: Answer, key: bytes, offered: Sequence[str]) -> Optional[str]:
     expected = base64.b64encode(hashlib.sha1(key + _GUID).digest())
     if not hmac.compare_digest(expected, headers.get("sec-websocket-accept", "").encode("latin-1")):
         raise Wrong("the Sec-WebSocket-Accept of the answer does not belong to our request")
-    if headers.get("sec-websocket-extensions"):
-        raise Wrong("the answer has an extension that was not offered")
+    deflate = None
+    extensions = headers.get("sec-websocket-extensions")
+    if extensions:
+        if compression is None:
+            raise Wrong("the answer has an extension that was not offered")
+        try:
+            deflate = compression.agreed(extensions)
+        except ValueError as error:
+            raise Wrong(str(error)) from None
     chosen = headers.get("sec-websocket-protocol")
     if chosen is not None and chosen not in offered:
         raise Wrong("the answer has a subprotocol that was not offered")
-    return chosen
+    return Chosen(chosen, deflate)
 
 
 def essence(answer: Answer) -> bytes:
@@ -187,16 +209,56 @@ def body_size(answer: Answer) -> int:
 
 
 def refusal(answer: Answer, body: bytes, secrets: Sequence[str]) -> str:
-    """A refusal in words: status, where a redirect leads, and the beginning of a body that is plain text."""
+    """A refusal in words: status, where a redirect leads that is not followed, and the beginning of a body that is plain text."""
     words = f"refused with status {answer.status}"
     phrase = _shown(answer.reason, secrets, 60)
     if phrase:
         words += f" {phrase}"
     if 300 <= answer.status < 400 and "location" in answer.headers:
-        place = _shown(redact(answer.headers["location"]), secrets, 200)
-        return f"{words}, a redirect to {place or 'a place not shown'}; redirects are not followed"
+        return f"{words}, a redirect to {place(answer.headers['location'], secrets)}"
     said = _shown(body.decode("utf-8", "replace").rstrip("\ufffd"), secrets, 200)  # the cut may go through a character
     return f"{words}: {said}" if said else words
+
+
+def moved(answer: Answer) -> Optional[str]:
+    """Where a redirect leads, as it stands in the answer; `None` if it is none that could be followed."""
+    return answer.headers.get("location") if answer.status in _MOVED else None
+
+
+def followed(endpoint: Endpoint, location: str) -> Endpoint:
+    """What a redirect asks to dial instead. Raises `Wrong` for what is no WebSocket URL, and for a way out of TLS.
+
+    On the same host (and port, but for 80 to 443 with TLS) all of the endpoint goes along but its query, which is the redirect's.
+    To another go no headers, no login, no subprotocols, and no client certificate. A login in the redirect itself is not used.
+    """
+    old = urlsplit(endpoint.url)
+    try:
+        new = urlsplit(urldefrag(urljoin(endpoint.url, quote(location, safe="!#$%&'()*+,/:;=?@[]~")))[0])
+        new = new._replace(scheme=_SCHEMES.get(new.scheme, new.scheme), netloc=new.netloc.rpartition("@")[2])
+        check_url("Location", new.geturl(), ("ws", "wss"))
+    except FeedError as error:
+        raise Wrong(f"the redirect cannot be followed: {error}") from None
+    except ValueError:  # its text may repeat a password
+        raise Wrong("the redirect cannot be followed: its host cannot be read") from None
+    if (old.scheme, new.scheme) == ("wss", "ws"):
+        raise Wrong("a redirect from wss to ws is refused")
+    if _same_host(old, new):
+        login, at, _ = old.netloc.rpartition("@")
+        return msgspec.structs.replace(endpoint, url=new._replace(netloc=login + at + new.netloc).geturl())
+    sslopt: Mapping[str, Any] = {name: value for name, value in endpoint.sslopt.items() if name not in _OF_THE_CLIENT}
+    return msgspec.structs.replace(endpoint, url=new.geturl(), headers={}, subprotocols=(), sslopt=sslopt)
+
+
+def _same_host(old: SplitResult, new: SplitResult) -> bool:
+    if old.hostname != new.hostname:
+        return False
+    ports = [parts.port or (443 if parts.scheme == "wss" else 80) for parts in (old, new)]
+    return ports[0] == ports[1] or (ports == [80, 443] and new.scheme == "wss")
+
+
+def place(url: str, secrets: Sequence[str]) -> str:
+    """A URL that came from the server, as it may be shown."""
+    return _shown(redact(url), secrets, 200) or "a place not shown"
 
 
 def _shown(text: str, secrets: Sequence[str], limit: int) -> str:

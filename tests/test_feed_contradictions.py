@@ -303,6 +303,11 @@ BAD_ENDPOINTS: list[Any] = [
     ({"proxy": "p:3128"}, "proxy='p:3128': expected a URL that begins with http://"),
     ({"proxy": ""}, "proxy='': expected a URL that begins with http://"),
     ({"proxy": True}, "proxy=True: expected a URL (http, socks4, socks4a, socks5, socks5h)"),
+    ({"compression": True}, "compression=True: expected Deflate(...), or None for no compression"),
+    ({"compression": "s3cr3t"}, "compression=<class 'str'>: expected Deflate(...), or None for no compression"),
+    ({"max_redirects": -1}, "max_redirects=-1: expected a whole number, zero to follow none"),
+    ({"max_redirects": True}, "max_redirects=True: expected a whole number, zero to follow none"),
+    ({"max_head_size": 0}, "max_head_size=0: expected a whole number above zero"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import selectors
 import socket
 import ssl
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncstream import NotConnected, SendUnknown
+from syncstream.core.deflate import Agreed, Inflate
+from syncstream.core.engine import Payload
 from syncstream.core.frames import BINARY, CLOSE, PING, PONG, TEXT
 from syncstream.link import OUT_LIMIT, SEND_LIMIT, Link, Ticket
 from syncstream.transport import Connection, frame
@@ -64,9 +67,15 @@ def unmask(data: bytes) -> list[tuple[int, bytes]]:
         key, payload = data[at : at + 4], data[at + 4 : at + 4 + size]
         if len(payload) < size:
             return [*found, (-1, data)]
-        found.append((opcode, bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))))
+        found.append((opcode, plain(payload, key)))
         data = data[at + 4 + size :]
     return found
+
+
+def plain(payload: bytes, key: bytes) -> bytes:
+    """The payload without its mask."""
+    repeated = (key * (len(payload) // 4 + 1))[: len(payload)]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")).to_bytes(len(payload), "big")
 
 
 def said(wire: Wire) -> list[bytes]:
@@ -175,13 +184,13 @@ def test_progress_ends_being_stuck() -> None:
 
 
 def test_what_is_ours_may_not_pile_up() -> None:
-    """A venue that pings and takes no pong would fill the memory: it is given up."""
+    """A venue that takes nothing of what is said to it, while topics change, would fill the memory: it is given up."""
     wire = Wire(room=0)
     link = link_on(wire)
-    link.put(PONG, bytes(100), urgent=True)
+    link.put(TEXT, bytes(100))
     link.flush(0.0)
     for _ in range(OUT_LIMIT // 100):
-        link.put(PONG, bytes(100), urgent=True)
+        link.put(TEXT, bytes(100))
     with pytest.raises(OSError, match="more than 4194304 bytes wait"):
         link.flush(0.1)
 
@@ -339,6 +348,65 @@ def test_whatever_comes_the_venue_reads_whole_frames(moves: list[tuple[str, int]
     for payload, ticket in tickets:
         assert (verdict(ticket) == "done") == (payload in whole)
         assert verdict(ticket) != "waits"
+
+
+def test_of_many_pings_the_latest_are_answered_first() -> None:
+    """While nothing goes out, only so many wait as the feed allows; then the latest comes first, and later ones as usual."""
+    wire = Wire(room=0)
+    link = Link(0, 1, wire, max_pings=3)
+    link.put(TEXT, "half out")
+    link.flush(0.0)
+    for number in range(1000):
+        link.put(PONG, b"%d" % number, urgent=True)
+    assert link.waiting < 100
+    wire.room = 1000
+    link.flush(0.0)
+    assert said(wire) == [b"half out", b"999", b"998", b"997"]
+    assert link.waiting == 0
+    wire.taken, wire.room = b"", 1000
+    for number in range(3):
+        link.put(PONG, b"%d" % number, urgent=True)
+    link.flush(0.0)
+    assert said(wire) == [b"0", b"1", b"2"]
+
+
+def test_pings_that_wait_are_answered_before_the_goodbye() -> None:
+    """They came before it, and nothing follows a close frame."""
+    wire = Wire(room=1000)
+    link = link_on(wire)
+    link.put(PING, b"ours", urgent=True)
+    link.put(PONG, b"theirs", urgent=True)
+    link.put(CLOSE, b"\x03\xe8", urgent=True)
+    link.flush(0.0)
+    assert unmask(wire.taken) == [(PONG, b"theirs"), (PING, b"ours"), (CLOSE, b"\x03\xe8")]
+
+
+def test_what_is_sent_compressed_can_be_read_in_the_order_in_which_it_goes_out() -> None:
+    """Ours and the users', with one that was refused between them; control frames and empty messages go as they are."""
+    wire = Wire(room=0)
+    wire.deflate = Agreed(send=True)
+    link = link_on(wire)
+    inflate = Inflate(Agreed())
+    link.put(TEXT, "subscribe " * 20)
+    link.flush(0.0)
+    link.put(BINARY, bytes(OUT_LIMIT + 1))
+    big = Ticket()
+    link.put_frame(frame(BINARY, b"noise"), big, Payload(BINARY, random.Random(1).randbytes(OUT_LIMIT + 1)))
+    refused, ticket = Ticket(), Ticket()
+    link.put_frame(frame(TEXT, "refused"), refused, Payload(TEXT, b"refused"))
+    wire.room = 10 * OUT_LIMIT
+    link.flush(0.0)
+    link.put_frame(frame(TEXT, "subscribe"), ticket, Payload(TEXT, b"subscribe"))
+    link.put(TEXT, "")
+    link.put(PING, b"ping", urgent=True)
+    link.flush(0.0)
+    assert [verdict(big), verdict(refused), verdict(ticket)] == ["done", NotConnected, "done"]
+    read = unmask(wire.taken)
+    control = [payload for opcode, payload in read if payload in (b"", b"ping")]
+    assert control == [b"ping", b""]
+    inflated = [inflate.message(payload, 2 * OUT_LIMIT) for _, payload in read if payload not in (b"", b"ping")]
+    noise = random.Random(1).randbytes(OUT_LIMIT + 1)
+    assert inflated == [b"subscribe " * 20, bytes(OUT_LIMIT + 1), noise, b"subscribe"]
 
 
 def fill(link: Link) -> int:

@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -109,6 +109,32 @@ def test_server_hostname_replaces_the_host(trusting: dict[str, Any]) -> None:
     """For a venue reached by another name or through a tunnel."""
     with Server(speaks_tls(certificates.server_context("other.test"))) as server:
         secured(server, {**trusting, "server_hostname": "other.test"}, deadline()).close()
+
+
+@pytest.mark.parametrize(("sslopt", "asked"), [({}, "localhost"), ({"server_hostname": "other.test"}, "other.test")])
+def test_the_server_hears_which_name_is_asked_for(sslopt: dict[str, Any], asked: str, trusting: dict[str, Any]) -> None:
+    """Many venues share an address, and choose their certificate by that (SNI)."""
+    heard: list[Optional[str]] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificates.authority().issue_cert("localhost", "other.test").configure_cert(context)
+    context.sni_callback = lambda sock, name, context: heard.append(name)
+    with Server(speaks_tls(context)) as server:
+        secured(server, {**trusting, **sslopt}, deadline()).close()
+    assert heard == [asked]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_nothing_below_tls_12_is_spoken(trusting: dict[str, Any]) -> None:
+    """A server that knows no better is refused for good, whatever this system's OpenSSL would allow."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificates.authority().issue_cert("localhost").configure_cert(context)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    weak = {**trusting, "ciphers": "ALL:@SECLEVEL=0"}
+    with Server(speaks_tls(context)) as server, pytest.raises(DialError, match=r"TLS 1\.2 or newer") as caught:
+        secured(server, weak, deadline())
+    assert caught.value.severity is Severity.FATAL
 
 
 @pytest.mark.parametrize("sslopt", [{"cert_reqs": ssl.CERT_NONE}, {"cert_reqs": 0, "check_hostname": False}])

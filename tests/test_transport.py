@@ -150,7 +150,7 @@ def test_a_line_to_a_real_server(tls: bool, trusting: dict[str, Any]) -> None:
 
 
 def test_the_request() -> None:
-    """Just what the standard asks for and what the endpoint says: no Origin, no extension, nothing of the library's own."""
+    """Just what the standard asks for and what the endpoint says: no Origin, nothing of the library's own."""
     requests: list[bytes] = []
 
     def script(peer: Peer) -> None:
@@ -171,6 +171,7 @@ def test_the_request() -> None:
             "X-Key: s3cr3t-header",
             "Authorization: Basic dXNlcjpzM2NyM3QtcGFzc3dvcmQ=",
             "Sec-WebSocket-Protocol: v1, v2",
+            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
             "Upgrade: websocket",
             f"Host: localhost:{server.port}",
             "Sec-WebSocket-Version: 13",
@@ -325,7 +326,12 @@ HOSTILE: dict[str, tuple[Callable[[Peer], object], str, Severity]] = {
     "accept twice": (wrong(lambda r: switching(r, f"Sec-WebSocket-Accept: {accept(r)}")), "Accept", Severity.FATAL),
     "no accept": (wrong(lambda r: switching(r).replace(b"-Accept:", b"-Refuse:")), "Accept", Severity.FATAL),
     "no upgrade": (wrong(lambda r: switching(r).replace(b"Upgrade: websocket", b"X: y")), "not an upgrade", Severity.FATAL),
-    "extension": (wrong(lambda r: switching(r, "Sec-WebSocket-Extensions: permessage-deflate")), "extension", Severity.FATAL),
+    "extension": (wrong(lambda r: switching(r, "Sec-WebSocket-Extensions: permessage-zip")), "extension", Severity.FATAL),
+    "compression": (
+        wrong(lambda r: switching(r, "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99")),
+        "server_max_window_bits is a whole number from 8 to 15",
+        Severity.FATAL,
+    ),
     "subprotocol": (wrong(lambda r: switching(r, "Sec-WebSocket-Protocol: v3")), "subprotocol", Severity.FATAL),
     "split header": (wrong(lambda r: switching(r, "X-A: b\rSet-Cookie: c")), "malformed header", Severity.FATAL),
     "a page": (wrong(lambda r: b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nHi!"), "status 200 OK: Hi!", Severity.FATAL),
@@ -488,18 +494,146 @@ def test_a_body_without_end_is_not_read(length: bytes) -> None:
     assert len(str(error)) < 400
 
 
+def moved(where: Callable[[], str], status: int = 302, heard: Optional[list[bytes]] = None) -> Callable[[Peer], None]:
+    """A server that sends everybody elsewhere, and writes down the requests."""
+
+    def script(peer: Peer) -> None:
+        request = peer.request()
+        if heard is not None:
+            heard.append(request)
+        peer.send(f"HTTP/1.1 {status} Elsewhere\r\nLocation: {where()}\r\nContent-Length: 0\r\n\r\n".encode())
+        peer.until_hangup()
+
+    return script
+
+
+def taken(heard: list[bytes]) -> Callable[[Peer], None]:
+    """A good venue that writes down what it was asked."""
+
+    def script(peer: Peer) -> None:
+        request = peer.request()
+        heard.append(request)
+        peer.send(switching(request))
+        peer.until_hangup()
+
+    return script
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_told_and_not_followed(status: int) -> None:
-    """So that no header goes to another host, and nothing from wss to ws."""
+def test_a_redirect_is_told_where_none_is_to_be_followed(status: int) -> None:
+    """`max_redirects=0`: nobody is asked, and no secret is repeated."""
     with Server(Peer.until_hangup) as elsewhere:
         place = f"ws://who:s3cr3t@127.0.0.1:{elsewhere.port}/feed?session=s3cr3t"
-        answer = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode()
-        with Server(wrong(lambda request: answer)) as server:
-            error = refused(Endpoint(url=f"ws://localhost:{server.port}/", headers={"Authorization": "s3cr3t-header"}))
+        with Server(moved(lambda: place, status)) as server:
+            url = f"ws://localhost:{server.port}/"
+            error = refused(Endpoint(url=url, headers={"Authorization": "s3cr3t-header"}, max_redirects=0))
         assert elsewhere.connections == 0
     assert (error.status, error.severity) == (status, Severity.FATAL)
     assert f"a redirect to ws://127.0.0.1:{elsewhere.port}/feed?...; redirects are not followed" in str(error)
     assert "s3cr3t" not in str(error)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_another_host_carries_no_secret(status: int) -> None:
+    """Another port is another host: only what a stranger would send is sent there, and its own path and query."""
+    heard: list[bytes] = []
+    with Server(taken(heard)) as elsewhere, Server(moved(lambda: f"http://localhost:{elsewhere.port}/b?x=1", status)) as server:
+        url = f"ws://user:s3cr3t-password@localhost:{server.port}/a?token=s3cr3t-query"
+        headers = {"Authorization": "s3cr3t-header", "Cookie": "s3cr3t-header", "X-Key": "s3cr3t-header", "Host": "s3cr3t-header"}
+        connection = dial(Endpoint(url=url, headers=headers, subprotocols=["s3cr3t-header"]), timeout=10)
+        connection.close()
+    [request] = heard
+    assert request.startswith(b"GET /b?x=1 HTTP/1.1\r\n")
+    assert b"s3cr3t" not in request
+    assert b"Authorization" not in request
+    assert f"Host: localhost:{elsewhere.port}\r\n".encode() in request
+
+
+def test_a_redirect_on_the_same_host_carries_everything() -> None:
+    """Headers, login and subprotocols; the path and the query are those of the redirect. The second answer is checked as any."""
+    heard: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        if not heard:
+            moved(lambda: "/b?x=1", 307, heard)(peer)
+        else:
+            taken(heard)(peer)
+
+    with Server(script) as server:
+        url = f"ws://user:word@localhost:{server.port}/a?token=1"
+        dial(Endpoint(url=url, headers={"X-Key": "k"}, subprotocols=["v1"]), timeout=10).close()
+        assert server.connections == 2
+    first, second = heard
+    assert first.startswith(b"GET /a?token=1 ")
+    assert second.startswith(b"GET /b?x=1 ")
+    for line_ in (b"X-Key: k\r\n", b"Sec-WebSocket-Protocol: v1\r\n", b"Authorization: Basic dXNlcjp3b3Jk\r\n"):
+        assert line_ in first
+        assert line_ in second
+
+
+@pytest.mark.parametrize("allowed", [1, 5])
+def test_redirects_have_an_end(allowed: int) -> None:
+    """A circle of them costs as many connections as are allowed, and one."""
+    with Server(moved(lambda: "/again")) as server:
+        error = refused(Endpoint(url=f"ws://localhost:{server.port}/", max_redirects=allowed))
+        assert server.connections == allowed + 1
+    assert f"a redirect to /again; more than {allowed} redirects" in str(error)
+    assert (error.status, error.severity) == (302, Severity.FATAL)
+
+
+def test_redirects_share_one_deadline() -> None:
+    """Each takes its time, and all together no more than there was for one."""
+
+    def slow(peer: Peer) -> None:
+        peer.pause(0.4)
+        moved(lambda: "/again")(peer)
+
+    with Server(slow) as server:
+        error = refused(Endpoint(url=f"ws://localhost:{server.port}/", max_redirects=1000), timeout=1.0)
+    assert "timed out (1 s for the whole attempt)" in str(error)
+    assert error.severity is Severity.RETRY
+
+
+def test_no_redirect_leads_out_of_tls(trusting: dict[str, Any]) -> None:
+    """Not even on the same host, and the plain port is not asked."""
+    with Server(Peer.until_hangup) as plain:
+
+        def script(peer: Peer) -> None:
+            peer.start_tls(certificates.server_context())
+            moved(lambda: f"ws://localhost:{plain.port}/s3cr3t-header")(peer)
+
+        with Server(script) as server:
+            url = f"wss://localhost:{server.port}/"
+            error = refused(Endpoint(url=url, headers={"X-Key": "s3cr3t-header"}, sslopt=trusting))
+        assert plain.connections == 0
+    assert "a redirect to a place not shown; a redirect from wss to ws is refused" in str(error)
+    assert error.severity is Severity.FATAL
+
+
+def test_an_error_behind_a_redirect_says_where() -> None:
+    """And repeats nothing of what either was asked with."""
+
+    def forbidden(peer: Peer) -> None:
+        peer.request()
+        body = b"s3cr3t-query is not known here"
+        peer.send(b"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        peer.until_hangup()
+
+    with Server(forbidden) as elsewhere, Server(moved(lambda: f"ws://127.0.0.1:{elsewhere.port}/x?s3cr3t-elsewhere")) as server:
+        error = refused(Endpoint(url=f"ws://localhost:{server.port}/a?s3cr3t-query"))
+    assert str(error) == (
+        f"ws://localhost:{server.port}/a?...: upgrade at ws://127.0.0.1:{elsewhere.port}/x?...: refused with status 403 No"
+    )
+
+
+def test_a_head_is_as_long_as_the_endpoint_allows() -> None:
+    """One byte less than the answer has, and it is refused."""
+    size = len(switching(b"Sec-WebSocket-Key: MDEyMzQ1Njc4OTAxMjM0NQ==\r\n")) - 4
+    with Server(taken([])) as server:
+        url = f"ws://localhost:{server.port}/"
+        dial(Endpoint(url=url, max_head_size=size), timeout=10).close()
+        error = refused(Endpoint(url=url, max_head_size=size - 1))
+    assert f"the answer's head is longer than {size - 1} bytes" in str(error)
 
 
 def test_a_header_with_a_line_break_is_never_sent() -> None:
@@ -576,7 +710,7 @@ def test_what_nobody_foresaw_is_a_dial_error_too(monkeypatch: pytest.MonkeyPatch
 
 def test_the_library_has_a_last_word_on_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """What our own check would let through."""
-    monkeypatch.setattr(upgrade, "check", lambda answer, key, offered: None)
+    monkeypatch.setattr(upgrade, "check", lambda answer, key, offered, compression: upgrade.Chosen())
     with Server(wrong(lambda r: switching(r.replace(b"Key: ", b"Key: x")))) as server:
         error = refused(Endpoint(url=f"ws://localhost:{server.port}/"))
     assert str(error).endswith("upgrade: unexpected WebSocketException")

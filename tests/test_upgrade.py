@@ -5,14 +5,16 @@ from __future__ import annotations
 import string
 from typing import Any, Mapping
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncstream import upgrade
+from syncstream import Deflate, upgrade
+from syncstream.core.deflate import Agreed
 from syncstream.errors import FeedError, Severity
 from syncstream.feed import Endpoint
-from syncstream.upgrade import Answer, Wrong
+from syncstream.upgrade import Answer, Chosen, Wrong
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="  # the example of RFC 6455, section 1.3
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -40,7 +42,7 @@ def answer(status: int = 101, version: str = "HTTP/1.1", reason: str = "", **hea
 )
 def test_a_url_is_taken_apart(url: str, host: str, port: int, secure: bool, authority: str, resource: str) -> None:
     """Host, port, Host header and request path, with the default ports, IPv6 and names that are not ASCII."""
-    found = upgrade.target(Endpoint(url=url))
+    found = upgrade.target(Endpoint(url=url, compression=None))
     assert (found.host, found.port, found.secure, found.authority, found.resource) == (host, port, secure, authority, resource)
     assert found.lines == ()
 
@@ -49,7 +51,10 @@ def test_headers_and_subprotocols_become_lines() -> None:
     """The user's headers in their order, a Host in the place of ours, and what is offered."""
     headers = {"X-Key": "k", "Host": "other.test", "Cookie": "a=b"}
     found = upgrade.target(Endpoint(url="ws://venue.test", headers=headers, subprotocols=["v1", "v2"]))
-    assert found.lines == ("X-Key: k", "Cookie: a=b", "Sec-WebSocket-Protocol: v1, v2")
+    assert found.lines == (
+        *("X-Key: k", "Cookie: a=b", "Sec-WebSocket-Protocol: v1, v2"),
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+    )
     assert found.authority == "other.test"
 
 
@@ -59,7 +64,8 @@ def test_headers_and_subprotocols_become_lines() -> None:
 )
 def test_a_user_name_in_the_url_is_sent(headers: Mapping[str, str], expected: tuple[str, ...]) -> None:
     """As basic authorization, unless a header says otherwise."""
-    assert upgrade.target(Endpoint(url="ws://us%3Aer:p%C3%A4ss@venue.test", headers=headers)).lines == expected
+    endpoint = Endpoint(url="ws://us%3Aer:p%C3%A4ss@venue.test", headers=headers, compression=None)
+    assert upgrade.target(endpoint).lines == expected
 
 
 @pytest.mark.parametrize(
@@ -156,10 +162,22 @@ def test_a_well_formed_answer_is_read_as_it_is(status: int, headers: Mapping[str
 
 def test_the_right_answer_is_taken() -> None:
     """With or without the subprotocol, and with the lists and letter cases that are allowed."""
-    assert upgrade.check(Answer("HTTP/1.1", 101, "", GOOD), KEY, []) is None
-    assert upgrade.check(Answer("HTTP/1.1", 101, "", GOOD), KEY, ["v1"]) is None
+    assert upgrade.check(Answer("HTTP/1.1", 101, "", GOOD), KEY, []) == Chosen()
+    assert upgrade.check(Answer("HTTP/1.1", 101, "", GOOD), KEY, ["v1"]) == Chosen()
     odd = {**GOOD, "upgrade": "WebSocket", "connection": "keep-alive, UPGRADE", "sec-websocket-protocol": "v2"}
-    assert upgrade.check(Answer("HTTP/1.1", 101, "", odd), KEY, ["v1", "v2"]) == "v2"
+    assert upgrade.check(Answer("HTTP/1.1", 101, "", odd), KEY, ["v1", "v2"]) == Chosen("v2")
+    packed = {**GOOD, "sec-websocket-extensions": "permessage-deflate; server_no_context_takeover"}
+    agreed = Agreed(server_context=False)
+    assert upgrade.check(Answer("HTTP/1.1", 101, "", packed), KEY, [], Deflate()) == Chosen(None, agreed)
+    empty = {**GOOD, "sec-websocket-extensions": ""}
+    assert upgrade.check(Answer("HTTP/1.1", 101, "", empty), KEY, [], Deflate()) == Chosen()
+
+
+def test_an_answer_about_compression_that_does_not_fit_is_refused() -> None:
+    """The words are those of `core.deflate`."""
+    wrong = {**GOOD, "sec-websocket-extensions": "permessage-deflate; client_max_window_bits"}
+    with pytest.raises(Wrong, match="client_max_window_bits is a whole number from 8 to 15"):
+        upgrade.check(Answer("HTTP/1.1", 101, "", wrong), KEY, [], Deflate())
 
 
 @pytest.mark.parametrize(
@@ -278,12 +296,12 @@ def test_little_of_a_body_is_looked_at(headers: Mapping[str, str], expected: int
         (
             answer(302, location="https://u:p@else.test/login?next=s3cr3t#x"),
             b"",
-            "refused with status 302, a redirect to https://else.test/login?...; redirects are not followed",
+            "refused with status 302, a redirect to https://else.test/login?...",
         ),
         (
             answer(302, location="https://else.test/s3cr3t"),
             b"",
-            "refused with status 302, a redirect to a place not shown; redirects are not followed",
+            "refused with status 302, a redirect to a place not shown",
         ),
         (answer(304), b"", "refused with status 304"),
     ],
@@ -291,6 +309,91 @@ def test_little_of_a_body_is_looked_at(headers: Mapping[str, str], expected: int
 def test_a_refusal_in_words(found: Answer, body: bytes, expected: str) -> None:
     """Status, reason, the beginning of a text; never a secret, even if the server repeats it."""
     assert upgrade.refusal(found, body, ["s3cr3t"]) == expected
+
+
+FULL = Endpoint(
+    url="ws://us:pass@venue.test/feed?token=s3cr3t",
+    headers={"Authorization": "Bearer s3cr3t", "X-Any": "s3cr3t"},
+    subprotocols=["bearer.s3cr3t"],
+    sslopt={"ca_certs": "ca.pem", "certfile": "c.pem", "keyfile": "k.pem", "password": "s3cr3t", "server_hostname": "venue.test"},
+    max_redirects=2,
+)
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/other", "ws://us:pass@venue.test/other"),
+        ("other?a=1#x", "ws://us:pass@venue.test/other?a=1"),
+        ("?b=2", "ws://us:pass@venue.test/feed?b=2"),
+        ("//venue.test/x", "ws://us:pass@venue.test/x"),
+        ("ws://VENUE.test:80/x", "ws://us:pass@VENUE.test:80/x"),
+        ("http://venue.test/x", "ws://us:pass@venue.test/x"),
+        ("https://venue.test/x", "wss://us:pass@venue.test/x"),
+        ("wss://who:else@venue.test/x", "wss://us:pass@venue.test/x"),
+        ("/a b/ü", "ws://us:pass@venue.test/a%20b/%C3%BC"),
+    ],
+)
+def test_a_redirect_on_the_same_host(location: str, expected: str) -> None:
+    """Relative or absolute, by any of the four schemes, into TLS or not: all goes along, but the query is the redirect's."""
+    found = upgrade.followed(FULL, location)
+    assert found == msgspec.structs.replace(FULL, url=expected)
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("ws://else.test/x?t=1", "ws://else.test/x?t=1"),
+        ("//else.test", "ws://else.test"),
+        ("ws://who:pass@else.test/", "ws://else.test/"),
+        ("ws://venue.test:81/", "ws://venue.test:81/"),
+        ("wss://venue.test:444/", "wss://venue.test:444/"),
+        ("ws://venue.test:443/", "ws://venue.test:443/"),
+        ("ws://sub.venue.test/", "ws://sub.venue.test/"),
+        ("ws://us:pass@venue.test@else.test/", "ws://else.test/"),
+    ],
+)
+def test_a_redirect_to_another_host_carries_nothing(location: str, expected: str) -> None:
+    """No header, no login, no query, no subprotocol, no certificate of the client; what it trusts and how it dials stays."""
+    found = upgrade.followed(FULL, location)
+    assert found == Endpoint(url=expected, sslopt={"ca_certs": "ca.pem"}, max_redirects=2)
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "words"),
+    [
+        ("wss://venue.test/", "ws://venue.test/", "from wss to ws"),
+        ("wss://venue.test/", "http://venue.test/", "from wss to ws"),
+        ("wss://venue.test/", "ws://else.test/", "from wss to ws"),
+        ("ws://venue.test/", "ftp://venue.test/", "begins with ws:// or wss://"),
+        ("ws://venue.test/", "javascript:alert(1)", "begins with ws:// or wss://"),
+        ("ws://venue.test/", "wss://", "names no host"),
+        ("ws://venue.test/", "ws://else.test:0/", "the port"),
+        ("ws://venue.test/", "ws://else.test:99999/", "the port"),
+        ("ws://venue.test/", "ws://[s3cr3t/", "cannot be read"),
+    ],
+)
+def test_some_redirects_are_refused(url: str, location: str, words: str) -> None:
+    """A way out of TLS, and what is no WebSocket URL."""
+    with pytest.raises(Wrong, match=words) as caught:
+        upgrade.followed(Endpoint(url=url), location)
+    assert "s3cr3t" not in str(caught.value)
+
+
+@given(st.text(max_size=60) | st.text("wshtp:/@?#[].%1a \\", max_size=30))
+def test_any_location_leads_somewhere_or_is_refused(location: str) -> None:
+    """Never out of TLS, and to another host never with a secret."""
+    start = msgspec.structs.replace(FULL, url="wss://us:pass@venue.test/feed?token=s3cr3t")
+    try:
+        found = upgrade.followed(start, location)
+        there = upgrade.target(found)
+    except Wrong:
+        return
+    assert there.secure
+    if (there.host, there.port) != ("venue.test", 443):
+        said = repr([there, dict(found.headers), list(found.subprotocols)])
+        assert "s3cr3t" not in said.replace(location, "")
+        assert "Authorization" not in said
 
 
 def test_what_is_secret_of_an_endpoint() -> None:

@@ -30,6 +30,7 @@ from .actions import Dial as Dial
 from .actions import Hangup as Hangup
 from .actions import Payload as Payload
 from .actions import Send as Send
+from .deflate import Agreed
 from .line import Line, Phase, close_payload
 from .liveness import Due
 from .opening import Refusal
@@ -93,9 +94,10 @@ class Engine:
         now: float,
         *,
         steps: Sequence[Sequence[Payload]] = (),
+        deflate: Optional[Agreed] = None,
     ) -> bool:
         """A dial succeeded; `payloads` subscribe to the topics it was given, `steps` are what each step of the opening script
-        sends. False: too late, close it."""
+        sends, `deflate` is what was agreed on about compression, if anything was. False: too late, close it."""
         place = self.lines[line]
         if place.epoch != epoch or place.phase is not Phase.DIALING:
             self.late += 1
@@ -105,7 +107,7 @@ class Engine:
             self._actions.append(Send(line, epoch, opcode, data, urgent))
 
         talk = Talk(self.rules, send, now, steps=steps, topic_key=self.topic_key, watch=self.keys.watch, wanted=self.topics)
-        place.begun(now, talk, payloads)
+        place.begun(now, talk, payloads, deflate=deflate)
         self._open(place, now)
         return True
 
@@ -142,10 +144,10 @@ class Engine:
         if self.keys.failure is not None:
             self.fail(self.keys.failure, now)
         elif place.is_open() and place.frames.error is not None:
-            error = place.frames.error
-            place.talk.urge(frames.CLOSE, close_payload(error.code, error.reason), now)
-            own = failures.own(self.rules.failures, error.code) or Severity.RETRY  # it is we who closed: perhaps one bad message
-            self._lose(place, f"protocol error: {error.reason}", error.code, now, severity=own)
+            if place.is_live():
+                place.broke(now)
+            else:
+                self._break_off(place, place.frames.error, now)
         elif place.phase is Phase.OPENING and place.received > self.rules.max_message_size:
             self._lose(place, f"opening: more than {self.rules.max_message_size} bytes before it was through", None, now)
         else:
@@ -158,6 +160,8 @@ class Engine:
             self.late += 1
         elif place.phase is Phase.CLOSING:
             self._gone(place)
+        elif place.frames.error is not None:
+            self._break_off(place, place.frames.error, now)
         else:
             self._lose(place, reason, 1006, now)
 
@@ -301,9 +305,9 @@ class Engine:
             self._fail_to_connect("", now)  # before a line is dialled once more
             return
         for place in self.lines:
-            if place.phase is Phase.LIVE:
+            if place.is_live():
                 self._tick_live(place, now)
-                if place.phase is Phase.LIVE:
+                if place.is_live() and place.frames.error is None:
                     self._tick_talk(place, now)
             elif place.limit_at is not None and now >= place.limit_at:
                 self._tick_limit(place, now)
@@ -595,6 +599,10 @@ class Engine:
     # ---------------------------------------------------------------- time of a line
 
     def _tick_live(self, place: Line, now: float) -> None:
+        if place.frames.error is not None:
+            if place.limit_at is not None and now >= place.limit_at:
+                self._break_off(place, place.frames.error, now)
+            return
         due = place.clocks.due(now)
         if due is Due.PING:
             place.talk.urge(frames.PING, b"", now)
@@ -639,6 +647,12 @@ class Engine:
 
     def _goodbye(self, place: Line, now: float) -> None:
         place.talk.urge(frames.CLOSE, close_payload(1000, ""), now)
+
+    def _break_off(self, place: Line, error: frames.FrameError, now: float) -> None:
+        """The venue broke the protocol: say so, with the code of the standard."""
+        place.talk.urge(frames.CLOSE, close_payload(error.code, error.reason), now)
+        own = failures.own(self.rules.failures, error.code) or Severity.RETRY  # it is we who closed: perhaps one bad message
+        self._lose(place, f"protocol error: {error.reason}", error.code, now, severity=own)
 
     def _lose(
         self,
@@ -722,7 +736,9 @@ class Engine:
             if place.phase is Phase.DIALING:
                 self._actions.append(Abandon(place.index, place.epoch))
             if place.close(now):
-                self._goodbye(place, now)
+                wrong = place.frames.error
+                goodbye = close_payload(1000, "") if wrong is None else close_payload(wrong.code, wrong.reason)
+                place.talk.urge(frames.CLOSE, goodbye, now)
 
     # ---------------------------------------------------------------- status
 

@@ -4,11 +4,11 @@ Pure: no socket, no thread, no clock. The reader thread drives it, through the e
 out depends on the bytes alone. The work is linear in the bytes received and in the number of frames, however they are cut, and
 memory is bounded by the message in hand: `max_message_size`, and once more while a message of several pieces is handed out.
 
-Two ways through: `_plain` cuts the usual case, complete unmasked data frames, in one pass over the chunk. It leaves everything
-else, all errors included, to `_header` and `_payload`, which take whatever is here and remember the rest.
+Two ways through: `_plain` cuts the usual case, complete unmasked data frames, in one pass over the chunk; `_packed` does the same
+for compressed ones. They leave everything else, all errors included, to `_header` and `_payload`, which take whatever is here and
+remember the rest.
 
-Deliberately not here: sending, the upgrade, what to answer to a ping, close or error (the engine), and extensions. For
-permessage-deflate, when it has been negotiated, RSV1 would be let through in `_wrong` and data inflated in `_data`.
+Deliberately not here: sending, the upgrade, what to answer to a ping, close or error (the engine), how to inflate (`deflate`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,20 @@ import codecs
 import struct
 from typing import Optional
 
+from .deflate import Agreed, Inflate
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 _FINAL, _RESERVED, _OPCODE = 0x80, 0x70, 0x0F  # the parts of the first byte
+_COMPRESSED = 0x40  # RSV1, with permessage-deflate on the first frame of a message
 _MASKED = 0x80  # the top bit of the second byte; the others are the length, or one of:
 _LENGTH_16, _LENGTH_64 = 126, 127
 _LONGEST_CONTROL = 125
 _OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 _WHOLE_TEXT, _WHOLE_BINARY = _FINAL | TEXT, _FINAL | BINARY
+_WHOLE_COMPRESSED = (_WHOLE_TEXT | _COMPRESSED, _WHOLE_BINARY | _COMPRESSED)
 
+_COMPRESSED_SLACK = 1024  # bytes that a short message may be longer when it is compressed
 _PROTOCOL_ERROR, _INVALID_DATA, _TOO_BIG = 1002, 1007, 1009
 # What may stand in a close frame below 3000: the RFC's own and the registered ones. 1004, 1005, 1006 and 1015 never travel.
 _CLOSE_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
@@ -45,17 +50,21 @@ class FrameError(Exception):
 class Frames:
     """Owned by: the engine, one per line.
 
-    `max_message_size` is in bytes of payload, all fragments together; `max_fragments` is the number of frames of one message.
-    Both are checked as soon as a header tells, before any of that payload is kept.
+    `max_message_size` is in bytes of payload, all fragments together, inflated; `max_fragments` is the number of frames of one
+    message. Both are checked as soon as a header tells, before any of that payload is kept. What is compressed is measured while
+    it is inflated, and may be at most twice that size on the wire. `deflate` is what was agreed on, if anything was.
 
     `error` is set once, `closed` when a close frame came; after either of them every byte is ignored.
     """
 
-    def __init__(self, *, max_message_size: int = 16 * 1024 * 1024, max_fragments: int = 65536) -> None:
+    def __init__(
+        self, *, max_message_size: int = 16 * 1024 * 1024, max_fragments: int = 128 * 1024, deflate: Optional[Agreed] = None
+    ) -> None:
         self.error: Optional[FrameError] = None
         self.closed = False
         self._max_message_size = max_message_size
         self._max_fragments = max_fragments
+        self._inflate = Inflate(deflate) if deflate is not None else None
         self._head = b""  # the beginning of a header that is not yet whole, at most 9 bytes
         # The frame in hand: its header has been read, `_missing` bytes of its payload have not. No opcode: between two frames.
         self._opcode: Optional[int] = None
@@ -66,6 +75,8 @@ class Frames:
         self._kind: Optional[int] = None
         self._message = bytearray()
         self._fragments = 0
+        self._compressed = False  # it needs inflating
+        self._came = 0  # bytes of payload in the headers of its frames
         self._utf8 = codecs.getincrementaldecoder("utf-8")()  # for TEXT; the end of a valid one leaves it as new
 
     def receive(self, data: bytes) -> list[tuple[int, bytes]]:
@@ -93,7 +104,12 @@ class Frames:
         while at < end and not self.closed:
             if self._opcode is None:
                 if self._kind is None:
+                    start = at
                     at = self._plain(data, at, messages)
+                    if self._inflate is not None:
+                        at = self._packed(self._inflate, data, at, messages)
+                        if at > start:
+                            continue  # perhaps plain ones again
                 at = self._header(data, at)
             if self._opcode is not None:
                 at = self._payload(data, at, messages)
@@ -129,35 +145,71 @@ class Frames:
             at = stop
         return at
 
+    def _packed(self, inflate: Inflate, data: bytes, at: int, messages: list[tuple[int, bytes]]) -> int:
+        """The same for compressed data messages of one frame. These cannot be left to the other way once they are inflated."""
+        last_header = len(data) - 4
+        end, largest = len(data), self._max_message_size
+        while at <= last_header:
+            first, length, long_length = _unpack_short(data, at)
+            if length < _LENGTH_16:
+                start = at + 2
+            elif length != _LENGTH_16 or long_length < _LENGTH_16:
+                break
+            else:
+                length = long_length
+                start = at + 4
+            stop = start + length
+            if stop > end or length > largest or first not in _WHOLE_COMPRESSED:
+                break
+            try:
+                payload = inflate.message(data[start:stop], largest)
+            except ValueError as error:
+                raise FrameError(_INVALID_DATA, str(error)) from None
+            opcode, fits = first & _OPCODE, len(payload) <= largest
+            if opcode == TEXT and not payload.isascii() and not self._continues_utf8(payload, fits):
+                raise FrameError(_INVALID_DATA, "text is not valid UTF-8")
+            if not fits:
+                raise self._too_big()
+            messages.append((opcode, payload))
+            at = stop
+        return at
+
     def _header(self, data: bytes, at: int) -> int:
         """Reads the header at `at` and enters its frame; one that is not whole is kept. Returns where the payload begins."""
         here = len(data) - at
         if here >= 2:
             first, length = data[at], data[at + 1]
-            reason = _wrong(first, length, self._kind is not None)
+            reason = _wrong(first, length, self._kind is not None, self._inflate is not None)
             if reason:
                 raise FrameError(_PROTOCOL_ERROR, reason)
             size = 2 if length < _LENGTH_16 else 4 if length == _LENGTH_16 else 10
             if here >= size:
                 if size > 2:
                     length = _long_length(data[at + 2 : at + size])
-                self._enter(first & _OPCODE, bool(first & _FINAL), length)
+                self._enter(first, length)
                 return at + size
         self._head = data[at:]
         return len(data)
 
-    def _enter(self, opcode: int, final: bool, length: int) -> None:
+    def _enter(self, first: int, length: int) -> None:
         """Begins a frame, and with it perhaps a message. The limits are checked here, before a byte of it is kept."""
+        opcode = first & _OPCODE
         if opcode < CLOSE:
             if opcode != CONTINUATION:
                 self._kind = opcode
-                self._fragments = 0
+                self._compressed = bool(first & _COMPRESSED)
+                self._fragments = self._came = 0
             self._fragments += 1
-            if len(self._message) + length > self._max_message_size:
-                raise FrameError(_TOO_BIG, f"message of more than {self._max_message_size} bytes")
+            self._came += length
+            limit = self._max_message_size
+            if self._came > (2 * limit + _COMPRESSED_SLACK if self._compressed else limit):
+                raise self._too_big()
             if self._fragments > self._max_fragments:
                 raise FrameError(_TOO_BIG, f"message of more than {self._max_fragments} fragments")
-        self._opcode, self._final, self._missing = opcode, final, length
+        self._opcode, self._final, self._missing = opcode, bool(first & _FINAL), length
+
+    def _too_big(self) -> FrameError:
+        return FrameError(_TOO_BIG, f"message of more than {self._max_message_size} bytes")
 
     def _payload(self, data: bytes, at: int, messages: list[tuple[int, bytes]]) -> int:
         """Takes what is here of the payload of the frame in hand, and leaves the frame if that is all. Returns where it ends."""
@@ -176,14 +228,31 @@ class Frames:
 
     def _data(self, piece: bytes, whole: bool, messages: list[tuple[int, bytes]]) -> None:
         """Adds a piece to the message in hand, and hands it out if that makes it whole. Bad text fails as early as it shows."""
-        if self._kind == TEXT and not self._continues_utf8(piece, whole):
+        room = self._max_message_size - len(self._message)
+        if self._compressed:
+            piece = self._inflated(piece, room, whole)
+        fits = len(piece) <= room
+        if self._kind == TEXT and not self._continues_utf8(piece, whole and fits):
             raise FrameError(_INVALID_DATA, "text is not valid UTF-8")
+        if not fits:
+            raise self._too_big()
         self._message += piece
         if whole:
             assert self._kind is not None  # set by `_enter`: a continuation of nothing is refused
             messages.append((self._kind, bytes(self._message)))
             self._kind = None
             self._message = bytearray()
+
+    def _inflated(self, piece: bytes, room: int, whole: bool) -> bytes:
+        """The piece inflated: all of it, or one byte more than there is room for."""
+        assert self._inflate is not None  # a frame that needs it is refused without
+        try:
+            data = self._inflate.piece(piece, room)
+            if whole and len(data) <= room:
+                data += self._inflate.end(room - len(data))
+        except ValueError as error:
+            raise FrameError(_INVALID_DATA, str(error)) from None
+        return data
 
     def _leave_control(self, opcode: int, messages: list[tuple[int, bytes]]) -> None:
         payload = bytes(self._control)
@@ -220,11 +289,15 @@ def parse_close(payload: bytes) -> tuple[Optional[int], str]:
     return code, payload[2:].decode()
 
 
-def _wrong(first: int, second: int, inside: bool) -> str:
-    """What is wrong with the first two bytes of a frame, or "". `inside`: a fragmented message has begun and not ended."""
+def _wrong(first: int, second: int, inside: bool, deflate: bool) -> str:
+    """What is wrong with the first two bytes of a frame, or "". `inside`: a fragmented message has begun and not ended.
+
+    `deflate`: messages may be compressed, which the first frame of each says.
+    """
     opcode = first & _OPCODE
-    if first & _RESERVED:
-        return "reserved bit set, no extension was negotiated"
+    reserved = first & _RESERVED
+    if reserved and not (deflate and reserved == _COMPRESSED and opcode in (TEXT, BINARY)):
+        return "reserved bit set, and no extension gives it a meaning here"
     if opcode not in _OPCODES:
         return f"unknown opcode {opcode}"
     if second & _MASKED:

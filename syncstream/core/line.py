@@ -25,6 +25,7 @@ import enum
 from typing import Iterable, Optional
 
 from .actions import Payload
+from .deflate import Agreed
 from .frames import Frames
 from .liveness import Clocks
 from .rules import Rules
@@ -66,7 +67,8 @@ class Line:
         self.phase = Phase.IDLE
         self.epoch = 0
         self.attempt = 0  # failures in a row
-        self.limit_at: Optional[float] = None  # when waiting, dialling, a step of the opening or closing is over
+        # When waiting, dialling, a step of the opening or closing is over, or the last of a line that broke the rules.
+        self.limit_at: Optional[float] = None
         self.good_at: Optional[float] = None  # when it last carried data; before that, when it was first dialled
         self.silence = rules.liveness.silence  # the rung of the ladder, carried from one connection to the next
         self.frames = Frames(max_message_size=rules.max_message_size)
@@ -92,8 +94,11 @@ class Line:
             self.good_at = now
         return self.epoch
 
-    def begun(self, now: float, talk: Optional[Talk] = None, said: Iterable[Payload] = ()) -> None:
-        """The connection stands: everything that belongs to one begins anew. `said` is to be sent once it is open."""
+    def begun(
+        self, now: float, talk: Optional[Talk] = None, said: Iterable[Payload] = (), *, deflate: Optional[Agreed] = None
+    ) -> None:
+        """The connection stands: everything that belongs to one begins anew. `said` is to be sent once it is open; `deflate`: how
+        the venue may compress."""
         self._require(self.phase is Phase.DIALING, "begin")
         self.phase = Phase.OPENING
         self.limit_at = None
@@ -102,7 +107,8 @@ class Line:
         self.entered = False
         self.received = 0
         self.rotate_at = None
-        self.frames = Frames(max_message_size=self.rules.max_message_size)
+        rules = self.rules
+        self.frames = Frames(max_message_size=rules.max_message_size, max_fragments=rules.max_fragments, deflate=deflate)
         paused = self.clocks.paused
         self.clocks = Clocks(self.rules.liveness, self.rules.heartbeat, self.silence, now)
         self.clocks.paused = paused  # that we do not read outlives the connection
@@ -139,6 +145,11 @@ class Line:
         if self.data_from is None:
             self.data_from = now
         self.data_at = now
+
+    def broke(self, now: float) -> None:
+        """The venue broke the protocol and is not read any more. What came before it can still be answered, for a moment."""
+        if self.limit_at is None:
+            self.limit_at = now + self.rules.answer_limit
 
     def failed(self) -> int:
         """One more attempt has failed, or one more connection was lost; returns how many in a row before it."""
@@ -185,7 +196,7 @@ class Line:
         self.limit_at = None
 
     def deadline(self) -> Optional[float]:
-        if self.phase is not Phase.LIVE:
+        if self.phase is not Phase.LIVE or self.limit_at is not None:
             return self.limit_at
         moments = (self.clocks.deadline(), self.talk.deadline(self.clocks.transport_at), self.rotate_at)
         return min(moment for moment in moments if moment is not None)

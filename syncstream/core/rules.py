@@ -87,6 +87,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     backoff: Backoff = Backoff()
     dial_limit: float = 15.0
     close_limit: float = 1.0
+    answer_limit: float = 0.1  # a venue that breaks the protocol: so long may what came before be answered
     first_live_limit: float = 60.0
     first_data_limit: float = 30.0
 
@@ -108,6 +109,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     send_budget: Optional[Budget] = None
 
     max_message_size: int = 16 * 1024 * 1024
+    max_fragments: int = 128 * 1024
     max_keys: int = 100_000
     hold_limit: int = 100_000
 

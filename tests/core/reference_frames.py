@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
+from .reference_deflate import Inflater
+
 # RFC 3629, section 4: the byte sequences of one character, as ranges.
 _TAIL = (0x80, 0xBF)
 _CHARACTERS = (
@@ -32,11 +34,15 @@ class Outcome(NamedTuple):
     closed: bool = False
 
 
-def decode(stream: bytes, *, max_message_size: int, max_fragments: int) -> Outcome:
-    """Reads `stream` from its beginning up to the first error, the close frame, or the first thing that is not whole."""
+def decode(stream: bytes, *, max_message_size: int, max_fragments: int, inflater: Optional[Inflater] = None) -> Outcome:
+    """Reads `stream` from its beginning up to the first error, the close frame, or the first thing that is not whole.
+
+    With a new `inflater` messages may be compressed.
+    """
     messages: list[tuple[int, bytes]] = []
     kind: Optional[int] = None  # of the message that has begun
     message = b""
+    compressed = False
     frames = 0
     at = 0
     while True:
@@ -45,7 +51,9 @@ def decode(stream: bytes, *, max_message_size: int, max_fragments: int) -> Outco
         final, rsv, opcode = stream[at] >> 7, (stream[at] >> 4) & 7, stream[at] & 15
         masked, length = stream[at + 1] >> 7, stream[at + 1] & 127
         is_control = opcode in (8, 9, 10)
-        if rsv or masked or opcode not in (0, 1, 2, 8, 9, 10):
+        if rsv and not (rsv == 4 and inflater is not None and opcode in (1, 2)):
+            return Outcome(messages, 1002)
+        if masked or opcode not in (0, 1, 2, 8, 9, 10):
             return Outcome(messages, 1002)
         if is_control and (not final or length > 125):
             return Outcome(messages, 1002)
@@ -82,19 +90,26 @@ def decode(stream: bytes, *, max_message_size: int, max_fragments: int) -> Outco
             continue
 
         if opcode != 0:
-            kind, message, frames = opcode, b"", 0
+            kind, message, frames, compressed = opcode, b"", 0, rsv == 4
         frames += 1
-        if len(message) + length > max_message_size or frames > max_fragments:
+        largest = 2 * max_message_size + 1024 if compressed else max_message_size
+        if len(message) + length > largest or frames > max_fragments:
             return Outcome(messages, 1009)
         message += payload
         is_last = is_whole and final == 1
-        if kind == 1 and utf8(message) not in (("whole",) if is_last else ("whole", "begun")):
+        said, trouble = message, None
+        if compressed:
+            assert inflater is not None
+            said, trouble = inflater.message(message, whole=is_last, limit=max_message_size)
+        if kind == 1 and utf8(said) not in (("whole",) if is_last and not trouble else ("whole", "begun")):
             return Outcome(messages, 1007)
+        if trouble:
+            return Outcome(messages, 1009 if trouble == "big" else 1007)
         if not is_whole:
             return Outcome(messages)
         if is_last:
             assert kind is not None
-            messages.append((kind, message))
+            messages.append((kind, said))
             kind = None
 
 

@@ -188,12 +188,43 @@ def test_goodbye_is_answered_and_dialled_again(data: bytes, echo: bytes, reason:
     ],
 )
 def test_a_venue_that_breaks_the_protocol_is_told_why(data: bytes, code: int, reason: str) -> None:
-    """What came before is delivered; the connection is closed with the code of the RFC."""
-    rig = Rig(change(NUMBERED, max_message_size=200))
+    """What came before is delivered and may be answered for a moment; then it is closed with the code of the RFC."""
+    rig = Rig(change(NUMBERED, max_message_size=200, answer_limit=0.1))
     rig.open()
     rig.said()
     rig.did()
     rig.raw(text(delta("A", 1)) + data + text(delta("A", 2)))
+    assert (rig.did(), rig.said(), rig.engine.route()) == ([], ["A1"], (0, 1))
+    rig.raw(text(delta("A", 3)))
+    rig.wait(0.05)
+    rig.tick()
+    assert (rig.did(), rig.said()) == ([], [])
+    assert rig.engine.deadline() == pytest.approx(rig.now + 0.05)
+    rig.wait(0.05)
+    rig.tick()
     assert rig.did() == [Send(0, 1, CLOSE, code.to_bytes(2, "big") + reason.encode(), True), Hangup(0, 1)]
     assert [item.code for item in rig.items if isinstance(item, Disconnected)] == [code]
-    assert rig.said() == ["A1", f"disconnected 0: protocol error: {reason}"]
+    assert rig.said() == [f"disconnected 0: protocol error: {reason}"]
+
+
+def test_a_venue_that_breaks_the_protocol_and_hangs_up() -> None:
+    """The reason is what it broke, not that it went; nobody waits for the end of the moment."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    rig.said()
+    rig.raw(b"\x83\x00")
+    rig.cut()
+    assert [item.code for item in rig.items if isinstance(item, Disconnected)] == [1002]
+    assert rig.said() == ["disconnected 0: protocol error: unknown opcode 3"]
+
+
+def test_a_close_in_that_moment_says_what_was_broken() -> None:
+    """The user wants no more before the answer has gone out: it is the same answer, and the only one."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    rig.did()
+    rig.raw(b"\x83\x00")
+    rig.engine.close(rig.now)
+    assert rig.did() == [Send(0, 1, CLOSE, b"\x03\xeaunknown opcode 3", True)]
+    rig.raw(b"more")
+    assert (rig.did(), rig.engine.finished) == ([Hangup(0, 1)], True)

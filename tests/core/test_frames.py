@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import random
 import tracemalloc
+import zlib
 from typing import Any, NamedTuple, Optional
 
 import pytest
@@ -11,14 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncstream.core import frames
+from syncstream.core.deflate import Agreed, Pack
 from syncstream.core.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, FrameError, Frames, parse_close
 
+from .agreement import MAX_FRAGMENTS, MAX_SIZE, agree, split
+from .reference_deflate import Inflater
 from .reference_frames import decode, utf8
 
 Messages = list[tuple[int, bytes]]
 LONG = b"x" * 65536
 EURO = "€".encode()  # three bytes
-MAX_SIZE, MAX_FRAGMENTS = 400, 4  # for the property tests: small, so that random streams reach them
 
 
 def frame(
@@ -161,6 +165,64 @@ BAD = [
     Rule("reserved bit in an unfinished header", ONE + b"\xc1\x7e", [HELLO], 1002),
 ]
 
+
+def packed(*payloads: bytes) -> list[bytes]:
+    """These messages compressed, one after the other, each of them may refer to those before it."""
+    pack = Pack(Agreed())
+    return [pack.message(payload) or b"\0" for payload in payloads]
+
+
+HELLO_PACKED, AGAIN_PACKED = packed(b"hello", b"hello")
+FINAL = zlib.compressobj(wbits=-15)
+FINAL_HELLO = FINAL.compress(b"hello") + FINAL.flush()  # its one block is marked as the last one
+STORED = b"\x00\x05\x00\xfa\xffhello\x00"
+BOMB = packed(bytes(200_000))[0]
+
+GOOD_COMPRESSED = [
+    Rule("plain text all the same", ONE, [HELLO]),
+    Rule("compressed text", frame(TEXT, HELLO_PACKED, rsv=4) + ONE, [HELLO, HELLO]),
+    Rule("compressed binary", frame(BINARY, packed(b"\xff" * 9)[0], rsv=4), [(BINARY, b"\xff" * 9)]),
+    Rule("the example of RFC 7692, section 7.2.3.1", b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", [(TEXT, b"Hello")]),
+    Rule("the same in two fragments", b"\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00", [(TEXT, b"Hello")]),
+    Rule(
+        "it refers to the one before", b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00", [(TEXT, b"Hello")] * 2
+    ),
+    Rule("not compressed inside, section 7.2.3.3", b"\xc1\x0b\x00\x05\x00\xfa\xffHello\x00", [(TEXT, b"Hello")]),
+    Rule("a last block, section 7.2.3.4", b"\xc1\x08\xf3\x48\xcd\xc9\xc9\x07\x00\x00", [(TEXT, b"Hello")]),
+    Rule("two blocks, section 7.2.3.5", b"\xc1\x0d\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00", [(TEXT, b"Hello")]),
+    Rule("empty", frame(TEXT, b"\x00", rsv=4), [(TEXT, b"")]),
+    Rule("plain and compressed ones in turn", (ONE + frame(TEXT, STORED, rsv=4)) * 3, [HELLO] * 6),
+    Rule("a last block, then a new one", frame(TEXT, FINAL_HELLO + b"\0", rsv=4) + frame(TEXT, STORED, rsv=4), [HELLO] * 2),
+    Rule("sixteen last blocks", frame(TEXT, FINAL_HELLO * 16 + b"\0", rsv=4), [(TEXT, b"hello" * 16)]),
+    Rule(
+        "control frames between compressed fragments",
+        frame(TEXT, HELLO_PACKED[:2], rsv=4, final=False) + frame(PING, b"1") + frame(CONTINUATION, HELLO_PACKED[2:]) + ONE,
+        [(PING, b"1"), HELLO, HELLO],
+    ),
+    Rule("a character across pieces", frame(TEXT, packed(EURO * 50)[0], rsv=4), [(TEXT, EURO * 50)]),
+    Rule("half a compressed message", ONE + frame(TEXT, HELLO_PACKED, rsv=4)[:-1], [HELLO]),
+]
+
+BAD_COMPRESSED = [
+    bad(
+        "RSV1 in a continuation of a compressed message", 1002, frame(TEXT, b"", rsv=4, final=False) + frame(CONTINUATION, rsv=4)
+    ),
+    bad("RSV1 in a ping", 1002, frame(PING, rsv=4)),
+    bad("RSV1 and RSV2", 1002, frame(TEXT, HELLO_PACKED, rsv=6)),
+    bad("RSV3", 1002, frame(TEXT, HELLO_PACKED, rsv=1)),
+    bad("what cannot be inflated", 1007, frame(TEXT, b"\xff\xff\xff", rsv=4)),
+    bad("the same in a fragment, at once", 1007, frame(TEXT, b"\xff", rsv=4, final=False) + frame(PING)),
+    bad("a reference to before the beginning", 1007, frame(TEXT, AGAIN_PACKED, rsv=4)),
+    bad("seventeen last blocks", 1007, frame(BINARY, FINAL_HELLO * 17 + b"\0", rsv=4)),
+    bad("text is not UTF-8 when it is inflated", 1007, frame(TEXT, packed(b"a\xff")[0], rsv=4)),
+    bad("text ends in mid-character when it is inflated", 1007, frame(TEXT, packed(EURO[:2])[0], rsv=4)),
+    bad(
+        "bad text in a compressed fragment, at once",
+        1007,
+        frame(TEXT, b"\x00\x01\x00\xfe\xff\xff", rsv=4, final=False) + frame(PING),
+    ),
+]
+
 CLOSE_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
 
 
@@ -174,13 +236,74 @@ def code_of(decoder: Frames) -> Optional[int]:
     return decoder.error.code if decoder.error else None
 
 
-def split(stream: bytes, sizes: list[int]) -> list[bytes]:
-    """Cuts a stream into chunks of these sizes, the rest last."""
-    chunks = []
-    for size in sizes:
-        chunks.append(stream[:size])
-        stream = stream[size:]
-    return [*chunks, stream]
+@pytest.mark.parametrize("rule", [*GOOD_COMPRESSED, *BAD_COMPRESSED], ids=lambda rule: rule.name)
+def test_rule_of_compression(rule: Rule) -> None:
+    """Each rule of RFC 7692 gives its messages and its code, at once, byte by byte, or cut in two; the reference agrees."""
+    for some in [[], [1] * len(rule.stream), *([at] for at in range(1, len(rule.stream)))]:
+        decoder = Frames(deflate=Agreed())
+        assert receive(decoder, split(rule.stream, some)) == rule.messages
+        assert code_of(decoder) == rule.code
+    outcome = decode(rule.stream, max_message_size=16 * 1024 * 1024, max_fragments=65536, inflater=Inflater())
+    assert (outcome.messages, outcome.code) == (rule.messages, rule.code)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("fragmented", [False, True], ids=["whole", "fragments"])
+def test_whether_messages_refer_to_each_other(keeps: bool, fragmented: bool) -> None:
+    """Where it was agreed that each stands alone, a reference to the one before is an error."""
+    decoder = Frames(deflate=Agreed(server_context=keeps))
+    ends = b"" if fragmented else None
+    stream = b"".join(
+        frame(TEXT, payload, rsv=4, final=ends is None) + (frame(CONTINUATION, ends) if ends is not None else b"")
+        for payload in (HELLO_PACKED, AGAIN_PACKED)
+    )
+    assert decoder.receive(stream) == [HELLO] * (2 if keeps else 1)
+    assert code_of(decoder) == (None if keeps else 1007)
+
+
+@pytest.mark.parametrize("cut", [[], [1] * 4000, [100]], ids=["at once", "byte by byte", "in two"])
+@pytest.mark.parametrize("fragmented", [False, True], ids=["whole", "fragments"])
+def test_a_bomb_is_refused_while_it_is_inflated(cut: list[int], fragmented: bool) -> None:
+    """A thousand times its size when inflated: 1009, and it never was in memory."""
+    stream = frame(BINARY, BOMB, rsv=4)
+    if fragmented:
+        stream = frame(BINARY, BOMB[:50], rsv=4, final=False) + frame(CONTINUATION, BOMB[50:])
+    decoder = Frames(max_message_size=50_000, deflate=Agreed())
+    tracemalloc.start()
+    try:
+        assert receive(decoder, split(stream, cut)) == []
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert code_of(decoder) == 1009
+    assert peak < 400_000
+
+
+@pytest.mark.parametrize(("size", "code"), [(1000, None), (1001, 1009)])
+def test_the_bound_holds_for_what_is_inflated(size: int, code: Optional[int]) -> None:
+    """A message of just the limit passes, one byte more is refused, though it is short on the wire."""
+    decoder = Frames(max_message_size=1000, deflate=Agreed())
+    assert len(decoder.receive(frame(BINARY, packed(bytes(size))[0], rsv=4))) == (code is None)
+    assert code_of(decoder) == code
+
+
+def test_what_is_compressed_is_bounded_on_the_wire_too() -> None:
+    """Blocks of nothing inflate to nothing, for ever: a header that claims more than twice the limit is refused by itself."""
+    decoder = Frames(max_message_size=1000, deflate=Agreed())
+    assert decoder.receive(b"\xc2\x7e" + (3024).to_bytes(2, "big")) == []
+    assert decoder.error is None
+    decoder = Frames(max_message_size=1000, deflate=Agreed())
+    assert decoder.receive(b"\xc2\x7e" + (3025).to_bytes(2, "big")) == []
+    assert code_of(decoder) == 1009
+
+
+def test_a_compressed_message_that_does_not_shrink_passes() -> None:
+    """Noise of just the limit is longer on the wire than inflated."""
+    noise = random.Random(7).randbytes(50_000)
+    payload = packed(noise)[0]
+    assert len(payload) > len(noise)
+    decoder = Frames(max_message_size=len(noise), deflate=Agreed())
+    assert decoder.receive(frame(BINARY, payload, rsv=4)) == [(BINARY, noise)]
 
 
 @pytest.mark.parametrize("rule", [*GOOD, *BAD], ids=lambda rule: rule.name)
@@ -282,7 +405,7 @@ def test_fragments_are_counted() -> None:
 def test_endless_empty_fragments_end() -> None:
     """With the limits as they are by default, a peer that sends empty fragments for ever is refused."""
     decoder = Frames()
-    assert decoder.receive(part(BINARY) + part(CONTINUATION) * 65535) == []
+    assert decoder.receive(part(BINARY) + part(CONTINUATION) * 131071) == []
     assert decoder.error is None
     assert decoder.receive(part(CONTINUATION)) == []
     assert code_of(decoder) == 1009
@@ -376,18 +499,6 @@ streams = st.tuples(
 chunkings = st.lists(st.one_of(st.integers(0, 5), st.integers(0, 200)), max_size=40)
 
 
-def agree(stream: bytes, sizes: list[int]) -> None:
-    """After every chunk, all that has come out is what the reference makes of the bytes so far."""
-    decoder = Frames(max_message_size=MAX_SIZE, max_fragments=MAX_FRAGMENTS)
-    received: Messages = []
-    seen = b""
-    for chunk in split(stream, sizes):
-        received += decoder.receive(chunk)
-        seen += chunk
-        expected = decode(seen, max_message_size=MAX_SIZE, max_fragments=MAX_FRAGMENTS)
-        assert (received, code_of(decoder), decoder.closed) == expected
-
-
 @settings(max_examples=600)
 @given(streams, chunkings)
 def test_any_frames_in_any_chunks(stream: bytes, sizes: list[int]) -> None:
@@ -414,6 +525,61 @@ def test_any_bytes(stream: bytes, sizes: list[int]) -> None:
 def test_reference_knows_utf8(text: bytes) -> None:
     """The UTF-8 of the reference, written from the RFC, is that of Python."""
     assert (utf8(text) == "whole") == (text.decode(errors="replace").encode() == text)
+
+
+@st.composite
+def compressed(draw: st.DrawFn) -> bytes:
+    """A few messages, compressed as a server might or not at all, whole or in fragments, sometimes with a wrong bit."""
+    level = draw(st.sampled_from([0, 1, 6, 9]))
+    strategy = draw(st.sampled_from([zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED, zlib.Z_HUFFMAN_ONLY]))
+    packer = zlib.compressobj(level, zlib.DEFLATED, -draw(st.sampled_from([9, 15])), 8, strategy)
+    stream = b""
+    for _ in range(draw(st.integers(1, 4))):
+        opcode = draw(st.sampled_from([TEXT, TEXT, BINARY]))
+        message = draw(st.one_of(texts, almost_text) if opcode == TEXT else payloads)
+        if draw(st.booleans()):
+            stream += frame(opcode, message)
+            continue
+        if draw(st.sampled_from([False] * 5 + [True])):
+            own = zlib.compressobj(level, zlib.DEFLATED, -15, 8, strategy)
+            data = bytearray(own.compress(message) + own.flush(zlib.Z_FINISH) + b"\0")
+        else:
+            data = bytearray((packer.compress(message) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4])
+        if data and draw(st.sampled_from([False] * 5 + [True])):
+            data[draw(st.integers(0, len(data) - 1))] ^= 1 << draw(st.integers(0, 7))
+        cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=2)))
+        edges = [0, *cuts, len(data)]
+        for index, (start, stop) in enumerate(zip(edges, edges[1:])):
+            kind, rsv = (CONTINUATION, 0) if index else (opcode, 4)
+            stream += frame(kind, bytes(data[start:stop]), final=index == len(cuts), rsv=rsv)
+    return stream
+
+
+@settings(max_examples=150)
+@given(st.one_of(compressed(), st.tuples(compressed(), streams).map(b"".join)), st.lists(st.integers(0, 60), max_size=6))
+def test_any_compressed_frames_in_any_chunks(stream: bytes, sizes: list[int]) -> None:
+    """Compressed messages, good and spoiled, between any others, give what the slow inflate of the reference gives."""
+    agree(stream, sizes, Agreed())
+
+
+# What `python -m tests.fuzz` has found: a stream, the sizes of its chunks, and whether messages refer to each other.
+FOUND = [
+    # A compressed message ends in the middle of a block: the next one goes on there, as zlib does.
+    (bytes.fromhex("4102621880050544020301 4102621880050544"), [3, 1], True),
+]
+
+
+@pytest.mark.parametrize(("stream", "sizes", "keeps"), FOUND)
+def test_what_the_fuzzer_found(stream: bytes, sizes: list[int], keeps: bool) -> None:
+    """Once the two decoders read these differently."""
+    agree(stream, sizes, Agreed(server_context=keeps))
+
+
+@settings(max_examples=100)
+@given(st.binary(max_size=60).map(lambda data: frame(BINARY, data, rsv=4)), st.lists(st.integers(0, 20), max_size=4))
+def test_any_bytes_as_a_compressed_message(stream: bytes, sizes: list[int]) -> None:
+    """Random bytes where compressed ones should be never raise and give what the reference gives."""
+    agree(stream, sizes, Agreed())
 
 
 # --- the cost

@@ -13,6 +13,7 @@ from syncstream.core import frames
 from syncstream.core import line as module
 from syncstream.core.actions import Payload
 from syncstream.core.backoff import Backoff
+from syncstream.core.deflate import Agreed
 from syncstream.core.line import Line, Phase, close_payload
 from syncstream.core.liveness import Due, Liveness
 from syncstream.core.rules import Rules
@@ -191,6 +192,21 @@ def test_a_connection_keeps_to_the_size_of_a_message(limit: int, code: Optional[
         made.wait(NOW)
         made.dial(NOW)
         made.opened(NOW)
+
+
+def test_what_was_agreed_on_belongs_to_a_connection() -> None:
+    """The bounds are the feed's; whether messages may be compressed is said anew by each connection."""
+    it = line(DIALING, max_fragments=2)
+    it.begun(NOW, deflate=Agreed())
+    assert it.frames.receive(b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00") == [(frames.TEXT, b"Hello")]
+    it.frames.receive(b"\x01\x00\x00\x00\x00\x00")
+    assert it.frames.error is not None
+    assert it.frames.error.reason == "message of more than 2 fragments"
+    it.wait(NOW)
+    it.dial(NOW)
+    it.opened(NOW)
+    assert it.frames.receive(b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00") == []
+    assert it.frames.error is not None
 
 
 def test_the_rung_of_the_ladder_outlives_the_connection() -> None:

@@ -13,6 +13,7 @@ from syncstream.core.sync import State
 from .config import (
     ACK_ATTEMPTS,
     ACK_WITHIN,
+    ANSWER_LIMIT,
     BACKOFF,
     DATA_WITHIN,
     DIAL_LIMIT,
@@ -61,7 +62,9 @@ def bound(world: World) -> float:
     config = world.config
     waiting = max([watch.dial_at - world.now for watch in world.watches if watch.dial_at is not None], default=0.0)
     script = 2 * STEP_WITHIN + LIVENESS.pause_limit + ACK_ATTEMPTS * (ACK_WITHIN + DATA_WITHIN + FETCH_BACKOFF.maximum)
-    reconnect = script + LIVENESS.ping_after + LIVENESS.pong_within + DIAL_LIMIT + max(waiting, BACKOFF.maximum) + 0.05
+    reconnect = (
+        script + LIVENESS.ping_after + LIVENESS.pong_within + DIAL_LIMIT + max(waiting, BACKOFF.maximum) + ANSWER_LIMIT + 0.05
+    )
     rounds = math.ceil(config.keys / config.concurrency)
     fetches = (
         FETCH_LIMIT + FETCH_BACKOFF.maximum + LONGEST_RETRY_AFTER + 2 * (rounds * config.calm_latency + FETCH_BACKOFF.maximum)

@@ -31,6 +31,7 @@ DATA_WITHIN = 3.0
 BACKOFF = Backoff(base=0.5, maximum=4.0, stable_after=3.0)
 FETCH_BACKOFF = Backoff(base=0.25, maximum=2.0)
 DIAL_LIMIT = 3.0
+ANSWER_LIMIT = 0.1
 FETCH_LIMIT = 4.0
 VERIFY_AFTER = 1.5
 RESYNC_INTERVAL = 0.5
@@ -227,6 +228,7 @@ def rules(config: Config) -> Rules:
         liveness=LIVENESS,
         backoff=BACKOFF,
         dial_limit=DIAL_LIMIT,
+        answer_limit=ANSWER_LIMIT,
         first_live_limit=30.0,
         first_data_limit=20.0,
         max_message_size=4096,

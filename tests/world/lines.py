@@ -15,7 +15,7 @@ from syncstream.core.frames import PING, PONG
 from syncstream.errors import DialError, Severity
 from syncstream.events import Disconnected, Stale
 
-from .config import BACKOFF, DIAL_LIMIT, LIVENESS, STEP_WITHIN, Config
+from .config import ANSWER_LIMIT, BACKOFF, DIAL_LIMIT, LIVENESS, STEP_WITHIN, Config
 from .violation import require
 from .wire import BYTES, DATA, Piece
 
@@ -46,6 +46,7 @@ class LineWatch:
         self.pinged_at: Optional[float] = None
         self.data_from: Optional[float] = None
         self.data_at = 0.0
+        self.broke_at: Optional[float] = None  # when something came that cannot be read
         self.owed: list[bytes] = []  # pings of the venue that want an answer
         self.answers: list[int] = []  # challenges that want one
         self.step = _THROUGH  # of the opening script; the line is live when it is through
@@ -85,7 +86,7 @@ class LineWatch:
         self.excused_until = self.refusal = None
         self.answers = []
         self.transport_at = self.feed_at = self.opened_at = self.heard_at = now
-        self.pinged_at = self.data_from = None
+        self.pinged_at = self.data_from = self.broke_at = None
         self.rung = self.silence
         self.owed = []
 
@@ -110,6 +111,7 @@ class LineWatch:
         self.pinged_at = None
         for piece in pieces:
             if piece.ends:
+                self.broke_at = now
                 return
             if piece.proves != BYTES:
                 self.feed_at = self.heard_at = now
@@ -250,6 +252,11 @@ class LineWatch:
         if self.open is None:
             return
         require(not self.owed, "pong", f"line {self.index} does not answer {self.owed}")
+        if self.broke_at is not None:
+            require(
+                now < self.broke_at + ANSWER_LIMIT, "silent", f"line {self.index} cannot be read since {self.broke_at}, now {now}"
+            )
+            return
         require(not self.answers, "pong", f"line {self.index} does not answer {self.answers}")
         config = self.config
         if not self.live:

@@ -56,6 +56,7 @@ class Wire:
         self.dead = False  # half-open: nothing passes any more
         self.lags = False  # what is sent waits
         self.broken = False  # the connection is gone at the venue; the engine has been or will be told
+        self.spoiled = False  # what cannot be read came through: nothing after it counts, and the engine will hang up
         self.chunk = 0  # bytes per chunk; 0: all at once
         self.keep = 0  # so many bytes are always still on their way
         self.out: deque[Piece] = deque()
@@ -70,8 +71,13 @@ class Wire:
         self._pieces: deque[tuple[int, Piece]] = deque()  # what of each piece in the tail is not through
 
     def put(self, piece: Piece) -> None:
-        if not self.dead and not self.broken:
+        if not self.gone:
             self.out.append(piece)
+
+    @property
+    def gone(self) -> bool:
+        """Nothing that is said on it now will arrive."""
+        return self.dead or self.broken or self.spoiled
 
     def ready(self) -> int:
         """Bytes that could be read."""

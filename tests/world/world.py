@@ -285,7 +285,7 @@ class World:
         if wire is None or wire.epoch != action.epoch:
             raise Violation("hangup", f"{action} goes to no connection")
         self.watches[action.line].sends(action, self.now, paused=self.paused)
-        if wire.dead or wire.broken:
+        if wire.gone:
             return
         if action.opcode == PING:
             self.later(_RTT, "pong", action.line, action.epoch, action.payload)
@@ -463,7 +463,7 @@ class World:
         shared = self.config.scope == "shared"
         numbers = [self.venue.count() if shared else 0 for _ in made]
         for wire in list(self.venue.wires.values()):
-            if wire.dead or wire.broken:
+            if wire.gone:
                 continue
             if not wire.subscribed or not (shared or made[0][1].key in wire.subscribed):
                 for _, truth in made:
@@ -514,9 +514,12 @@ class World:
         keep = 0 if wire.broken else wire.keep
         while wire.unread > keep and self.venue.wires.get(wire.line) is wire and not self.paused:
             data, whole = wire.read(wire.chunk or wire.unread - keep)
+            if wire.spoiled:
+                whole = []
             watch.read(whole, self.now)
             for piece in whole:
                 if piece.ends:
+                    wire.spoiled = True
                     break
                 self.feeds += piece.proves >= FEED
                 self.data += piece.proves == DATA

@@ -1,0 +1,169 @@
+"""`core/deflate.py`: what is offered, which answers are taken, and the way through it, there and back."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncstream import Deflate, FeedError
+from syncstream.core.deflate import Agreed, Inflate, Pack
+
+TAIL = b"\x00\x00\xff\xff"
+
+
+@pytest.mark.parametrize(
+    ("deflate", "offer"),
+    [
+        (Deflate(), "permessage-deflate; client_max_window_bits"),
+        (Deflate(send=True), "permessage-deflate; client_max_window_bits"),
+        (Deflate(server_context=False), "permessage-deflate; server_no_context_takeover; client_max_window_bits"),
+        (
+            Deflate(client_context=False, server_window_bits=10, client_window_bits=9),
+            "permessage-deflate; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=9",
+        ),
+    ],
+)
+def test_the_offer(deflate: Deflate, offer: str) -> None:
+    """What is left at its default is not asked for; that the server may limit our window always is said."""
+    assert deflate.offer() == offer
+
+
+@pytest.mark.parametrize(
+    ("deflate", "answer", "agreed"),
+    [
+        (Deflate(), "permessage-deflate", Agreed()),
+        (Deflate(send=True), "permessage-deflate", Agreed(send=True)),
+        (Deflate(), "permessage-deflate; server_no_context_takeover", Agreed(server_context=False)),
+        (Deflate(), "permessage-deflate;client_no_context_takeover", Agreed(client_context=False)),
+        (Deflate(client_context=False), "permessage-deflate", Agreed(client_context=False)),
+        (Deflate(), "permessage-deflate; server_max_window_bits=9", Agreed(server_window_bits=9)),
+        (Deflate(), 'permessage-deflate; client_max_window_bits="8"', Agreed(client_window_bits=8)),
+        (Deflate(), " permessage-deflate ; client_max_window_bits = 15 ; server_max_window_bits=8", Agreed(server_window_bits=8)),
+        (Deflate(server_window_bits=12), "permessage-deflate; server_max_window_bits=11", Agreed(server_window_bits=11)),
+        (Deflate(client_window_bits=12), "permessage-deflate", Agreed(client_window_bits=12)),
+        (
+            Deflate(server_context=False, server_window_bits=9),
+            "permessage-deflate; server_max_window_bits=9; server_no_context_takeover",
+            Agreed(server_context=False, server_window_bits=9),
+        ),
+    ],
+)
+def test_an_answer_is_taken(deflate: Deflate, answer: str, agreed: Agreed) -> None:
+    """The parameters of RFC 7692, section 7.1, in any order, with blanks and quotes; what we limit ourselves stays limited."""
+    assert deflate.agreed(answer) == agreed
+
+
+@pytest.mark.parametrize(
+    ("deflate", "answer", "words"),
+    [
+        (Deflate(), "x-webkit-deflate-frame", "not offered"),
+        (Deflate(), "PERMESSAGE-DEFLATE", "not offered"),
+        (Deflate(), "permessage-deflate, permessage-deflate", "more than the one extension"),
+        (Deflate(), "permessage-deflate, mux", "more than the one extension"),
+        (Deflate(), "permessage-deflate; server_no_context_takeover; server_no_context_takeover", "twice"),
+        (Deflate(), "permessage-deflate; server_no_context_takeover=1", "takes no value"),
+        (Deflate(), 'permessage-deflate; client_no_context_takeover=""', "takes no value"),
+        (Deflate(), "permessage-deflate; secret=1", "does not exist"),
+        (Deflate(), "permessage-deflate;", "cannot be read"),
+        (Deflate(), "permessage-deflate; =9", "cannot be read"),
+        (Deflate(), "permessage-deflate; server_max_window_bits=9 10", "cannot be read"),
+        *(
+            (Deflate(), f"permessage-deflate; {name}{value}", f"{name} is a whole number from 8 to 15")
+            for name in ("server_max_window_bits", "client_max_window_bits")
+            for value in ("", "=7", "=16", "=0", "=09", "=-9", "=9.0", "=x", '=""')
+        ),
+        (Deflate(server_window_bits=10), "permessage-deflate; server_max_window_bits=11", "more than the 10"),
+        (Deflate(client_window_bits=10), "permessage-deflate; client_max_window_bits=11", "more than the 10"),
+        (Deflate(server_window_bits=10), "permessage-deflate", "leaves out server_max_window_bits"),
+        (Deflate(server_context=False), "permessage-deflate", "leaves out server_no_context_takeover"),
+    ],
+)
+def test_an_answer_that_does_not_fit_the_offer_is_refused(deflate: Deflate, answer: str, words: str) -> None:
+    """The text says what is wrong, and repeats nothing that the server could have put there but a number."""
+    with pytest.raises(ValueError, match=words) as caught:
+        deflate.agreed(answer)
+    assert "secret" not in str(caught.value)
+
+
+@given(st.text(max_size=40).map("permessage-deflate; {}".format) | st.text(max_size=60))
+def test_any_answer_is_agreed_on_or_refused(answer: str) -> None:
+    """Nothing but `ValueError` comes out of what a server may say."""
+    try:
+        agreed = Deflate().agreed(answer)
+    except ValueError:
+        return
+    assert 8 <= agreed.server_window_bits <= 15
+    assert 8 <= agreed.client_window_bits <= 15
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"send": 1},
+        {"server_context": None},
+        {"client_context": "no"},
+        {"server_window_bits": 8},
+        {"client_window_bits": 16},
+        {"client_window_bits": True},
+        {"server_window_bits": 9.0},
+    ],
+)
+def test_options_are_checked(options: dict[str, Any]) -> None:
+    """The error names the field and the value."""
+    [(field, value)] = options.items()
+    with pytest.raises(FeedError, match=f"{field}={value!r}"):
+        Deflate(**options)
+
+
+@pytest.mark.parametrize("bits", range(9, 16))
+@pytest.mark.parametrize("keeps", [True, False])
+def test_there_and_back(bits: int, keeps: bool) -> None:
+    """Every window, with and without context: a decompressor with just that window reads what we send."""
+    pack = Pack(Agreed(client_window_bits=bits, client_context=keeps))
+    reader = zlib.decompressobj(-bits)
+    for number in range(40):
+        payload = (b"%d " % number) * 400
+        packed = pack.message(payload)
+        assert packed is not None
+        assert len(packed) < len(payload) / 4
+        if not keeps:
+            reader = zlib.decompressobj(-bits)
+        assert reader.decompress(packed + TAIL) == payload
+
+
+def test_context_makes_messages_smaller() -> None:
+    """The second of two equal messages is a reference to the first, unless each stands alone."""
+    payload = bytes(range(256))
+    kept, alone = Pack(Agreed()), Pack(Agreed(client_context=False))
+    assert len(kept.message(payload) or b"") > 200 > 20 > len(kept.message(payload) or b"")
+    assert len(alone.message(payload) or b"") == len(alone.message(payload) or b"") > 200
+
+
+def test_what_is_better_sent_as_it_is() -> None:
+    """Nothing, and everything where the server allows a window that zlib cannot keep to."""
+    assert Pack(Agreed()).message(b"") is None
+    assert Pack(Agreed(client_window_bits=8)).message(b"hello" * 100) is None
+
+
+@given(st.lists(st.binary(max_size=300), max_size=6), st.booleans(), st.integers(0, 40))
+def test_a_message_at_once_or_in_pieces(messages: list[bytes], keeps: bool, size: int) -> None:
+    """`message` gives what `piece` and `end` give."""
+    pack = Pack(Agreed(client_context=keeps))
+    whole, pieces = Inflate(Agreed(server_context=keeps)), Inflate(Agreed(server_context=keeps))
+    for message in messages:
+        packed = pack.message(message) or b"\0"
+        assert whole.message(packed, 1000) == message
+        joined = pieces.piece(packed[:size], 1000) + pieces.piece(packed[size:], 1000)
+        assert joined + pieces.end(1000) == message
+
+
+@pytest.mark.parametrize("room", [0, 1, 99, 4999])
+def test_no_more_is_unpacked_than_one_byte_too_many(room: int) -> None:
+    """Whoever asked sees that it is too much, and it costs no memory to find out."""
+    packed = Pack(Agreed()).message(bytes(5000)) or b""
+    assert len(Inflate(Agreed()).message(packed, room)) == room + 1
+    assert len(Inflate(Agreed()).piece(packed, room)) == room + 1
