@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, Callable, Hashable, Iterator, Mapping, Op
 import syncstream
 from syncstream import (
     CONNECTION,
+    Acks,
     Backoff,
+    Batch,
+    Budget,
     CallbackStats,
     Closed,
     Connected,
@@ -30,6 +33,7 @@ from syncstream import (
     Gap,
     HandlerFailed,
     Increasing,
+    Keepalive,
     KeyStatus,
     Kind,
     Latency,
@@ -43,15 +47,18 @@ from syncstream import (
     Secret,
     SendUnknown,
     SetAside,
+    Severity,
     Snapshot,
     SnapshotFailed,
     Stale,
     Stats,
     Status,
+    Step,
     Stream,
     StreamClosed,
     StreamFailed,
     SyncstreamError,
+    TopicStatus,
     UsageError,
     merge,
     streams,
@@ -98,9 +105,29 @@ if TYPE_CHECKING:
             counter=CONNECTION,
             snapshot=Rest("https://venue.example/{key}", whole=True),
             liveness=Liveness(ping_after=5.0),
-            backoff=Backoff(base=1.0),
+            backoff=Backoff(base=1.0, max_attempts=5, max_elapsed=600.0),
             heartbeat=5.0,
+            opening=[Step(send={"op": "login"}, expect=lambda message: message["ok"], fail=lambda message: Severity.SLOW)],
+            literals={"pong": Kind.PONG},
+            answer=lambda message: {"pong": message["ping"]},
+            keepalive=Keepalive(every=20.0, send=lambda: "ping", when="idle"),
+            quiet_after={"A": 5.0},
+            lifetime=3600.0,
+            failures={4001: Severity.FATAL, "dns": Severity.SLOW},
+            batch=Batch(topics=10, characters=1000),
+            acks=Acks(by="id", id="id", sent="req.id", within=5.0),
+            topic_data_limit=60.0,
+            send_budget=Budget(count=5, per=1.0),
+            dial_budget=Budget(count=5, per=60.0),
         )
+
+    def life() -> None:
+        Feed("wss://venue.example/", quiet_after=5.0)
+        Feed("wss://venue.example/", quiet_after=lambda key: None)
+        Feed("wss://venue.example/", opening="login")  # type: ignore[arg-type]
+        Feed("wss://venue.example/", failures={401: "slow"})  # type: ignore[dict-item]
+        Budget(5, 1.0)  # type: ignore[call-arg,misc,unused-ignore]
+        Acks()  # type: ignore[call-arg]
 
     def rules() -> None:
         Contiguous("seq")
@@ -230,6 +257,7 @@ if TYPE_CHECKING:
         stream.send({"op": "ping"}, timeout=1.0)
         stream.subscribe("A", ("B", 1))
         stream.unsubscribe("A")
+        assert_type(stream.wait_live(timeout=1.0), list[Any])
         stream.subscribe(["A"])  # type: ignore[arg-type]
 
     def ending(stream: Stream) -> None:
@@ -246,6 +274,7 @@ if TYPE_CHECKING:
         assert_type(status.state, str)
         assert_type(status.silence, Optional[float])
         assert_type(status.keys["ABC"], KeyStatus)
+        assert_type(status.topics["ABC"], TopicStatus)
 
     def markers(item: Any) -> None:
         if isinstance(item, Snapshot):
