@@ -182,6 +182,7 @@ def test_a_quiet_key_without_numbers() -> None:
     rig.said()
     rig.wait(10.0)
     assert rig.said() == ["stale", "gap A quiet None..None told"]
+    assert rig.did(Call) == [Call(0, 1, (), ("A",))]  # not left before: nothing could show what that loses
 
 
 def test_a_quiet_key_without_numbers_that_cannot_be_subscribed_again() -> None:

@@ -8,6 +8,9 @@ What is in it
     wire        any chunking, inside a frame too; fragments; skipped, repeated, swapped and late messages; lag; mute; half-open;
                 cut, also inside a frame; close codes; pings; heartbeats; garbage and broken frames; bytes of a dead connection
     venue       numbers that start anew, per key and per counter; topics refused; dials open, refused by each class, hanging, late
+    manners     a welcome and a login, granted, refused or never answered; acknowledgements of each kind, requests and answers
+                that go astray; challenges; notices to pause, resume, subscribe again and reconnect; close codes of each class
+    upkeep      keepalives of the venue's own kind, a send budget, planned ends, quiet keys, callables that raise
     snapshots   in time, late, stale, cached, failed by each class, lost, of no position, answered twice, of an older era
     consumer    slow, with each overflow policy; subscribing and unsubscribing at any moment
     time        waits, jumps; close at any moment; at the end a calm in which all must heal, though one key may stay silent
