@@ -390,8 +390,7 @@ class Engine:
 
     def _call(self, place: Line, leave: Iterable[Hashable], ask: Iterable[Hashable]) -> None:
         """Have the user's callables say how these topics are left and subscribed."""
-        if self.rules.asks:
-            self._actions.append(Call(place.index, place.epoch, tuple(leave), tuple(ask)))
+        self._actions.append(Call(place.index, place.epoch, tuple(leave), tuple(ask)))
 
     def _wants(self, topics: Iterable[Hashable]) -> bool:
         return not self.topics or all(topic in self.topics for topic in topics)

@@ -195,6 +195,21 @@ def test_a_quiet_key_without_numbers_that_cannot_be_subscribed_again() -> None:
     assert rig.said() == ["stale"]
 
 
+def test_a_quiet_key_without_numbers_that_has_a_source() -> None:
+    """Its state is replaced, by a snapshot that is asked for when it has been subscribed again; until then what comes is held."""
+    rules = change(WHOLE, rule=None, first=None, last=None, asks=True, leaves=True)
+    rig = Rig(change(rules, quiet_after=lambda key: 8.0, verify_after=5.0), topics=("A",))
+    rig.live("A", 1)
+    rig.wait(10.0)
+    assert (rig.said(), rig.asked()) == (["stale", "gap A quiet None..None healing"], [])
+    rig.send(delta("A", 2))
+    rig.wait(5.0)
+    assert rig.asked() == ["A"]
+    rig.answer("A", None)
+    rig.send(delta("A", 3))
+    assert rig.said() == ["snapshot A at None", "resynced A at None +0", "A3"]
+
+
 def test_only_lines_that_are_live_subscribe_a_quiet_key_again() -> None:
     """One that is being dialled asks for everything anyway."""
     rig = Rig(change(NUMBERED, quiet_after=lambda key: 8.0, asks=True, leaves=True), topics=("A",), lines=2)
