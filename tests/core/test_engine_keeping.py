@@ -436,6 +436,7 @@ def test_a_message_that_breaks_a_limit(own: dict[Any, Severity], wait: float) ->
     rig = Rig(change(NUMBERED, failures=own, max_message_size=100))
     rig.open()
     rig.raw(text({"x": "y" * 200}))
+    rig.wait(rig.engine.rules.answer_limit)
     before = rig.now
     rig.redial()
     assert (rig.now - before, rig.failure()) == (wait, None)
