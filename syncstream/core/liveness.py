@@ -91,6 +91,8 @@ class Clocks:
 
     def pause(self) -> None:
         """We stopped reading: silence says nothing about the venue now."""
+        if self.pinged_at is not None:
+            self.transport_at = max(self.transport_at, self.pinged_at)  # the next ping is due as long after that one as any
         self.paused = True
 
     def resume(self, now: float) -> None:

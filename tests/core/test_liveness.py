@@ -175,6 +175,16 @@ def test_a_ping_from_before_the_pause_is_forgotten() -> None:
     assert c.due(215.0) is Due.PING
 
 
+def test_a_ping_right_before_the_pause_is_not_sent_again() -> None:
+    """We stop reading at the moment of a ping: the next one is due as long after it as any."""
+    c = clocks()
+    assert c.due(115.0) is Due.PING
+    c.pause()
+    assert c.due(115.0) is None
+    assert c.deadline() == 130.0
+    assert c.due(130.0) is Due.PING
+
+
 # ---------------------------------------------------------------- any sequence of inputs
 
 SPAN = st.sampled_from([0.5, 1.0, 3.0, 7.0, 15.0, 60.0]) | st.floats(0.01, 1e5)
@@ -212,6 +222,7 @@ class AnyInputs(RuleBasedStateMachine):
     def pause(self) -> None:
         self.clocks.pause()
         self.paused = True
+        self.bytes_at = max(self.bytes_at, self.ping_at or self.bytes_at)
 
     @rule()
     def resume(self) -> None:
