@@ -53,6 +53,9 @@ class LineWatch:
         self.step_until = 0.0
         self.live_at = 0.0
         self.kept_at = 0.0  # when the last keepalive went out
+        self.missed_at: Optional[float] = None  # when the venue last said that topics are to be asked for again
+        self.calls = 0  # what is to be said on this connection was asked for so often
+        self.unsaid: Optional[int] = None  # of these, the one whose answer asks for the topics again
         self.excused_until: Optional[float] = None
         self.refusal: Optional[Severity] = None
 
@@ -85,6 +88,8 @@ class LineWatch:
         self.live_at = self.kept_at = now
         self.excused_until = self.refusal = None
         self.answers = []
+        self.missed_at = self.unsaid = None
+        self.calls = 0
         self.transport_at = self.feed_at = self.opened_at = self.heard_at = now
         self.pinged_at = self.data_from = self.broke_at = None
         self.rung = self.silence
@@ -105,14 +110,15 @@ class LineWatch:
 
     # ---------------------------------------------------------------- what came
 
-    def read(self, pieces: list[Piece], now: float) -> None:
-        """Bytes came, and with them these pieces became whole."""
+    def read(self, pieces: list[Piece], now: float) -> bool:
+        """Bytes came, and with them these pieces became whole. True if one says that messages were left out."""
         self.transport_at = now
         self.pinged_at = None
+        missed = False
         for piece in pieces:
             if piece.ends:
                 self.broke_at = now
-                return
+                break
             if piece.proves != BYTES:
                 self.feed_at = self.heard_at = now
                 self.rung = self.silence = LIVENESS.silence
@@ -121,8 +127,10 @@ class LineWatch:
                     self.data_at = now
             if piece.ping is not None:
                 self.owed.append(piece.ping)
+            missed |= self.live and piece.says in ("resume", "resubscribe")
             if piece.says and self._told(piece, now):
-                return
+                break
+        return missed
 
     def _told(self, piece: Piece, now: float) -> bool:
         """What the venue says of the line. True if nothing after it is read."""
@@ -140,9 +148,26 @@ class LineWatch:
             self.excused_until = now + LIVENESS.pause_limit
         elif piece.says in ("resume", "resubscribe"):
             self.excused_until = None
+            if self.live:
+                self.missed_at = now
+                self.unsaid = self.calls + 1 if self.unsaid is None else self.unsaid
         elif piece.challenge is not None:
             self.answers.append(piece.challenge)
         return piece.says == "reconnect"
+
+    def called(self) -> int:
+        """What is to be said is asked for; returns which time that is."""
+        self.calls += 1
+        return self.calls
+
+    def answered(self, call: int) -> None:
+        """The user's callables have said it, or failed to."""
+        if call == self.unsaid:
+            self.unsaid = None
+
+    def subscribed(self, now: float) -> bool:
+        """Whether a snapshot asked for now is no older than the subscriptions; what came this very moment may say so only now."""
+        return self.open is not None and self.live and (self.unsaid is None or self.missed_at == now)
 
     def resumed(self, now: float) -> None:
         self.step_until = now + STEP_WITHIN
@@ -154,7 +179,7 @@ class LineWatch:
 
     def sends(self, action: Send, now: float, *, paused: bool) -> None:
         if action.opcode == PING:
-            waited = now >= self.transport_at + LIVENESS.ping_after
+            waited = now >= max(self.transport_at, self.pinged_at or 0.0) + LIVENESS.ping_after
             if (
                 paused or now == self.resumed_at or self.excused_until is not None
             ):  # its answer waits unread: the next one is due as long after it

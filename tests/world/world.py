@@ -61,6 +61,7 @@ class World:
         self.paused = False
         self.closed_at: Optional[float] = None
         self.feeds = self.data = 0  # whole messages that were read; of these, with data
+        self.refused = 0  # refusals in what was read last, before there was any data
         self.requests = 0  # subscriptions, to number them
         self.calls_fail = False
         self.fatal = ""  # a reason to fail that was given
@@ -241,7 +242,7 @@ class World:
             or (isinstance(failure, SnapshotFailed) and self.fatal == "snapshot")
             or (isinstance(failure, DataFailed) and not self.data and self.feeds >= 10)
             or (isinstance(failure, Overflow) and self.fatal == "overflow")
-            or (isinstance(failure, SubscribeFailed) and not self.data)
+            or (isinstance(failure, SubscribeFailed) and (self.refused or not self.data))
         )
         require(allowed, "failure", f"the stream failed with {failure!r}")
         self.faults[type(failure).__name__] += 1
@@ -251,6 +252,8 @@ class World:
             self._sent(action)
         elif isinstance(action, Fetch):
             require(self.closed_at is None, "closed", f"{action} after the end")
+            subscribed = any(watch.subscribed(self.now) for watch in self.watches)
+            require(subscribed, "pace", f"{action}, and no line has asked for its topics")
             request = self.service.asked(str(action.key), action.epoch, self.now)
             self.later(self.service.latency / 2, "look", request)
         elif isinstance(action, Dial):
@@ -263,7 +266,7 @@ class World:
         elif isinstance(action, Abandon):
             self.watches[action.line].abandoned(action.epoch)
         elif isinstance(action, Call):
-            self.later(0.02, "called", action)
+            self.later(0.02, "called", action, self.watches[action.line].called())
         elif isinstance(action, Hangup):
             self.watches[action.line].hung_up(action.epoch)
             self._remember_losses(self.venue.wires.pop(action.line))
@@ -271,14 +274,25 @@ class World:
 
     def _remember_losses(self, gone: Wire) -> None:
         """What a wire left out is found when all is verified: no other is open, or none was at the last message it brought."""
-        heard_at = self.watches[gone.line].heard_at
-        if any(self.watches[line].opened_at <= heard_at for line in self.venue.wires):
+        if self._covered(gone.line):
             self.lossy |= gone.lossy
         else:
             self.lossy.clear()
             self.service.cut_off()
             if self.venue.wires:
                 self.service.reopened(self.now)
+
+    def _covered(self, line: int) -> bool:
+        """Whether another line was live at the last message of this one, and is."""
+        heard_at = self.watches[line].heard_at
+        others = [self.watches[other] for other in self.venue.wires if other != line]
+        return any(other.live and other.live_at <= heard_at for other in others)
+
+    def _missed(self, watch: LineWatch) -> None:
+        """The venue says that it has left something out: what is complete has to be proved, as after a loss."""
+        if not self._covered(watch.index):
+            self.service.cut_off()
+            self.service.reopened(self.now)
 
     def _sent(self, action: Send) -> None:
         wire = self.venue.wires.get(action.line)
@@ -394,7 +408,7 @@ class World:
             require(engine.closing or not first, "loud", "the first dial is refused for good, and the stream goes on")
         self.settle()
 
-    def _on_called(self, call: Call) -> None:
+    def _on_called(self, call: Call, count: int) -> None:
         """The user's callables have said what to send, or raised."""
         left = [Payload(TEXT, b'{"unsub":"%s"}' % key.encode(), (key,)) for key in call.leave]
         asked = [self.request(key) for key in call.ask]
@@ -402,7 +416,9 @@ class World:
         fails = self.calls_fail and not self.calm_down
         if watch.open != call.epoch or self.closed_at is not None:
             self.changes_nothing(lambda: engine.spoken(call.line, call.epoch, left, asked, self.now))
-        elif fails:
+            return
+        watch.answered(count)
+        if fails:
             engine.unspoken(call.line, call.epoch, call.ask, "raised", self.now)
         else:
             engine.spoken(call.line, call.epoch, left, asked, self.now)
@@ -516,12 +532,15 @@ class World:
             data, whole = wire.read(wire.chunk or wire.unread - keep)
             if wire.spoiled:
                 whole = []
-            watch.read(whole, self.now)
+            self.refused = 0
+            if watch.read(whole, self.now):
+                self._missed(watch)
             for piece in whole:
                 if piece.ends:
                     wire.spoiled = True
                     break
                 self.feeds += piece.proves >= FEED
+                self.refused += piece.says == "error" and not self.data
                 self.data += piece.proves == DATA
             engine.batch(wire.line, wire.epoch, data, self.now)
             self.settle()
