@@ -2,16 +2,19 @@
 
 Everything is reckoned anew here from what the world did, never read from the engine.
 
-Checks: `dials`, `silent`, `hasty`, `backoff`, `pong`, `hangup`, `script`.
+Checks: `dials`, `silent`, `hasty`, `backoff`, `pong`, `hangup`, `script`, `budget`, `refused` (what the venue refuses is not asked
+for again on this connection, where an acknowledgement says what it is about), `loud` (a wrong key ends a stream that was never live).
 """
 
 from __future__ import annotations
 
-from typing import Optional
+from collections import deque
+from typing import Iterable, Optional
+
+import msgspec
 
 from syncstream.core.engine import Dial, Send
-from syncstream.core.failures import of_code
-from syncstream.core.frames import PING, PONG
+from syncstream.core.frames import PING, PONG, TEXT
 from syncstream.errors import DialError, Severity
 from syncstream.events import Disconnected, Stale
 
@@ -21,6 +24,8 @@ from .wire import BYTES, DATA, Piece
 
 KEEPALIVE = b'{"ping":1}'
 _THROUGH = 2
+_SLOW_CODES = (1008, 1013)
+"""Close codes of the venue that are met with the longest wait; the others that it uses here are not."""
 
 
 class LineWatch:
@@ -56,6 +61,9 @@ class LineWatch:
         self.missed_at: Optional[float] = None  # when the venue last said that topics are to be asked for again
         self.calls = 0  # what is to be said on this connection was asked for so often
         self.unsaid: Optional[int] = None  # of these, the one whose answer asks for the topics again
+        self.spoken = 0  # of these, so many are answered
+        self.turned_down: set[str] = set()  # keys that the venue has refused here, with nothing else about them under way
+        self.sent: deque[float] = deque(maxlen=config.budget or 1)
         self.excused_until: Optional[float] = None
         self.refusal: Optional[Severity] = None
 
@@ -88,8 +96,10 @@ class LineWatch:
         self.live_at = self.kept_at = now
         self.excused_until = self.refusal = None
         self.answers = []
-        self.missed_at = self.unsaid = None
-        self.calls = 0
+        self.unsaid = None
+        self.calls = self.spoken = 0
+        self.turned_down = set()
+        self.sent.clear()
         self.transport_at = self.feed_at = self.opened_at = self.heard_at = now
         self.pinged_at = self.data_from = self.broke_at = None
         self.rung = self.silence
@@ -98,6 +108,11 @@ class LineWatch:
     @property
     def live(self) -> bool:
         return self.step == _THROUGH
+
+    @property
+    def listens(self) -> bool:
+        """Whether silence on this line says anything, as long as we read."""
+        return self.open is not None and self.live and self.excused_until is None
 
     def refused(self, error: DialError) -> None:
         self.dialing = None
@@ -151,17 +166,29 @@ class LineWatch:
             if self.live:
                 self.missed_at = now
                 self.unsaid = self.calls + 1 if self.unsaid is None else self.unsaid
+        elif piece.says == "error":
+            self._turned_down(piece)
         elif piece.challenge is not None:
             self.answers.append(piece.challenge)
         return piece.says == "reconnect"
 
-    def called(self) -> int:
-        """What is to be said is asked for; returns which time that is."""
+    def _turned_down(self, piece: Piece) -> None:
+        """A subscription was refused. Where others may be under way, or it is a guess which one is meant, nothing follows."""
+        if self.config.acks in ("id", "key") and self.calls == self.spoken:
+            self.turned_down.add(msgspec.json.decode(piece.data[2:])["k"])
+
+    def called(self, asked: Iterable[str], now: float) -> int:
+        """What is to be said is asked for, of these keys because they were not subscribed; returns which time that is."""
         self.calls += 1
+        if self.missed_at != now:
+            again = self.turned_down.intersection(asked)
+            require(not again, "refused", f"line {self.index} asks again for {again}, which the venue has refused")
+        self.turned_down.difference_update(asked)
         return self.calls
 
     def answered(self, call: int) -> None:
         """The user's callables have said it, or failed to."""
+        self.spoken += 1
         if call == self.unsaid:
             self.unsaid = None
 
@@ -177,7 +204,18 @@ class LineWatch:
         self.transport_at = self.feed_at = now
         self.pinged_at = None
 
+    def _spend(self, action: Send, now: float) -> None:
+        """Subscriptions and keepalives wait for the budget, the others only count."""
+        budget = self.config.budget
+        if not budget:
+            return
+        if self.live and action.opcode == TEXT and not action.urgent:
+            full = len(self.sent) == budget and now < self.sent[0] + 1.0
+            require(not full, "budget", f"line {self.index} sends {action} at {now}, after {list(self.sent)}")
+        self.sent.append(now)
+
     def sends(self, action: Send, now: float, *, paused: bool) -> None:
+        self._spend(action, now)
         if action.opcode == PING:
             waited = now >= max(self.transport_at, self.pinged_at or 0.0) + LIVENESS.ping_after
             if (
@@ -214,11 +252,17 @@ class LineWatch:
             f"stale after {now - self.feed_at}, limit {self.rung}",
         )
 
-    def disconnected(self, marker: Disconnected, chances: list[float], now: float, *, stale: bool, paused: bool) -> None:
-        """An attempt failed or a connection was lost: its wait must be what the policy says for one of the dice thrown."""
+    def disconnected(
+        self, marker: Disconnected, chances: list[float], now: float, *, stale: bool, paused: bool, ever: bool
+    ) -> None:
+        """An attempt failed or a connection was lost: its wait must be what the policy says for one of the dice thrown.
+
+        `ever`: whether any line was ever live.
+        """
+        final = self.refusal is Severity.FATAL and not ever
+        require(not final, "loud", f"line {self.index} was refused for good, and the stream goes on: {marker}")
         if marker.reason.startswith(("mute", "half-open")):
             require(not paused, "hasty", f"line {self.index} given up, {marker.reason}, while nothing is read")
-        planned = self._check_plan(marker, now)
         if marker.reason.startswith("mute: the venue"):
             over = self.excused_until is not None and now >= self.excused_until
             require(over, "hasty", f"line {self.index} given up in a pause that lasts until {self.excused_until}")
@@ -235,7 +279,7 @@ class LineWatch:
         proved = self.data_from is not None and self.data_at - self.data_from >= BACKOFF.stable_after
         self.data_from = None
         before = 0 if proved else self.failures
-        if planned:
+        if self._check_plan(marker, now) or (marker.reason.startswith("the venue asks") and proved):
             self.failures, self.dial_at = before, now
             return
         self.failures = before + 1
@@ -245,7 +289,7 @@ class LineWatch:
         elif self.refusal is not None:
             severity = self.refusal
         elif marker.reason.startswith("closed by the venue"):
-            severity = of_code(marker.code)
+            severity = Severity.SLOW if marker.code in _SLOW_CODES else Severity.RETRY
         wait = marker.retry_in
         require(wait is not None, "backoff", f"line {self.index} says no wait")
         assert wait is not None
@@ -268,7 +312,7 @@ class LineWatch:
             return True
         if marker.reason.startswith("opening: step") and "no answer" in marker.reason:
             require(now >= self.step_until, "hasty", f"line {self.index}: step {self.step} given up before {self.step_until}")
-        return marker.reason.startswith("the venue asks") and marker.retry_in == 0.0
+        return False
 
     def check(self, now: float, *, paused: bool) -> None:
         """After each step: no line may be silent past its limit; pings are answered."""

@@ -182,6 +182,7 @@ def unsubscribe(world: World, key: int) -> None:
         world.engine.unsubscribe([name], [Payload(TEXT, b'{"unsub":"%s"}' % name.encode())], world.now)
         world.fold.unwanted.add(name)
         world.service.withdraw(name)
+        world.silences.forget(name)
         world.settle()
 
 

@@ -17,7 +17,7 @@ from syncstream.core.engine import Abandon, Call, Dial, Engine, Hangup, Payload,
 from syncstream.core.frames import CLOSE, PING, TEXT
 from syncstream.core.keys import Fetch
 from syncstream.errors import ConnectFailed, DataFailed, DialError, Overflow, Severity, SnapshotFailed, SubscribeFailed
-from syncstream.events import Closed, Disconnected, Event, Gap, Stale
+from syncstream.events import Closed, Disconnected, Event, Gap, Resynced, Snapshot, Stale
 
 from . import checks
 from .config import KEYS, Config, rules
@@ -25,6 +25,7 @@ from .fold import Fold, Notes
 from .lines import LineWatch
 from .outlet import Outlet
 from .requests import Reply, Request, Service
+from .silences import Silences
 from .venue import Truth, Venue
 from .violation import Violation, require
 from .wire import DATA, FEED, REFUSAL, Piece, Wire, goodbye, pong, word
@@ -53,6 +54,7 @@ class World:
         if config.policy:
             self.outlet = Outlet(config.policy, config.maxsize, config.view, heals=config.source != "none")
             self.folds.append(Fold(self.venue, config, "consumer", notes, sees_all=False))
+        self.silences = Silences(config.quiet_after, config.reorder)
         self.watches = [LineWatch(index, config) for index in range(config.lines)]
         self.wanted = set(KEYS[: config.keys])
         self.dials: tuple[str, float, Optional[float]] = (config.first_dial, 0.05, None)
@@ -174,17 +176,19 @@ class World:
                 raise Violation("closed", f"{item} was delivered after the end")
             if isinstance(item, Event):
                 if isinstance(item, Disconnected):
-                    self.watches[item.line].disconnected(item, chances, self.now, stale=stale, paused=self.paused)
+                    ever = any(watch.ever_open for watch in self.watches)
+                    self.watches[item.line].disconnected(item, chances, self.now, stale=stale, paused=self.paused, ever=ever)
                     stale = False
                 elif isinstance(item, Stale):
                     stale = stale or item.key is None
-                    require(item.key is None or self.config.quiet_after is not None, "hasty", f"{item}, and no key is watched")
+                    self._quiet(item)
                 elif isinstance(item, Closed):
                     self._ended(item)
                 elif isinstance(item, Gap) and item.reason == "restart" and self.config.scope == "key":
                     self._restarted(item)
                 self.service.told(item, self.now)
             self.fold.take(item)
+            self._stirs(item)
         if self.outlet is not None:
             self._press(items)
 
@@ -193,6 +197,19 @@ class World:
         key, truths = str(gap.key), self.venue.truths
         old = key in self.service.untrue or any(truths[ident].key == key for ident in self.fold.displaced)
         require(old or self.venue.keys[key].era > 0, "alarm", f"{gap}, and the numbers of {key} only go up")
+
+    def _quiet(self, marker: Stale) -> None:
+        if marker.key is not None:
+            require(self.config.quiet_after is not None, "quiet", f"{marker}, and no key is watched")
+            self.silences.stale(str(marker.key), self.watches, self.now)
+
+    def _stirs(self, item: Any) -> None:
+        """What is delivered of a key ends its silence; what is told of it may."""
+        if isinstance(item, Event):
+            if isinstance(item, (Gap, Snapshot, Resynced)) and item.key is not None:
+                self.silences.delivered(str(item.key), self.now, counts=isinstance(item, Snapshot))
+        else:
+            self.silences.delivered(item["k"], self.now, counts=True)
 
     def _press(self, items: list[Any]) -> None:
         """The consumer's queue, and what the reader does about it."""
@@ -266,7 +283,8 @@ class World:
         elif isinstance(action, Abandon):
             self.watches[action.line].abandoned(action.epoch)
         elif isinstance(action, Call):
-            self.later(0.02, "called", action, self.watches[action.line].called())
+            missing = [key for key in action.ask if self.silences.told.get(key, (0, 0.0))[1] != self.now]
+            self.later(0.02, "called", action, self.watches[action.line].called(missing, self.now))
         elif isinstance(action, Hangup):
             self.watches[action.line].hung_up(action.epoch)
             self._remember_losses(self.venue.wires.pop(action.line))
@@ -533,6 +551,7 @@ class World:
             if wire.spoiled:
                 whole = []
             self.refused = 0
+            self.silences.came(whole, self.now)
             if watch.read(whole, self.now):
                 self._missed(watch)
             for piece in whole:
@@ -561,6 +580,8 @@ class World:
         if self.closed_at is None:
             for watch in self.watches:
                 watch.check(self.now, paused=self.paused)
+            if not self.paused:
+                self.silences.check(self.watches, self.now)
         else:
             due = engine.deadline()
             finished = engine.finished and all(watch.open is None for watch in self.watches)
