@@ -2,8 +2,8 @@
 
 Everything is reckoned anew here from what the world did, never read from the engine.
 
-Checks: `dials`, `silent`, `hasty`, `backoff`, `pong`, `hangup`, `script`, `budget`, `refused` (what the venue refuses is not asked
-for again on this connection, where an acknowledgement says what it is about), `loud` (a wrong key ends a stream that was never live).
+Checks: `dials`, `silent`, `hasty`, `backoff`, `pong`, `hangup`, `script`, `budget`, `refused` (what the venue refuses is not
+asked for again on this connection, where it says what it refuses), `loud` (a wrong key ends a stream that was never live).
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class LineWatch:
         self.step = 0 if self.config.script else _THROUGH
         self.step_until = now + STEP_WITHIN
         self.ever_open |= self.live
-        self.live_at = self.kept_at = now
+        if self.live:
+            self.live_at = self.kept_at = now
         self.excused_until = self.refusal = None
         self.answers = []
         self.unsaid = None
@@ -177,11 +178,11 @@ class LineWatch:
         if self.config.acks in ("id", "key") and self.calls == self.spoken:
             self.turned_down.add(msgspec.json.decode(piece.data[2:])["k"])
 
-    def called(self, asked: Iterable[str], now: float) -> int:
-        """What is to be said is asked for, of these keys because they were not subscribed; returns which time that is."""
+    def called(self, asked: Iterable[str], quiet: set[str], now: float) -> int:
+        """What is to be said is asked for; returns which time that is. `quiet`: of these a silence was told just now."""
         self.calls += 1
         if self.missed_at != now:
-            again = self.turned_down.intersection(asked)
+            again = self.turned_down.intersection(asked) - quiet
             require(not again, "refused", f"line {self.index} asks again for {again}, which the venue has refused")
         self.turned_down.difference_update(asked)
         return self.calls
@@ -238,6 +239,8 @@ class LineWatch:
             self.kept_at = now
             if self.pinged_at is None and not paused and self.excused_until is None:
                 self.pinged_at = now
+        elif action.payload.startswith(b'{"sub"'):
+            self.turned_down.discard(msgspec.json.decode(action.payload)["sub"])
         elif action.payload.startswith(b'{"answer"'):
             number = int(action.payload[10:-1])
             require(action.urgent and number in self.answers, "pong", f"line {self.index} answers {number}, which did not come")

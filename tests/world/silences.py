@@ -1,7 +1,8 @@
 """How long each key was silent, and whether that is told: what `Config.quiet_after` asks for. Pure.
 
-Check: `quiet`. A silence is told after its limit, twice that if it goes on, and so on; a key is looked at four times within its
-limit, so it may be a quarter late, but no more; and not while nobody listens: no line is live, the venue pauses, or we do not read.
+Check: `quiet`. A silence is told after its limit, twice that if it goes on, and so on; a key is looked at four times within
+its limit, so it may be a quarter late, but no more, unless the look itself is late. Nothing is told while nobody listens: no
+line is live, the venue pauses, or we do not read.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Silences:
         self.slack = _NOTICED + reorder
         self.spoke_at: dict[str, float] = {}  # when something of a key was delivered
         self.stirred_at: dict[str, float] = {}  # when it came, or was told, whether that counts or not
+        self.jumped_at = 0.0  # when looks were late
         self.told: dict[str, tuple[int, float]] = {}  # how often since it spoke, and when last
 
     def came(self, pieces: list[Piece], now: float) -> None:
@@ -54,7 +56,8 @@ class Silences:
         times, last = self.told.get(key, (0, float("-inf")))
         limit = self.limit * (1 - 1e-6)
         require(now >= since + limit, "quiet", f"{key} is told to be silent {now - since} s after it was not")
-        require(now >= last + 0.7 * limit, "quiet", f"{key} is told to be silent once more {now - last} s after that")
+        apart = now >= last + 0.7 * limit or self.jumped_at >= last
+        require(apart, "quiet", f"{key} is told to be silent once more {now - last} s after that")
         self.told[key] = (times + 1, now)
 
     def check(self, watches: list[LineWatch], now: float) -> None:
@@ -64,7 +67,7 @@ class Silences:
         listening = self._listening(watches)
         for key in self.spoke_at:
             times, last = self.told.get(key, (0, 0.0))
-            since = max(self.stirred_at[key], listening, last)
+            since = max(self.stirred_at[key], listening, last, self.jumped_at)
             late = since + _LATE * self.limit * 2**times + self.slack
             require(now < late, "quiet", f"{key} is silent since {since}, and was told so {times} times")
 

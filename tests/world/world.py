@@ -117,6 +117,7 @@ class World:
     def jump(self, seconds: float) -> None:
         """The clock stands far ahead at once: everything that was due meanwhile is late."""
         self.now += seconds
+        self.silences.jumped_at = self.now
         self.exact = False
         self._happen()
         self.tick()
@@ -259,7 +260,7 @@ class World:
             or (isinstance(failure, SnapshotFailed) and self.fatal == "snapshot")
             or (isinstance(failure, DataFailed) and not self.data and self.feeds >= 10)
             or (isinstance(failure, Overflow) and self.fatal == "overflow")
-            or (isinstance(failure, SubscribeFailed) and (self.refused or not self.data))
+            or (isinstance(failure, SubscribeFailed) and (self.refused > 0 or not self.data))
         )
         require(allowed, "failure", f"the stream failed with {failure!r}")
         self.faults[type(failure).__name__] += 1
@@ -283,8 +284,8 @@ class World:
         elif isinstance(action, Abandon):
             self.watches[action.line].abandoned(action.epoch)
         elif isinstance(action, Call):
-            missing = [key for key in action.ask if self.silences.told.get(key, (0, 0.0))[1] != self.now]
-            self.later(0.02, "called", action, self.watches[action.line].called(missing, self.now))
+            quiet = {key for key, (_, told_at) in self.silences.told.items() if told_at == self.now}
+            self.later(0.02, "called", action, self.watches[action.line].called(action.ask, quiet, self.now))
         elif isinstance(action, Hangup):
             self.watches[action.line].hung_up(action.epoch)
             self._remember_losses(self.venue.wires.pop(action.line))
