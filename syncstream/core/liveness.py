@@ -94,6 +94,7 @@ class Clocks:
         if self.pinged_at is not None:
             self.transport_at = max(self.transport_at, self.pinged_at)  # the next ping is due as long after that one as any
         self.paused = True
+        self._count_ping()
 
     def resume(self, now: float) -> None:
         self.paused = False
@@ -104,6 +105,7 @@ class Clocks:
     def excuse(self, now: float) -> None:
         """The venue will be silent. Said again it has its whole time again."""
         self.excused_until = now + self.policy.pause_limit
+        self._count_ping()
 
     def expect(self, now: float) -> None:
         """The venue speaks again."""
@@ -161,6 +163,11 @@ class Clocks:
             limit = HEARTBEAT_TOLERANCE * self.heartbeat
             return f"mute: no message for {now - self.feed_at:.1f} s, limit {limit:g} s (1.5 x heartbeat)"
         return f"mute: no message for {now - self.feed_at:.1f} s"
+
+    def _count_ping(self) -> None:
+        """One that is on its way is not sent once more at the same moment."""
+        if self.pinged_at is not None:
+            self.transport_at = max(self.transport_at, self.pinged_at)
 
     def begin_anew(self, now: float) -> None:
         """Silence counts from now."""

@@ -90,6 +90,19 @@ def test_any_byte_answers_our_ping(data: bytes) -> None:
     assert [action.opcode for action in rig.did(Send)] == [PING]
 
 
+def test_a_ping_is_not_sent_twice_when_we_stop_reading() -> None:
+    """What has just gone out counts; the next one is due 15 s after it."""
+    rig = Rig(WATCHED)
+    rig.open()
+    rig.wait(15.0)
+    assert [action.opcode for action in rig.did(Send)] == [PING]
+    rig.engine.paused()
+    rig.wait(14.9)
+    assert rig.did(Send) == []
+    rig.wait(0.1)
+    assert [action.opcode for action in rig.did(Send)] == [PING]
+
+
 def test_the_ladder_of_silence() -> None:
     """Told once and one reconnect at each rung; the limit doubles up to its maximum, and data brings it down."""
     rig = Rig(change(WATCHED, liveness=Liveness(silence=60.0, maximum_silence=200.0)), chance=0.0)
