@@ -564,7 +564,7 @@ class World:
                 self.data += piece.proves == DATA
             engine.batch(wire.line, wire.epoch, data, self.now)
             self.settle()
-            if any(piece.ends for piece in whole) and not wire.broken:
+            if any(piece.data[0] == 0x80 | CLOSE for piece in whole) and not wire.broken:  # of broken frames: `LineWatch.check`
                 over = self.venue.wires.get(wire.line) is not wire
                 require(over, "ends", f"line {wire.line} goes on after {whole[-1].data[:40]!r}")
         if wire.broken and not wire.unread and self.venue.wires.get(wire.line) is wire:
