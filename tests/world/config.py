@@ -45,7 +45,7 @@ class Config(NamedTuple):
     "whole" (no position) or "none". `fragments`: each message comes in two frames, a pong between them. `small`: numbers begin
     at 1, and again at each restart, so that those of two eras may meet. `script`: a line is let in by a welcome and a login.
     `acks`: how subscriptions are acknowledged, if they are. `budget`: sends within a second.
-    `first_dial`: what dials lead to at first, until a step says otherwise.
+    `first_dial`, `entry`: what dials and logins lead to at first, until a step says otherwise.
     """
 
     scope: str = "key"
@@ -71,6 +71,7 @@ class Config(NamedTuple):
     calm_interval: float = 0.05
     first_dial: str = "open"
     script: bool = False
+    entry: str = "ok"
     acks: str = ""
     lifetime: Optional[float] = None
     quiet_after: Optional[float] = None
@@ -123,6 +124,7 @@ def draw_config(dice: random.Random) -> Config:
         quiet_after=dice.choice((None, 3.0)),
         keepalive=dice.choice((None, 1.5)),
         budget=dice.choice((0, 0, 4)),
+        entry=dice.choice(("ok",) * 8 + ("final", "")),
     )
 
 

@@ -61,6 +61,7 @@ class LineWatch:
         self.missed_at: Optional[float] = None  # when the venue last said that topics are to be asked for again
         self.calls = 0  # what is to be said on this connection was asked for so often
         self.unsaid: Optional[int] = None  # of these, the one whose answer asks for the topics again
+        self.unsaid_until = 0.0  # no callable may hang for longer
         self.spoken = 0  # of these, so many are answered
         self.turned_down: set[str] = set()  # keys that the venue has refused here, with nothing else about them under way
         self.sent: deque[float] = deque(maxlen=config.budget or 1)
@@ -166,7 +167,8 @@ class LineWatch:
             self.excused_until = None
             if self.live:
                 self.missed_at = now
-                self.unsaid = self.calls + 1 if self.unsaid is None else self.unsaid
+                if self.unsaid is None:
+                    self.unsaid, self.unsaid_until = self.calls + 1, now + DIAL_LIMIT
         elif piece.says == "error":
             self._turned_down(piece)
         elif piece.challenge is not None:
@@ -194,8 +196,9 @@ class LineWatch:
             self.unsaid = None
 
     def subscribed(self, now: float) -> bool:
-        """Whether a snapshot asked for now is no older than the subscriptions; what came this very moment may say so only now."""
-        return self.open is not None and self.live and (self.unsaid is None or self.missed_at == now)
+        """Whether a snapshot asked for now is no older than the subscriptions. (What opens the line may come with a notice.)"""
+        said = self.unsaid is None or now >= self.unsaid_until or self.missed_at == self.live_at == now
+        return self.open is not None and self.live and said
 
     def resumed(self, now: float) -> None:
         self.step_until = now + STEP_WITHIN

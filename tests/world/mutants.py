@@ -962,12 +962,12 @@ MUTANTS = (
         took=6,
     ),
     Mutant(
-        "rotation-of-all-at-once",
+        "rotation-too-late",
         "engine",
         "Engine._open",
         "place.rotate_at = now + self.rules.lifetime * (1.0 - _ROTATES_EARLIER * self.random())",
-        "place.rotate_at = now + self.rules.lifetime",
-        "The connection lives to the last moment, when the venue ends it for everybody.",
+        "place.rotate_at = now + self.rules.lifetime * (1.0 + _ROTATES_EARLIER * self.random())",
+        "The venue ends the connection before we do.",
         took=6,
     ),
     Mutant(
@@ -1016,7 +1016,7 @@ MUTANTS = (
         took=6,
     ),
     Mutant(
-        "refusal-when-wanted",
+        "message-proves-nothing",
         "engine",
         "Engine._hear",
         "place.heard(now)",

@@ -275,7 +275,7 @@ STEPS: dict[str, tuple[Callable[..., None], int, tuple[tuple[Any, ...], ...]]] =
     "bye": (bye, 1, (_line, (0, 1000, 1001, 1006 + 6, 1008, 1013, 4000))),
     "lost": (lost, 2, (_many,)),
     "entry": (entry, 1, (("ok", "ok", "ok", "no", "final", ""),)),
-    "notice": (notice, 2, (_line, ("challenge", "challenge", "pause", "resume", "resubscribe", "reconnect", "pong"))),
+    "notice": (notice, 3, (_line, ("challenge", "pause", "pause", "resume", "resume", "resubscribe", "reconnect", "pong"))),
     "calls": (calls, 1, ((False, False, True),)),
     "dials": (
         dials,

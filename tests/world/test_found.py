@@ -171,3 +171,9 @@ def test_a_dial_that_is_refused_for_good_is_not_abandoned() -> None:
 def test_nothing_is_dialled_at_the_moment_at_which_the_stream_gives_up() -> None:
     """The clock stands past the wait of a line and past the limit of the first connection: the limit counts."""
     run_script(Config(first_dial="slow"), [("wait", 0.1), ("jump", 100.0)])
+
+
+def test_a_line_that_was_just_pinged_is_not_pinged_again_when_reading_stops() -> None:
+    """What fills the queue comes at the moment of the ping: a subscription that was not acknowledged is told."""
+    config = Config(source="none", acks="id", policy="block")
+    run_script(config, [("wait", 0.3), ("stall", True), ("trade", 0, 15, "", 2), ("lost", 1), ("subscribe", 1), ("wait", 2.5)])

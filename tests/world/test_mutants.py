@@ -15,17 +15,24 @@ MODULES = sorted({mutant.module for mutant in MUTANTS})
 DECIDES = {
     "backlog",
     "backoff",
+    "budget",
     "counter",
     "engine",
+    "failures",
     "fetches",
     "frames",
+    "keepalive",
     "keys",
     "line",
     "liveness",
+    "opening",
     "order",
     "pressure",
+    "quiet",
     "sequence",
+    "subscriptions",
     "sync",
+    "talk",
 }
 ONE = next(mutant for mutant in MUTANTS if mutant.name == "hole-as-next")
 

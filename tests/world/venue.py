@@ -96,7 +96,7 @@ class Venue:
         self.wires: dict[int, Wire] = {}
         self.deaf: set[str] = set()  # keys whose next subscription is refused
         self.lost: set[str] = set()  # keys whose next subscription, or its acknowledgement, goes astray
-        self.entry = "ok"  # what a login leads to: "ok", "no", "final", or "" for nothing
+        self.entry = config.entry  # what a login leads to: "ok", "no", "final", or "" for nothing
 
     def answer(self, key: str, version: Optional[int] = None) -> Answer:
         """The state of a key, now or at an earlier version."""

@@ -139,6 +139,7 @@ class World:
         due = self.engine.deadline()
         require(due is None or due > self.now, "busy", f"after tick({self.now}) the deadline is {due}")
         self.settle()
+        self._check_silences()
 
     def _count(self) -> None:
         if self._moment != self.now:
@@ -573,6 +574,10 @@ class World:
 
     # ---------------------------------------------------------------- after a step
 
+    def _check_silences(self) -> None:
+        if not self.paused and self.closed_at is None:
+            self.silences.check(self.watches, self.now)
+
     def check(self) -> None:
         """What must be so after every step."""
         engine = self.engine
@@ -581,8 +586,7 @@ class World:
         if self.closed_at is None:
             for watch in self.watches:
                 watch.check(self.now, paused=self.paused)
-            if not self.paused:
-                self.silences.check(self.watches, self.now)
+            self._check_silences()
         else:
             due = engine.deadline()
             finished = engine.finished and all(watch.open is None for watch in self.watches)
