@@ -3,7 +3,8 @@
 Rules
 * A key is looked at four times within its limit; what its latest message is, and how much of it is held, shows whether it has
   spoken since. So a silence is found after its limit and at most a quarter more.
-* A silence is told once, then the limit of that key doubles until it speaks again.
+* A silence is told once, then the limit of that key doubles until it speaks again; as often as it takes to be above the silence,
+  for a look may come late.
 * Silence of all, because no line is open, or the venue pauses, or we do not read, is no silence of a key: `restart` begins anew.
 * Keys of the same limit are looked at together: the moments are whole multiples of a quarter of it.
 """
@@ -89,7 +90,8 @@ class Quiet:
                     watch.doubled = watch.limit
                 elif now - watch.spoke_at >= watch.doubled * _ROUNDED:
                     silent.append(Silent(key, now - watch.spoke_at))
-                    watch.doubled *= 2
+                    while now - watch.spoke_at >= watch.doubled * _ROUNDED:
+                        watch.doubled *= 2
                 self._plan(key, watch, now)
         return silent
 

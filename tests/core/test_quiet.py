@@ -50,6 +50,14 @@ def test_a_silent_key_is_told_and_then_half_as_often() -> None:
     ]
 
 
+def test_a_long_silence_that_is_seen_late_is_told_once() -> None:
+    """Nobody could look for a while: the next time is when the silence is longer than the limit doubled beyond it."""
+    keys = Keys()
+    keys.quiet.add("A", NOW)
+    assert keys.quiet.due(NOW + 100.0) == [Silent("A", 100.0)]
+    assert keys.until(NOW + 100.0, NOW + 130.0) == [(228.0, Silent("A", 128.0))]
+
+
 def test_a_key_that_speaks_has_its_own_limit_again() -> None:
     """The doubling ends with the first message."""
     keys = Keys()

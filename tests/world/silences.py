@@ -56,7 +56,7 @@ class Silences:
         times, last = self.told.get(key, (0, float("-inf")))
         limit = self.limit * (1 - 1e-6)
         require(now >= since + limit, "quiet", f"{key} is told to be silent {now - since} s after it was not")
-        apart = now >= last + 0.7 * limit or self.jumped_at >= last
+        apart = now >= last + 0.7 * limit or self.jumped_at == last
         require(apart, "quiet", f"{key} is told to be silent once more {now - last} s after that")
         self.told[key] = (times + 1, now)
 
