@@ -3,7 +3,8 @@
 Everything is reckoned anew here from what the world did, never read from the engine.
 
 Checks: `dials`, `silent`, `hasty`, `backoff`, `pong`, `hangup`, `script`, `budget`, `refused` (what the venue refuses is not
-asked for again on this connection, where it says what it refuses), `loud` (a wrong key ends a stream that was never live).
+asked for again on this connection, where it says what it refuses), `acks` (what is not acknowledged in time is told, and asked
+for again, where one can tell whose acknowledgement it is), `loud` (a wrong key ends a stream that was never live).
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from syncstream.core.frames import PING, PONG, TEXT
 from syncstream.errors import DialError, Severity
 from syncstream.events import Disconnected, Stale
 
-from .config import ANSWER_LIMIT, BACKOFF, DIAL_LIMIT, LIVENESS, STEP_WITHIN, Config
+from .config import ACK_WITHIN, ANSWER_LIMIT, BACKOFF, DIAL_LIMIT, LIVENESS, STEP_WITHIN, Config
 from .violation import require
-from .wire import BYTES, DATA, Piece
+from .wire import BYTES, DATA, NAMES, Piece
 
 KEEPALIVE = b'{"ping":1}'
 _THROUGH = 2
@@ -64,6 +65,8 @@ class LineWatch:
         self.unsaid_until = 0.0  # no callable may hang for longer
         self.spoken = 0  # of these, so many are answered
         self.turned_down: set[str] = set()  # keys that the venue has refused here, with nothing else about them under way
+        self.awaited: dict[str, float] = {}  # keys asked for, and until when that is to be acknowledged, or told
+        self.flowing: set[str] = set()  # keys of which data came here
         self.sent: deque[float] = deque(maxlen=config.budget or 1)
         self.excused_until: Optional[float] = None
         self.refusal: Optional[Severity] = None
@@ -101,6 +104,7 @@ class LineWatch:
         self.unsaid = None
         self.calls = self.spoken = 0
         self.turned_down = set()
+        self.awaited, self.flowing = {}, set()
         self.sent.clear()
         self.transport_at = self.feed_at = self.opened_at = self.heard_at = now
         self.pinged_at = self.data_from = self.broke_at = None
@@ -142,6 +146,7 @@ class LineWatch:
                 if piece.proves == DATA:
                     self.data_from = now if self.data_from is None else self.data_from
                     self.data_at = now
+                self._settles(piece)
             if piece.ping is not None:
                 self.owed.append(piece.ping)
             missed |= self.live and piece.says in ("resume", "resubscribe")
@@ -175,6 +180,24 @@ class LineWatch:
             self.answers.append(piece.challenge)
         return piece.says == "reconnect"
 
+    def _settles(self, piece: Piece) -> None:
+        """A subscription is acknowledged, refused, or not needed: data comes."""
+        if piece.proves == DATA:
+            at = piece.data.index(NAMES) + len(NAMES)
+            self.flowing.add(chr(piece.data[at]))
+            self.awaited.pop(chr(piece.data[at]), None)
+        elif piece.says in ("ack", "error"):
+            word = msgspec.json.decode(piece.data[piece.data.index(b"{") :])
+            for key in (word["k"], *word.get("all", ())):
+                self.awaited.pop(key, None)
+
+    def missed(self, key: str, retry_in: Optional[float], now: float) -> None:
+        """It is told that a key was not acknowledged: then it is asked for again, or given up."""
+        if retry_in is not None and key in self.awaited and self.config.lines == 1:  # else it may be of the other line
+            self.awaited[key] = now + retry_in
+        else:
+            self.awaited.pop(key, None)
+
     def _turned_down(self, piece: Piece) -> None:
         """A subscription was refused. Where others may be under way, or it is a guess which one is meant, nothing follows."""
         if self.config.acks in ("id", "key") and self.calls == self.spoken:
@@ -187,6 +210,8 @@ class LineWatch:
             again = self.turned_down.intersection(asked) - quiet
             require(not again, "refused", f"line {self.index} asks again for {again}, which the venue has refused")
         self.turned_down.difference_update(asked)
+        for key in asked:
+            self.awaited.pop(key, None)  # from when it is sent
         return self.calls
 
     def answered(self, call: int) -> None:
@@ -243,7 +268,12 @@ class LineWatch:
             if self.pinged_at is None and not paused and self.excused_until is None:
                 self.pinged_at = now
         elif action.payload.startswith(b'{"sub"'):
-            self.turned_down.discard(msgspec.json.decode(action.payload)["sub"])
+            key = msgspec.json.decode(action.payload)["sub"]
+            self.turned_down.discard(key)
+            if self.config.acks in ("id", "key", "cumulative") and key not in self.flowing:
+                self.awaited[key] = now + ACK_WITHIN
+        elif action.payload.startswith(b'{"unsub"'):
+            self.awaited.pop(msgspec.json.decode(action.payload)["unsub"], None)
         elif action.payload.startswith(b'{"answer"'):
             number = int(action.payload[10:-1])
             require(action.urgent and number in self.answers, "pong", f"line {self.index} answers {number}, which did not come")
@@ -337,6 +367,8 @@ class LineWatch:
         if not self.live:
             require(paused or now < self.step_until, "script", f"line {self.index} waits at step {self.step} past its time")
             return
+        for key, until in self.awaited.items():
+            require(now <= until + 1e-9, "acks", f"line {self.index} has asked for {key}; nobody knew of it until {until}")
         if config.lifetime is not None:
             require(now < self.live_at + config.lifetime, "script", f"line {self.index} lives since {self.live_at}")
         if config.keepalive is not None and not config.budget:

@@ -47,7 +47,7 @@ MUTANTS = (
         "self.transport_at = now",
         "self.transport_at = self.feed_at = now",
         "A pong counts as data: connected, and mute for hours.",
-        took=2,
+        took=4,
     ),
     Mutant(
         "ladder-stays-up",
@@ -66,7 +66,7 @@ MUTANTS = (
         "self.transport_at = now",
         "The time in which we did not read counts against the venue.",
         took=4,
-        first=177,
+        first=109,
     ),
     Mutant(
         "pause-ignored",
@@ -75,7 +75,7 @@ MUTANTS = (
         "self.paused = True",
         "self.paused = False",
         "The clocks run against the venue while we do not read.",
-        took=4,
+        took=6,
         first=25,
     ),
     Mutant(
@@ -85,7 +85,8 @@ MUTANTS = (
         "dead_at = min(dead_at, self.pinged_at + self.policy.pong_within)",
         "dead_at = max(dead_at, self.pinged_at + self.policy.pong_within)",
         "A ping without an answer is no reason to hang up.",
-        took=5,
+        took=4,
+        first=7,
     ),
     Mutant(
         "heartbeat-not-tolerated",
@@ -103,7 +104,7 @@ MUTANTS = (
         "self.pinged_at = now",
         "self.transport_at = now",
         "The ping is not noted: its answer is never missed, and it is sent again.",
-        took=3,
+        took=5,
     ),
     Mutant(
         "exponent-unclamped",
@@ -113,7 +114,7 @@ MUTANTS = (
         "return min(self.maximum, self.base * 2.0**attempt)",
         "The thousandth attempt in a row overflows.",
         took=4,
-        first=17,
+        first=51,
     ),
     Mutant(
         "wait-uncapped",
@@ -122,7 +123,7 @@ MUTANTS = (
         "return min(self.maximum, self.base * 2.0 ** min(attempt, _LARGEST_EXPONENT))",
         "return self.base * 2.0 ** min(attempt, _LARGEST_EXPONENT)",
         "The wait grows beyond its maximum.",
-        took=2,
+        took=3,
     ),
     Mutant(
         "retry-after-is-all",
@@ -140,7 +141,7 @@ MUTANTS = (
         "wait = chance * self.ceiling(attempt) if severity is Severity.RETRY else self.maximum * (0.5 + 0.5 * chance)",
         "wait = chance * self.ceiling(attempt)",
         "A refusal that should be met slowly is met as quickly as any.",
-        took=2,
+        took=1,
     ),
     Mutant(
         "liveness-once",
@@ -149,7 +150,7 @@ MUTANTS = (
         "if self.phase is not Phase.LIVE or self.limit_at is not None:",
         "if self.phase is not Phase.LIVE or self.limit_at is not None or self.attempt:",
         "The clocks run for the first connection only: gone after the first recovery.",
-        took=1,
+        took=4,
     ),
     Mutant(
         "clocks-not-rearmed",
@@ -158,7 +159,8 @@ MUTANTS = (
         "self.clocks = Clocks(self.rules.liveness, self.rules.heartbeat, self.silence, now)",
         "self.clocks.silence = self.silence",
         "The clocks of the dead connection judge the new one.",
-        took=1,
+        took=4,
+        first=5,
     ),
     Mutant(
         "backoff-reset-at-open",
@@ -167,7 +169,7 @@ MUTANTS = (
         "self.data_at = now",
         "self.data_at, self.attempt = now, 0",
         "A venue that accepts and drops gets forty dials a second.",
-        took=1,
+        took=4,
     ),
     Mutant(
         "backoff-reset-by-any-data",
@@ -176,7 +178,7 @@ MUTANTS = (
         "return self.data_from is not None and self.data_at - self.data_from >= self.rules.backoff.stable_after",
         "return self.data_from is not None",
         "One message is proof enough: a venue that drops after it is dialled without a wait.",
-        took=1,
+        took=5,
     ),
     Mutant(
         "backoff-never-reset",
@@ -194,7 +196,7 @@ MUTANTS = (
         "self.frames = Frames(max_message_size=rules.max_message_size, max_fragments=rules.max_fragments, deflate=deflate)",
         "self.frames.error = None",
         "The half frame of the dead connection is the beginning of the new one.",
-        took=1,
+        took=2,
     ),
     Mutant(
         "closes-without-goodbye-limit",
@@ -204,7 +206,7 @@ MUTANTS = (
         "self.limit_at = None",
         "The end waits for a goodbye that never comes.",
         took=4,
-        first=24,
+        first=28,
     ),
     Mutant(
         "ladder-not-climbed",
@@ -222,7 +224,7 @@ MUTANTS = (
         "if place.epoch != epoch or not (place.is_open() or place.phase is Phase.CLOSING):",
         "if not (place.is_open() or place.phase is Phase.CLOSING):",
         "Bytes of a connection that is gone are taken for those of the new one.",
-        took=1,
+        took=4,
     ),
     Mutant(
         "epoch-of-end-unchecked",
@@ -231,7 +233,7 @@ MUTANTS = (
         "if place.epoch != epoch or not (place.is_open() or place.phase is Phase.CLOSING):",
         "if not (place.is_open() or place.phase is Phase.CLOSING):",
         "The end of the old connection ends the new one.",
-        took=1,
+        took=4,
     ),
     Mutant(
         "epoch-of-dial-unchecked",
@@ -250,7 +252,7 @@ MUTANTS = (
         "if place.phase is not Phase.DIALING:",
         "The refusal of a dial that was given up ends the next one.",
         took=4,
-        first=19,
+        first=44,
     ),
     Mutant(
         "pong-without-payload",
@@ -259,7 +261,7 @@ MUTANTS = (
         "place.talk.urge(frames.PONG, payload, now)",
         'place.talk.urge(frames.PONG, b"", now)',
         "The venue's ping is answered without what it sent.",
-        took=3,
+        took=1,
     ),
     Mutant(
         "dial-not-abandoned",
@@ -286,8 +288,8 @@ MUTANTS = (
         "return any(other is not place and other.is_live() and other.opened_at <= place.heard_at for other in self.lines)",
         "return any(other is not place and other.is_live() for other in self.lines)",
         "A line that was opened too late is taken to have carried what the other one missed.",
-        took=5,
-        first=139,
+        took=4,
+        first=20,
     ),
     Mutant(
         "no-hangup",
@@ -305,7 +307,7 @@ MUTANTS = (
         "if severity is Severity.FATAL and not self.connects:",
         "if severity is Severity.FATAL:",
         "A 404 during an outage ends a stream that was live for days.",
-        took=2,
+        took=1,
     ),
     Mutant(
         "fatal-refusal-retried",
@@ -315,7 +317,7 @@ MUTANTS = (
         "if severity is Severity.FATAL and self.connects < 0:",
         "A wrong password is tried again for a minute.",
         took=4,
-        first=27,
+        first=214,
     ),
     Mutant(
         "goodbye-ignored",
@@ -324,7 +326,7 @@ MUTANTS = (
         "if opcode == frames.CLOSE:",
         "if opcode == frames.CLOSE and len(payload) < 2:",
         "The venue closes, and we go on waiting for it.",
-        took=1,
+        took=3,
     ),
     Mutant(
         "first-live-limit",
@@ -371,7 +373,7 @@ MUTANTS = (
         "if self.overlap:",
         "Where messages may overlap, none can be missing.",
         took=4,
-        first=51,
+        first=88,
     ),
     Mutant(
         "overlap-refused",
@@ -399,7 +401,8 @@ MUTANTS = (
         "return NEXT if first <= position + 1 else HOLE",
         "return NEXT if first <= position + 2 else HOLE",
         "Off by one at the splice: one message may be missing after the snapshot.",
-        took=1,
+        took=4,
+        first=28,
     ),
     Mutant(
         "splice-too-strict",
@@ -447,7 +450,7 @@ MUTANTS = (
         "if self.delivered is None and position < 0:",
         "A state older than what was delivered takes the consumer back.",
         took=4,
-        first=19,
+        first=49,
     ),
     Mutant(
         "held-first-dropped",
@@ -456,7 +459,8 @@ MUTANTS = (
         "self.segments[: index + 1] = [segment[place:]]",
         "self.segments[: index + 1] = [segment[place + 1 :]]",
         "The first message held after the snapshot is dropped.",
-        took=1,
+        took=4,
+        first=5,
     ),
     Mutant(
         "held-last-stale-kept",
@@ -492,7 +496,7 @@ MUTANTS = (
         "self.state = State.SYNCING if self.segments else State.LIVE",
         "self.state = State.LIVE",
         "The key is live after the first splice, though a hole is left.",
-        took=4,
+        took=6,
         first=6,
     ),
     Mutant(
@@ -503,7 +507,7 @@ MUTANTS = (
         "self.anchor = None",
         "After a state newer than all that is held, older messages are delivered.",
         took=4,
-        first=20,
+        first=15,
     ),
     Mutant(
         "new-key-live",
@@ -540,7 +544,7 @@ MUTANTS = (
         "sync.gaps += 0",
         "A key that is silent after a reconnect is never looked at again.",
         took=4,
-        first=51,
+        first=58,
     ),
     Mutant(
         "silent-key-verified-at-once",
@@ -559,7 +563,7 @@ MUTANTS = (
         "if not waits and not dropped and sync.doubts < 2:",
         "The second doubt in a row is told, and nobody asks for the snapshot.",
         took=4,
-        first=10,
+        first=20,
     ),
     Mutant(
         "backoff-of-fetch-forgotten",
@@ -569,7 +573,7 @@ MUTANTS = (
         "if not dropped:",
         "Each new hole asks at once, whatever the source has just answered.",
         took=4,
-        first=11,
+        first=16,
     ),
     Mutant(
         "attempts-not-counted",
@@ -578,7 +582,8 @@ MUTANTS = (
         "sync.attempts += 1",
         "sync.attempts += sync.attempts == 0",
         "The source is asked again and again at the shortest wait.",
-        took=1,
+        took=4,
+        first=8,
     ),
     Mutant(
         "unhealed-untold",
@@ -596,7 +601,8 @@ MUTANTS = (
         "self.fetches.want(sync, now + self.rules.fetch_backoff.maximum)",
         "sync.gaps += 0",
         "A source that was given up is never asked again.",
-        took=1,
+        took=4,
+        first=16,
     ),
     Mutant(
         "not-muted",
@@ -616,7 +622,7 @@ MUTANTS = (
         "if self.held < 0:",
         "A slow snapshot and a fast market fill the memory.",
         took=4,
-        first=4,
+        first=71,
     ),
     Mutant(
         "plain-while-syncing",
@@ -626,7 +632,7 @@ MUTANTS = (
         "self.plain.get(sync.key, None)",
         "The hot path delivers what should be held.",
         took=4,
-        first=56,
+        first=393,
     ),
     Mutant(
         "reconnect-untold",
@@ -644,7 +650,7 @@ MUTANTS = (
         "if sync is None or sync.epoch != epoch:",
         "if sync is None:",
         "The answer to a request that was withdrawn is applied.",
-        took=1,
+        took=4,
     ),
     Mutant(
         "one-request-too-many",
@@ -671,7 +677,7 @@ MUTANTS = (
         "sync.epoch = 0",
         "sync.attempts += 0",
         "A request that was withdrawn keeps its epoch, and its answer counts.",
-        took=1,
+        took=4,
     ),
     Mutant(
         "scan-skips-hole",
@@ -681,7 +687,7 @@ MUTANTS = (
         "if first < counter.position + 1:",
         "The hot path takes any jump ahead for what comes next.",
         took=4,
-        first=56,
+        first=118,
     ),
     Mutant(
         "scan-counter-stays",
@@ -691,7 +697,7 @@ MUTANTS = (
         "counter.position = first",
         "The hot path moves to the first number of a range, not to its last.",
         took=4,
-        first=309,
+        first=197,
     ),
     Mutant(
         "scan-latest-stays",
@@ -701,7 +707,7 @@ MUTANTS = (
         "latest.setdefault(key, message)",
         "The hot path does not keep `latest` up to date.",
         took=4,
-        first=5,
+        first=11,
     ),
     Mutant(
         "scan-not-counted",
@@ -711,7 +717,7 @@ MUTANTS = (
         "keys.messages += index > start",
         "The hot path counts a batch as one message.",
         took=4,
-        first=56,
+        first=94,
     ),
     Mutant(
         "hole-hidden-by-anchor",
@@ -721,6 +727,7 @@ MUTANTS = (
         "if outcome is not Outcome.NEXT and sync.anchor is None:",
         "A hole right after a snapshot is not seen.",
         took=4,
+        first=88,
     ),
     Mutant(
         "shared-hole-of-one-key",
@@ -749,7 +756,7 @@ MUTANTS = (
         "self.counters.get(line, None)",
         "The counter of the old connection judges the new one.",
         took=4,
-        first=21,
+        first=797,
     ),
     Mutant(
         "resubscribed-muted",
@@ -758,7 +765,7 @@ MUTANTS = (
         "self.keys.muted.discard(key)",
         "self.keys.muted.add(key)",
         "A key that is subscribed again stays mute.",
-        took=1,
+        took=2,
     ),
     Mutant(
         "queue-one-too-long",
@@ -777,8 +784,8 @@ MUTANTS = (
         "if (depth >= self._maxsize or size >= self._maxbytes) and self.paused_at is None:",
         "if (depth > 2 * self._maxsize or size >= self._maxbytes) and self.paused_at is None:",
         "A queue that blocks goes on reading far above its bound.",
-        took=4,
-        first=72,
+        took=3,
+        first=11,
     ),
     Mutant(
         "pressure-never-ends",
@@ -788,7 +795,7 @@ MUTANTS = (
         "self.alarm = min(self._watchers, 1)",
         "Reading stops when the queue is full, and never begins again.",
         took=4,
-        first=188,
+        first=2,
     ),
     Mutant(
         "raise-drops",
@@ -798,7 +805,7 @@ MUTANTS = (
         "return Verdict.DROPS",
         "A queue that should fail loudly drops the oldest.",
         took=4,
-        first=3,
+        first=7,
     ),
     Mutant(
         "purged-key-left",
@@ -808,7 +815,7 @@ MUTANTS = (
         "stays = [place >= at for place, (_, key) in enumerate(pairs)]",
         "The later messages of a key that lost some stay, beyond the hole.",
         took=4,
-        first=32,
+        first=8,
     ),
     Mutant(
         "drop-untold",
@@ -818,7 +825,7 @@ MUTANTS = (
         'if self.view != "messages":',
         "What overload threw away is not told.",
         took=4,
-        first=188,
+        first=480,
     ),
     Mutant(
         "drop-not-harmful",
@@ -828,7 +835,7 @@ MUTANTS = (
         "return list(harmed)[1:]",
         "The first key that lost something is not healed.",
         took=4,
-        first=32,
+        first=143,
     ),
     Mutant(
         "huge-accepted",
@@ -838,7 +845,7 @@ MUTANTS = (
         "if stop > end:",
         "A message above the limit is taken, if it comes in one chunk.",
         took=4,
-        first=25,
+        first=9,
     ),
     Mutant(
         "huge-taken",
@@ -848,7 +855,7 @@ MUTANTS = (
         "self._max_message_size = 2 * max_message_size",
         "A message above the limit is taken.",
         took=4,
-        first=28,
+        first=8,
     ),
     Mutant(
         "fragments-run-together",
@@ -857,7 +864,8 @@ MUTANTS = (
         "self._message = bytearray()",
         "self._fragments = 0",
         "The pieces of one message are the beginning of the next one.",
-        took=1,
+        took=4,
+        first=11,
     ),
     Mutant(
         "control-runs-together",
@@ -867,7 +875,7 @@ MUTANTS = (
         "self._control[:0] = b''",
         "The payload of one ping is the beginning of the next one's.",
         took=4,
-        first=17,
+        first=26,
     ),
     Mutant(
         "reserved-accepted",
@@ -896,7 +904,8 @@ MUTANTS = (
         "self.excused_until = now + self.policy.pause_limit",
         'self.excused_until = float("inf")',
         "A venue that pauses and never comes back is waited for, for ever.",
-        took=6,
+        took=4,
+        first=14,
     ),
     Mutant(
         "pause-goes-on",
@@ -905,7 +914,8 @@ MUTANTS = (
         "self.excused_until = None",
         "self.pinged_at = None",
         "The venue has said that it goes on, and its silence is excused all the same.",
-        took=6,
+        took=4,
+        first=190,
     ),
     Mutant(
         "pause-not-excused",
@@ -914,7 +924,8 @@ MUTANTS = (
         "return self.paused or self.excused_until is not None",
         "return self.paused",
         "A venue that has said it will be silent is held for dead.",
-        took=6,
+        took=4,
+        first=14,
     ),
     Mutant(
         "keepalive-proves-nothing",
@@ -923,7 +934,8 @@ MUTANTS = (
         "self.pinged_at = now",
         "self.paused = False",
         "Nothing answers the keepalive, and nobody minds.",
-        took=6,
+        took=4,
+        first=7,
     ),
     Mutant(
         "ping-at-pause",
@@ -932,7 +944,8 @@ MUTANTS = (
         "self.transport_at = max(self.transport_at, self.pinged_at)  # the next ping is due as long after that one as any",
         "self.paused = True",
         "A ping that has just gone out is sent again as soon as we stop reading.",
-        took=6,
+        took=4,
+        first=462,
     ),
     Mutant(
         "rotation-as-failure",
@@ -941,7 +954,7 @@ MUTANTS = (
         "self.attempt = 0 if self.proved else self.attempt",
         "self.attempt += 1",
         "A planned end makes the next wait longer, as a failure does.",
-        took=6,
+        took=7,
     ),
     Mutant(
         "keepalive-from-before",
@@ -950,7 +963,7 @@ MUTANTS = (
         "self.talk.begin(now)",
         "self.received = 0",
         "What keeps the line alive is reckoned from before the opening script.",
-        took=6,
+        took=7,
     ),
     Mutant(
         "rotation-forgotten",
@@ -1004,7 +1017,8 @@ MUTANTS = (
         "return any(place.phase is Phase.LIVE and place.talk.resubscribing_until is None for place in self.lines)",
         "return any(place.phase is Phase.LIVE for place in self.lines)",
         "A snapshot is asked for before the topics are, and may be older than what comes first.",
-        took=6,
+        took=4,
+        first=9,
     ),
     Mutant(
         "wrong-key-retried",
@@ -1013,7 +1027,8 @@ MUTANTS = (
         "elif severity is Severity.FATAL and not self.connects:",
         "elif severity is Severity.FATAL and self.connects < 0:",
         "A login with a wrong key is tried again and again.",
-        took=6,
+        took=4,
+        first=4,
     ),
     Mutant(
         "message-proves-nothing",
@@ -1067,7 +1082,8 @@ MUTANTS = (
         "self.until = now + self._steps[self._at].within",
         "self.until = min(self.until, now)",
         "The time in which we did not read counts against the login.",
-        took=6,
+        took=4,
+        first=552,
     ),
     Mutant(
         "ack-deadline-not-armed",
@@ -1103,7 +1119,8 @@ MUTANTS = (
         "topic = self._topics.get(name)",
         "topic = next(iter(self._topics.values()))",
         "Each acknowledgement is taken for that of the first topic.",
-        took=6,
+        took=4,
+        first=249,
     ),
     Mutant(
         "missed-not-asked",
@@ -1139,7 +1156,8 @@ MUTANTS = (
         "while self._waiting and (self._ledger is None or self._ledger.take(now)):",
         "while self._waiting:",
         "All subscriptions go out at once, whatever the venue allows.",
-        took=6,
+        took=4,
+        first=32,
     ),
     Mutant(
         "pong-not-counted",
@@ -1148,7 +1166,8 @@ MUTANTS = (
         "self.spent(now)",
         "self.rules = self.rules",
         "What does not wait for the budget does not count in it.",
-        took=6,
+        took=4,
+        first=106,
     ),
     Mutant(
         "keepalive-without-room",
@@ -1157,7 +1176,8 @@ MUTANTS = (
         "if self._ledger is not None and self._ledger.room_at() > now:",
         "if self._ledger is None and self.waiting < 0:",
         "The keepalive goes out beyond what the venue allows.",
-        took=6,
+        took=4,
+        first=84,
     ),
     Mutant(
         "sends-not-noted",
@@ -1166,7 +1186,8 @@ MUTANTS = (
         "self._spent.append(now)",
         "self._spent.extend(())",
         "What asked for room does not take any.",
-        took=6,
+        took=4,
+        first=32,
     ),
     Mutant(
         "window-too-short",
@@ -1175,7 +1196,8 @@ MUTANTS = (
         "return self._spent[0] + self.budget.per",
         "return self._spent[0] + self.budget.per / 2",
         "Twice as much is sent as the venue allows.",
-        took=6,
+        took=4,
+        first=136,
     ),
     Mutant(
         "quiet-key-untold",
@@ -1184,7 +1206,8 @@ MUTANTS = (
         "elif now - watch.spoke_at >= watch.doubled * _ROUNDED:",
         "elif now < watch.spoke_at:",
         "A key falls silent, and nobody is told.",
-        took=6,
+        took=4,
+        first=36,
     ),
     Mutant(
         "quiet-key-told-again",
@@ -1202,7 +1225,8 @@ MUTANTS = (
         "watch.mark = now",
         "watch.mark = before",
         "A key that has spoken once never looks silent.",
-        took=6,
+        took=4,
+        first=36,
     ),
     Mutant(
         "disagreement-retried",

@@ -11,11 +11,10 @@ from typing import Iterable, Optional
 
 from .lines import LineWatch
 from .violation import require
-from .wire import DATA, Piece
+from .wire import DATA, NAMES, Piece
 
 _LATE = 1.3  # a quarter, and what is not exact
 _NOTICED = 2.1  # a key whose first message ends its connection is known with the next bytes: the answer to a ping
-_NAMES = b'"k":"'
 
 
 class Silences:
@@ -34,7 +33,7 @@ class Silences:
         if self.limit is not None:
             for piece in pieces:
                 if piece.proves == DATA:
-                    at = piece.data.index(_NAMES) + len(_NAMES)
+                    at = piece.data.index(NAMES) + len(NAMES)
                     self.stirred_at[chr(piece.data[at])] = now
 
     def delivered(self, key: str, now: float, *, counts: bool) -> None:

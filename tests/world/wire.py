@@ -9,6 +9,9 @@ import msgspec
 
 from syncstream.core.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
+NAMES = b'"k":"'
+"""What stands before the key in a message."""
+
 BYTES, FEED, DATA = 0, 1, 2
 """What a frame proves when it is whole: only the transport, the feed, or that there is data."""
 

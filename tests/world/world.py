@@ -17,7 +17,7 @@ from syncstream.core.engine import Abandon, Call, Dial, Engine, Hangup, Payload,
 from syncstream.core.frames import CLOSE, PING, TEXT
 from syncstream.core.keys import Fetch
 from syncstream.errors import ConnectFailed, DataFailed, DialError, Overflow, Severity, SnapshotFailed, SubscribeFailed
-from syncstream.events import Closed, Disconnected, Event, Gap, Resynced, Snapshot, Stale
+from syncstream.events import Closed, Disconnected, Event, Gap, Refused, Resynced, Snapshot, Stale
 
 from . import checks
 from .config import KEYS, Config, rules
@@ -184,6 +184,9 @@ class World:
                 elif isinstance(item, Stale):
                     stale = stale or item.key is None
                     self._quiet(item)
+                elif isinstance(item, Refused):
+                    for watch in self.watches:
+                        watch.missed(str(item.key), item.retry_in, self.now)
                 elif isinstance(item, Closed):
                     self._ended(item)
                 elif isinstance(item, Gap) and item.reason == "restart" and self.config.scope == "key":
