@@ -885,7 +885,7 @@ MUTANTS = (
         "reserved = first & _RESERVED & _FINAL",
         "A frame of an extension that nobody negotiated is read as plain.",
         took=4,
-        first=1,
+        first=47,
     ),
     Mutant(
         "bad-text-accepted",
@@ -895,7 +895,7 @@ MUTANTS = (
         "if not payload:",
         "Text that is no UTF-8 is handed out.",
         took=4,
-        first=1,
+        first=36,
     ),
     Mutant(
         "pause-without-end",
@@ -915,7 +915,7 @@ MUTANTS = (
         "self.pinged_at = None",
         "The venue has said that it goes on, and its silence is excused all the same.",
         took=4,
-        first=190,
+        first=464,
     ),
     Mutant(
         "pause-not-excused",
@@ -972,7 +972,8 @@ MUTANTS = (
         "if self.rules.lifetime is not None:",
         "if self.rules.lifetime is not None and place.epoch == 1:",
         "Only the first connection is given up before the venue does it.",
-        took=6,
+        took=4,
+        first=22,
     ),
     Mutant(
         "rotation-too-late",
@@ -981,7 +982,8 @@ MUTANTS = (
         "place.rotate_at = now + self.rules.lifetime * (1.0 - _ROTATES_EARLIER * self.random())",
         "place.rotate_at = now + self.rules.lifetime * (1.0 + _ROTATES_EARLIER * self.random())",
         "The venue ends the connection before we do.",
-        took=6,
+        took=4,
+        first=36,
     ),
     Mutant(
         "challenge-unanswered",
@@ -990,7 +992,7 @@ MUTANTS = (
         "place.talk.urge(answer.opcode, answer.data, now)",
         "self.late += 0",
         "The venue asks whether we are there, and hears nothing.",
-        took=6,
+        took=1,
     ),
     Mutant(
         "reconnect-without-wait",
@@ -999,7 +1001,7 @@ MUTANTS = (
         'self._lose(place, "the venue asks to reconnect", None, now, planned=place.proved)',
         'self._lose(place, "the venue asks to reconnect", None, now, planned=True)',
         "A venue that sends everybody away at once is dialled at once again.",
-        took=6,
+        took=7,
     ),
     Mutant(
         "resubscribe-unsaid",
@@ -1008,7 +1010,8 @@ MUTANTS = (
         "self._call(place, (), self.topics)",
         "self.late += 0",
         "The venue wants the topics once more, and they are not asked for.",
-        took=6,
+        took=4,
+        first=191,
     ),
     Mutant(
         "asks-before-topics",
@@ -1037,7 +1040,7 @@ MUTANTS = (
         "place.heard(now)",
         "place.heard_at = now",
         "A message that is not plain proves nothing of the feed.",
-        took=6,
+        took=1,
     ),
     Mutant(
         "silence-not-restarted",
@@ -1046,7 +1049,7 @@ MUTANTS = (
         "self._quiet.restart(now)",
         "self._quiet.restart(0.0)",
         "After an outage every key is told to be silent, though none could speak.",
-        took=6,
+        took=1,
     ),
     Mutant(
         "opening-deadline-forgotten",
@@ -1055,7 +1058,8 @@ MUTANTS = (
         "self.until = now + self._steps[at].within",
         "self.until = None",
         "A venue that does not answer the login holds the line for ever.",
-        took=6,
+        took=4,
+        first=63,
     ),
     Mutant(
         "any-message-opens",
@@ -1064,7 +1068,8 @@ MUTANTS = (
         "return True if step.expect(message) else None",
         "return True",
         "Whatever comes is taken for what the step waits for.",
-        took=6,
+        took=4,
+        first=127,
     ),
     Mutant(
         "refusal-unheard",
@@ -1073,7 +1078,8 @@ MUTANTS = (
         "if verdict is not None and verdict is not False:",
         "if verdict is True:",
         "A login that is refused for now is waited for until its time is over.",
-        took=6,
+        took=4,
+        first=22,
     ),
     Mutant(
         "opening-time-runs-on",
@@ -1092,7 +1098,8 @@ MUTANTS = (
         "self._wait(name, topic, now, self._data_limit if acks is None else acks.within)",
         "self._wait(name, topic, now, None)",
         "A subscription that the venue has not heard is never missed.",
-        took=6,
+        took=4,
+        first=31,
     ),
     Mutant(
         "ack-deadline-once",
@@ -1101,7 +1108,8 @@ MUTANTS = (
         "self._wait(name, topic, now, self._data_limit if acks is None else acks.within)",
         "self._wait(name, topic, now, acks.within if acks is not None and topic.asks < 2 else None)",
         "The second request for a topic is never missed.",
-        took=6,
+        took=4,
+        first=79,
     ),
     Mutant(
         "refused-asked-again",
@@ -1110,7 +1118,8 @@ MUTANTS = (
         "topic.due_at = None",
         "topic.again = False",
         "What the venue has refused is asked for again.",
-        took=6,
+        took=4,
+        first=50,
     ),
     Mutant(
         "ack-for-all",
@@ -1129,7 +1138,8 @@ MUTANTS = (
         "again.append(name)",
         "again.clear()",
         "A topic that did not come is told, and not asked for again.",
-        took=6,
+        took=4,
+        first=31,
     ),
     Mutant(
         "keepalive-not-sent",
@@ -1138,7 +1148,7 @@ MUTANTS = (
         "if policy is None:",
         'if policy is None or policy.when == "always":',
         "The venue hears nothing of us, and hangs up.",
-        took=6,
+        took=7,
     ),
     Mutant(
         "keepalive-in-bursts",
@@ -1147,7 +1157,7 @@ MUTANTS = (
         "self._sent_at = now",
         "self._sent_at = at",
         "After a long turn all the keepalives go out that were due in it.",
-        took=6,
+        took=7,
     ),
     Mutant(
         "budget-ignored",
@@ -1216,7 +1226,8 @@ MUTANTS = (
         "while now - watch.spoke_at >= watch.doubled * _ROUNDED:",
         "while now < watch.spoke_at:",
         "A key that is silent is told so at each look.",
-        took=6,
+        took=4,
+        first=9,
     ),
     Mutant(
         "quiet-once",
@@ -1235,7 +1246,7 @@ MUTANTS = (
         "return Severity.SLOW if code in _DISAGREEMENTS else Severity.RETRY",
         "return Severity.RETRY",
         "A venue that closes because it disagrees with us is dialled as quickly as any.",
-        took=6,
+        took=4,
     ),
 )
 
