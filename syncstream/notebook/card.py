@@ -27,7 +27,7 @@ _STYLE = """
 .syncstream dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:4px 14px;margin:0}
 .syncstream dt{opacity:.7;font-size:11px;margin:0}
 .syncstream dd{margin:0;font-variant-numeric:tabular-nums}
-.syncstream table{border-collapse:collapse;margin:8px 0 0;font-size:12px;width:100%;background:none}
+.syncstream table{border-collapse:collapse;margin:8px 0 0;font-size:12px;width:100%;background:none;color:inherit}
 .syncstream th,.syncstream td{text-align:right;padding:1px 8px;border-top:1px solid #8883;background:none;color:inherit}
 .syncstream th:first-child,.syncstream td:first-child{text-align:left;padding-left:0;overflow-wrap:anywhere}
 .syncstream p{margin:6px 0 0;overflow-wrap:anywhere}
