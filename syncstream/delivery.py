@@ -559,5 +559,9 @@ class _Items(Iterator[Any]):
 
 
 def _check_timeout(timeout: float) -> None:
-    if not timeout >= 0:
+    try:
+        good = timeout >= 0
+    except TypeError:  # no number
+        good = False
+    if not good:
         raise FeedError("timeout", timeout, "'timeout' must be a non-negative number: seconds, or None for no limit")

@@ -320,7 +320,9 @@ def test_a_stream_that_cannot_work_is_refused(name: str) -> None:
 MISUSED: dict[str, tuple[Callable[[Stream], Any], str]] = {
     "get": (lambda stream: stream.get(timeout=-1), "timeout=-1"),
     "get nan": (lambda stream: stream.get(timeout=float("nan")), "timeout=nan"),
+    "get text": (lambda stream: stream.get(timeout="1"), "timeout='1'"),  # type: ignore[call-overload]
     "get_many": (lambda stream: stream.get_many(timeout=-0.5), "timeout=-0.5"),
+    "get_many text": (lambda stream: stream.get_many(timeout="1"), "timeout='1'"),  # type: ignore[call-overload]
     "get_many none": (lambda stream: stream.get_many(0), "max_items=0"),
     "get_many half": (lambda stream: stream.get_many(1.5), "max_items=1.5"),  # type: ignore[call-overload]
     "queue": (lambda stream: stream.queue.get(True, -1), "timeout=-1"),
@@ -347,7 +349,7 @@ def test_a_call_that_cannot_work_is_refused_and_changes_nothing(broker: Broker, 
     """By the name the user wrote, with the value; the stream goes on, in whatever view."""
     call, said = MISUSED[name]
     with Stream(plain_feed(broker)) as stream:
-        if name not in ("on nothing", "get", "get nan", "get_many", "queue"):
+        if name not in ("on nothing", "get", "get nan", "get text", "get_many", "queue"):
             stream.on()(lambda item: None)
         with pytest.raises(FeedError) as caught:
             call(stream)
