@@ -83,6 +83,8 @@ class Stream(Consumer[T], Display):
             raise FeedError("queue_size", queue_size, "a queue needs a bound: a whole number of items, at least 1")
         if queue_bytes is not None and (type(queue_bytes) is not int or queue_bytes < 1):
             raise FeedError("queue_bytes", queue_bytes, "a whole number of bytes, at least 1, or None for no bound")
+        if not isinstance(name, str):
+            raise FeedError("name", name, "a text, by which logs and notebooks call the stream")
         self.feed = feed
         self.name = name
         cell.close_older(streams(), feed, name)
