@@ -155,7 +155,7 @@ class Latest(Mapping[Hashable, Any], Generic[T]):
 
     def __call__(self) -> dict[Hashable, Any]:
         """A copy of all keys, as they were at one moment; it does not change any more."""
-        return dict(self._keys.latest)
+        return dict(self._here().latest)
 
     @overload
     def __getitem__(self: Latest[Untyped], key: Hashable) -> Any: ...
@@ -164,13 +164,13 @@ class Latest(Mapping[Hashable, Any], Generic[T]):
     def __getitem__(self, key: Hashable) -> Union[T, Snapshot]: ...
 
     def __getitem__(self, key: Hashable) -> Any:
-        return self._keys.latest[key]
+        return self._here().latest[key]
 
     def __iter__(self) -> Iterator[Hashable]:
-        return iter(list(self._keys.latest))
+        return iter(list(self._here().latest))
 
     def __len__(self) -> int:
-        return len(self._keys.latest)
+        return len(self._here().latest)
 
     def items(self) -> ItemsView[Hashable, Any]:
         """All of them at one moment."""
@@ -182,8 +182,13 @@ class Latest(Mapping[Hashable, Any], Generic[T]):
 
     def live(self, key: Hashable) -> bool:
         """Whether this key is complete and current, as far as the line shows."""
-        sync = self._keys.syncs.get(key)
+        sync = self._here().syncs.get(key)
         return sync is not None and sync.state is State.LIVE and not sync.incomplete
 
+    def _here(self) -> Keys:
+        """In the child of a fork nothing replaces the values: the last ones would be taken for the latest for ever."""
+        self._stream._check_process()
+        return self._keys
+
     def __repr__(self) -> str:
-        return f"<latest of {self._stream!r}: {len(self)} keys>"
+        return f"<latest of {self._stream!r}: {len(self._keys.latest)} keys>"

@@ -239,6 +239,28 @@ def test_latest_tells_which_keys_are_complete(owner: Owner, keys: Keys) -> None:
     assert latest["XYZ"].position == 9
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda latest: latest["ABC"],
+        lambda latest: latest.get("ABC"),
+        lambda latest: "ABC" in latest,
+        lambda latest: latest(),
+        lambda latest: latest.live("ABC"),
+        lambda latest: latest.items(),
+        list,
+        len,
+    ],
+)
+def test_in_another_process_latest_is_refused(owner: Owner, keys: Keys, call: Callable[[Any], Any]) -> None:
+    """Nothing replaces its values there, so they would be taken for the latest for ever; it can still be shown."""
+    latest = Latest(owner, keys)
+    owner.elsewhere = True
+    with pytest.raises(UsageError, match="another process"):
+        call(latest)
+    assert repr(latest) == "<latest of <a stream>: 2 keys>"
+
+
 def test_latest_can_be_walked_while_it_changes(owner: Owner, keys: Keys) -> None:
     """Keys come and go on the reader's thread; a walk sees all of one moment and never fails."""
     latest = Latest(owner, keys)
