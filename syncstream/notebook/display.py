@@ -18,6 +18,7 @@ class Display:
     """Owned by: nobody; it has no state but that of the stream it is part of."""
 
     _delivery: Delivery
+    _raised: bool
     _pid: int
 
     @property
@@ -57,8 +58,8 @@ class Display:
     def to_pandas(self, seconds: float = 5.0) -> Any:
         """The messages of the next `seconds` as a pandas DataFrame, indexed by when they came (UTC); typed columns.
 
-        It consumes them, like a loop over `stamped()`; markers are left out. Ends earlier if the stream is closed; raises the
-        failure of the stream, and `UsageError` where pandas is not installed.
+        It consumes them, like a loop over `stamped()`; markers are left out. Ends earlier if the stream ends; a failure is raised
+        by the next call, or by this one if no message came before it. `UsageError` where pandas is not installed.
         """
         return table.collect(self, seconds)
 

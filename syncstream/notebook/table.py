@@ -16,7 +16,7 @@ import msgspec
 
 from .. import clock
 from ..consumer import Stamped
-from ..errors import Empty, FeedError, StreamClosed, UsageError
+from ..errors import Empty, FeedError, StreamClosed, StreamFailed, UsageError
 from ..events import Event, Snapshot
 
 _INT64 = (-(2**63), 2**63 - 1)
@@ -25,6 +25,8 @@ _EXACT = 2**53  # up to here a float holds every whole number
 
 class Source(Protocol):
     """What this needs of a stream."""
+
+    _raised: bool
 
     def _get_stamped(self, timeout: Optional[float] = None) -> Stamped[Any]: ...
 
@@ -39,20 +41,25 @@ def frame(messages: Sequence[Any], index: Any) -> Any:
 
 
 def collect(stream: Source, seconds: float) -> Any:
-    """The messages of the next `seconds`, indexed by when they came."""
+    """The messages of the next `seconds`, indexed by when they came. What a failure leaves of them; the next call raises it."""
     _check(seconds)
     _pandas()  # before it takes anything
     messages: list[Any] = []
     moments: list[int] = []
     end = clock.now() + seconds
-    with contextlib.suppress(Empty, StreamClosed):
-        while True:
-            stamped = stream._get_stamped(max(0.0, end - clock.now()))
-            if not isinstance(stamped.item, Event):
-                messages.append(stamped.item)
-                moments.append(stamped.at_ns)
-            if clock.now() >= end:
-                break
+    try:
+        with contextlib.suppress(Empty, StreamClosed):
+            while True:
+                stamped = stream._get_stamped(max(0.0, end - clock.now()))
+                if not isinstance(stamped.item, Event):
+                    messages.append(stamped.item)
+                    moments.append(stamped.at_ns)
+                if clock.now() >= end:
+                    break
+    except StreamFailed:
+        if not messages:
+            raise
+        stream._raised = False  # it has reached nobody yet
     return frame(messages, times(moments))
 
 

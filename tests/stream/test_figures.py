@@ -218,3 +218,18 @@ def test_to_pandas_takes_what_comes_in_that_time(broker: Broker) -> None:
         assert table.loc["ABC", "seq"] == 6
         stream.close()
         assert len(stream.to_pandas(seconds=5)) == 0
+
+
+def test_to_pandas_gives_what_came_before_a_failure(broker: Broker) -> None:
+    """As any other call: what was queued is had first, then the failure is raised, at the latest when the stream is left."""
+    pytest.importorskip("pandas", reason="the extra 'pandas' is not installed")
+    stream = Stream(plain_feed(broker), queue_size=20)
+    opened(broker)
+    stream.get_many(timeout=0.0)  # a consumer has started
+    broker.publish("ABC", 500)
+    assert clock.wait_event(stream._reader.ended, PATIENCE)
+    assert len(stream.to_pandas(seconds=5)) == 20
+    with pytest.raises(Overflow):
+        stream.__exit__(None, None, None)
+    with pytest.raises(Overflow):
+        stream.to_pandas(seconds=5)
