@@ -7,7 +7,8 @@ Rules
   at the front; pongs go behind it, then the other urgent frames (ping, close), before all others.
 * At most `max_pings` pings wait for their answer. When there are more the oldest get none, which the standard allows, and the
   latest is answered first.
-* What we compress is compressed in the order in which it goes out, and never thrown away after that but with the line.
+* What we compress is compressed in the order in which it goes out, and never thrown away after that but with the line. So an
+  urgent message is not compressed: it passes others that are already.
 * Nothing follows a close frame. What has not begun by then is refused; of what has, nobody will know.
 * A send that makes no progress for `SEND_LIMIT` means that the line is lost; so do more than `OUT_LIMIT` bytes of ours
   (subscriptions) behind it. A user's message that would wait behind so much is refused. Half a frame is never followed by
@@ -101,7 +102,8 @@ class Link:
             return
         if opcode == frames.CLOSE:
             self._end("the line was closed")
-        self._put(_Out(self._compressed(opcode, data) or frame(opcode, data)), self._urgent if urgent else self._others)
+        compressed = None if urgent else self._compressed(opcode, data)
+        self._put(_Out(compressed or frame(opcode, data)), self._urgent if urgent else self._others)
 
     def put_frame(self, data: bytes, ticket: Ticket, payload: Optional[Payload] = None) -> None:
         """Queue a user's message, a frame already; `payload` is what is in it, for a line on which we compress."""

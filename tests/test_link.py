@@ -409,6 +409,22 @@ def test_what_is_sent_compressed_can_be_read_in_the_order_in_which_it_goes_out()
     assert inflated == [b"subscribe " * 20, bytes(OUT_LIMIT + 1), noise, b"subscribe"]
 
 
+def test_an_urgent_message_passes_compressed_ones_and_both_can_be_read() -> None:
+    """The answer to a challenge goes before what was compressed earlier, so it must not lean on that: it goes as it is."""
+    wire = Wire(room=0)
+    wire.deflate = Agreed(send=True)
+    link = link_on(wire)
+    for text in (b"one word, one word", b"one word more, one word"):
+        link.put_frame(frame(TEXT, text), Ticket(), Payload(TEXT, text))
+    link.put(TEXT, "one word, at once", urgent=True)
+    wire.room = 1000
+    link.flush(0.0)
+    (_, first), *others = unmask(wire.taken)
+    assert first == b"one word, at once"
+    inflate = Inflate(Agreed())
+    assert [inflate.message(payload, 1000) for _, payload in others] == [b"one word, one word", b"one word more, one word"]
+
+
 def fill(link: Link) -> int:
     """Send until the kernel takes no more; how many messages that were."""
     count = 0
