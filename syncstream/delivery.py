@@ -45,8 +45,8 @@ class Delivery(queue.Queue[Any]):
         wake: Callable[[], None] = lambda: None,
         maxbytes: Optional[int] = None,
     ) -> None:
-        """`maxsize`: items, at least 1. `maxbytes`: bytes, as they came over the line, or `None` for no bound. `overflow`:
-        `"raise"`, `"block"`, `"drop_oldest"` or `"conflate"`. `block_limit`: seconds.
+        """`maxsize`: items, at least 1. `maxbytes`: bytes, as they came over the line, inflated, or `None` for no bound.
+        `overflow`: `"raise"`, `"block"`, `"drop_oldest"` or `"conflate"`. `block_limit`: seconds.
 
         `key` gives the key of a message; one for which it raises has none. `heals`: a snapshot will follow what is dropped.
         `keyless`: the feed names no key, so everything belongs to the key `None`.
@@ -92,7 +92,7 @@ class Delivery(queue.Queue[Any]):
     def put_batch(self, items: list[Any], now: float, size: float = 0.0) -> list[Hashable]:
         """Add `items` in order, all at once. Returns the keys that lost something to make room, each once, oldest first.
 
-        `size`: bytes of all of them, as they came over the line.
+        `size`: bytes of all of them, as they came over the line, inflated.
         A `Closed` at the end of a batch waits for the end of the queue; `events()` shows it last. (If none is given, one is
         made.) After the end (closed, failed) everything is discarded.
         """

@@ -58,10 +58,10 @@ class Stream(Consumer[T], Display):
     """Owned by: the user. Every method may be called from any thread, callbacks included.
 
     `feed`: what to stream. `queue_size`: how many items may wait for the consumer; `queue_bytes`: how many bytes, as they came
-    over the line (`None`: no bound). `overflow`: what happens beyond that: `"raise"` (loud: `Overflow` once the queued items are
-    taken), `"block"` (do not read for at most `block_limit` seconds, then as `raise`), `"drop_oldest"` (told by `Dropped`, healed
-    like a gap) or `"conflate"` (of each key only the newest stays; told and healed the same way). The stream starts when it is
-    made. `Stream[Trade](feed)` tells a type checker what the messages are.
+    over the line, inflated (`None`: no bound). `overflow`: what happens beyond that: `"raise"` (loud: `Overflow` once the queued
+    items are taken), `"block"` (do not read for at most `block_limit` seconds, then as `raise`), `"drop_oldest"` (told by
+    `Dropped`, healed like a gap) or `"conflate"` (of each key only the newest stays; told and healed the same way). The stream
+    starts when it is made. `Stream[Trade](feed)` tells a type checker what the messages are.
 
     Raises `FeedError` for an option that cannot work.
     """

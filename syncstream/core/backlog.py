@@ -46,7 +46,7 @@ class Tally(NamedTuple):
     queued: int  # items waiting
     in_hand: int  # of those delivered, how many a worker has not finished
     high_water: int  # the greatest depth so far
-    size: int = 0  # bytes of what waits and is in hand, as they came over the line
+    size: int = 0  # bytes of what waits and is in hand, as they came over the line, inflated
 
 
 class Look(NamedTuple):

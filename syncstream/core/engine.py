@@ -68,7 +68,7 @@ class Engine:
         self.closing = False
         self.connects = 0
         self.late = 0
-        self._wire_messages = self._wire_bytes = 0  # since `mean_size` was asked last
+        self._messages = self._bytes = 0  # since `mean_size` was asked last
         self._mean_size = 0.0
         self._actions: list[Any] = []
         self._started_at = 0.0
@@ -133,8 +133,8 @@ class Engine:
             return
         place.clocks.proved_transport(now)
         received = place.frames.receive(data)
-        self._wire_messages += len(received)
-        self._wire_bytes += len(data)
+        self._messages += len(received)
+        self._bytes += sum(len(payload) for _, payload in received) if place.frames.inflates else len(data)
         if place.phase is Phase.CLOSING:
             if place.frames.closed or place.frames.error is not None:
                 self._gone(place)
@@ -179,10 +179,11 @@ class Engine:
         self._restart_quiet(now)
 
     def mean_size(self) -> float:
-        """Bytes of one message on the wire, by those that came since this was asked last. A count per batch, none per message."""
-        if self._wire_messages:
-            self._mean_size = self._wire_bytes / self._wire_messages
-            self._wire_messages = self._wire_bytes = 0
+        """Bytes of one message, by those that came since this was asked last: as they came over the line, where they may be
+        compressed as they are inflated, for what it bounds is memory. A count per batch; per message only where they may be."""
+        if self._messages:
+            self._mean_size = self._bytes / self._messages
+            self._messages = self._bytes = 0
         return self._mean_size
 
     def route(self) -> Optional[tuple[int, int]]:

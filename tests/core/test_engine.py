@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from syncstream.core.deflate import Agreed, Pack
 from syncstream.core.engine import Abandon, Dial, Hangup, Payload, Send
 from syncstream.core.frames import BINARY, TEXT
 from syncstream.errors import CallableError, ConnectFailed, DialError, FeedFailed, Severity
@@ -318,3 +319,19 @@ def test_the_mean_size_of_a_message_is_that_of_the_last_ones() -> None:
     assert rig.engine.mean_size() == len(frames[0])
     rig.engine.batch(0, 1, long[3000:], rig.now)
     assert rig.engine.mean_size() == len(long)
+
+
+def test_the_size_of_a_compressed_message_is_what_it_is_unpacked() -> None:
+    """A bound in bytes is about memory, and on the wire a message can be a thousand times smaller."""
+    rig = Rig(NUMBERED)
+    rig.start()
+    rig.engine.opened(0, rig.dials[0].epoch, (), rig.now, deflate=Agreed())
+    said = b'{"note": "' + b"x" * 50_000 + b'"}'
+    packed = Pack(Agreed()).message(said)
+    assert packed is not None
+    data = bytes([0xC0 | TEXT, len(packed)]) + packed
+    assert len(data) < 126
+    rig.engine.batch(0, 1, data[:20], rig.now)
+    assert rig.engine.mean_size() == 0.0
+    rig.engine.batch(0, 1, data[20:], rig.now)
+    assert rig.engine.mean_size() == len(said)
