@@ -35,7 +35,7 @@ _ASCII = "".join(map(chr, range(0x21, 0x7F)))  # what is left alone in a path: a
 _OF_THE_UPGRADE = {"connection", "upgrade", "content-length", "transfer-encoding"}
 _MOVED = {301, 302, 303, 307, 308}
 _SCHEMES = {"http": "ws", "https": "wss"}
-_OF_THE_CLIENT = {"certfile", "keyfile", "password", "cert_chain", "server_hostname"}
+_OF_THE_CLIENT = {"certfile", "keyfile", "password", "cert_chain", "server_hostname", "context"}
 _WORTH_WAITING = {408, 425, 429}
 
 
@@ -229,7 +229,8 @@ def followed(endpoint: Endpoint, location: str) -> Endpoint:
     """What a redirect asks to dial instead. Raises `Wrong` for what is no WebSocket URL, and for a way out of TLS.
 
     On the same host (and port, but for 80 to 443 with TLS) all of the endpoint goes along but its query, which is the redirect's.
-    To another go no headers, no login, no subprotocols, and no client certificate. A login in the redirect itself is not used.
+    To another go no headers, no login, no subprotocols, and no client certificate; an SSLContext of the user's may hold one, so
+    with it the way to another host by TLS is refused. A login in the redirect itself is not used.
     """
     old = urlsplit(endpoint.url)
     try:
@@ -245,6 +246,8 @@ def followed(endpoint: Endpoint, location: str) -> Endpoint:
     if _same_host(old, new):
         login, at, _ = old.netloc.rpartition("@")
         return msgspec.structs.replace(endpoint, url=new._replace(netloc=login + at + new.netloc).geturl())
+    if new.scheme == "wss" and endpoint.sslopt.get("context") is not None:
+        raise Wrong("a redirect to another host is refused, because the SSLContext in sslopt may hold a certificate of yours")
     sslopt: Mapping[str, Any] = {name: value for name, value in endpoint.sslopt.items() if name not in _OF_THE_CLIENT}
     return msgspec.structs.replace(endpoint, url=new.geturl(), headers={}, subprotocols=(), sslopt=sslopt)
 

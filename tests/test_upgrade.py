@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import string
 from typing import Any, Mapping
 
@@ -378,6 +379,15 @@ def test_some_redirects_are_refused(url: str, location: str, words: str) -> None
     with pytest.raises(Wrong, match=words) as caught:
         upgrade.followed(Endpoint(url=url), location)
     assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_context_of_the_users_own_goes_to_no_other_host() -> None:
+    """It may hold a certificate of the client, and nobody can look; on the same host and without TLS it does no harm."""
+    start = msgspec.structs.replace(FULL, sslopt={"context": ssl.create_default_context()})
+    with pytest.raises(Wrong, match="another host is refused, because the SSLContext"):
+        upgrade.followed(start, "wss://else.test/")
+    assert upgrade.followed(start, "wss://venue.test/").sslopt == start.sslopt
+    assert upgrade.followed(start, "ws://else.test/").sslopt == {}
 
 
 @given(st.text(max_size=60) | st.text("wshtp:/@?#[].%1a \\", max_size=30))
