@@ -9,7 +9,7 @@
                              "tls"                                            SLOW    (FATAL where no TLS is spoken at all)
     upgrade                  400-499 but the next line, "upgrade" (no HTTP)   FATAL   we are asking for the wrong thing
                              408, 425, 429, 500-599                           RETRY   overload, and the venue's own trouble
-                             any other status                                 FATAL   a redirect is not followed
+                             any other status                                 FATAL   also a redirect that is not followed
     closed by the venue      1000, 1001, 1005, 1006, 1011, 1012, 1014         RETRY   a normal end, a restart, no word at all
                              1002, 1003, 1007-1010, 1015                      SLOW    we disagree, and shall again
                              1013                                             SLOW    "try again later"

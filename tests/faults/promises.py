@@ -127,7 +127,8 @@ PROMISES = {
         "a hostile peer, proxy or redirect cannot read secrets, inject, hang or exhaust",
         (
             "faults/test_secrets.py::test_a_refused_upgrade",
-            "faults/test_dialing.py::test_a_redirect_is_refused_and_gives_nothing_away",
+            "faults/test_dialing.py::test_a_redirect_to_another_host_is_followed_and_takes_nothing_along",
+            "faults/test_dialing.py::test_a_redirect_is_refused_where_none_may_be_followed",
             "faults/test_dialing.py::test_a_bad_certificate",
             "test_transport.py::test_a_hostile_answer",
             "test_transport.py::test_a_header_with_a_line_break_is_never_sent",

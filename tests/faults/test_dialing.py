@@ -9,6 +9,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
+import msgspec
 import pytest
 
 from syncstream import Backoff, Connected, ConnectFailed, Disconnected, Endpoint, Event, Feed, Stream
@@ -153,18 +154,37 @@ def test_a_venue_that_asks_to_wait_is_obeyed(broker: Broker, status: int, form: 
     assert second.at_ns - first.at_ns >= first.retry_in * 1e9 - 1e6
 
 
-def test_a_redirect_is_refused_and_gives_nothing_away(broker: Broker) -> None:
-    """The other host is never dialled, so no header reaches it; the error says where it would have led."""
-    elsewhere: list[bytes] = []
-    with Server(lambda peer: elsewhere.append(peer.request())) as other, Relay(broker.port) as relay:
-        relay.answer(
-            f"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:{other.port}/take?x=1\r\nContent-Length: 0\r\n\r\n".encode()
-        )
-        endpoint = Endpoint(url=f"ws://127.0.0.1:{relay.port}/feed", headers={"X-Key": "mine", "Authorization": "Bearer mine"})
+@contextlib.contextmanager
+def redirected(broker: Broker, elsewhere: int) -> Iterator[Endpoint]:
+    """An endpoint with credentials, whose host sends everyone to another port."""
+    with Relay(broker.port) as relay:
+        relay.answer(f"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:{elsewhere}/take?x=1\r\nContent-Length: 0\r\n\r\n".encode())
+        url = f"ws://mine:word@127.0.0.1:{relay.port}/feed?token=mine"
+        yield Endpoint(url=url, headers={"X-Key": "mine", "Authorization": "Bearer mine"})
+
+
+def test_a_redirect_to_another_host_is_followed_and_takes_nothing_along(broker: Broker) -> None:
+    """The other host is asked, without a header, login or query of ours; what it says to that is the answer."""
+    asked: list[bytes] = []
+
+    def elsewhere(peer: Peer) -> None:
+        asked.append(peer.request())
+        peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    with Server(elsewhere) as other, redirected(broker, other.port) as endpoint:
         error = refused(feed_of(broker, endpoint=endpoint))
+    assert f"upgrade at ws://127.0.0.1:{other.port}/take?...: refused with status 403" in str(error)
+    assert asked[0].startswith(b"GET /take?x=1 HTTP/1.1\r\n")
+    assert b"mine" not in asked[0]
+    assert b"Authorization" not in asked[0]
+
+
+def test_a_redirect_is_refused_where_none_may_be_followed(broker: Broker) -> None:
+    """The other host is never dialled; the error says where it would have led."""
+    with Server(lambda peer: peer.request()) as other, redirected(broker, other.port) as endpoint:
+        error = refused(feed_of(broker, endpoint=msgspec.structs.replace(endpoint, max_redirects=0)))
         assert f"a redirect to ws://127.0.0.1:{other.port}/take?...; redirects are not followed" in str(error)
         assert other.connections == 0
-    assert elsewhere == []
 
 
 # ---------------------------------------------------------------- proxies
