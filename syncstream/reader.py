@@ -270,8 +270,10 @@ class Reader:
                 engine.close(now)
 
     def _take_opened(self, item: Opened, now: float) -> None:
-        deflate = item.connection.deflate
-        if not self.engine.opened(item.line, item.epoch, item.said, now, steps=item.opening, deflate=deflate):
+        line = item.connection
+        if not self.engine.opened(
+            item.line, item.epoch, item.said, now, steps=item.opening, deflate=line.deflate, hidden=line.hidden
+        ):
             item.connection.close()
             return
         self._links[item.line] = Link(item.line, item.epoch, item.connection, max_pings=self._max_pings)

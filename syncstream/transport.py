@@ -73,7 +73,9 @@ def _dial(endpoint: Endpoint, deadline: Deadline) -> Connection:
     at = ""
     for left in range(endpoint.max_redirects, -1, -1):
         try:
-            return _open(endpoint, deadline, hidden, at)
+            connection = _open(endpoint, deadline, hidden, at)
+            connection.hidden = tuple(hidden)
+            return connection
         except _Moved as moved:
             if not left:
                 allowed = endpoint.max_redirects
@@ -211,10 +213,12 @@ class Connection:
     """Owned by: the dialer until it hands it over, then the reader thread. Others may call: nothing.
 
     A non-blocking socket after the upgrade. Never read and write it from two threads: over TLS that breaks the connection.
-    `headers` are those of the venue's answer, names in lower case; `deflate` is what was agreed on about compression.
+    `headers` are those of the venue's answer, names in lower case; `deflate` is what was agreed on about compression,
+    `hidden` is what was sent and is not to be shown when the venue repeats it.
     """
 
     deflate: Optional[Agreed] = None
+    hidden: Sequence[str] = ()
 
     def __init__(self, sock: socket.socket, rest: bytes, headers: Mapping[str, str], chosen: Optional[upgrade.Chosen]) -> None:
         self.headers = headers

@@ -95,9 +95,11 @@ class Engine:
         *,
         steps: Sequence[Sequence[Payload]] = (),
         deflate: Optional[Agreed] = None,
+        hidden: Iterable[str] = (),
     ) -> bool:
         """A dial succeeded; `payloads` subscribe to the topics it was given, `steps` are what each step of the opening script
-        sends, `deflate` is what was agreed on about compression, if anything was. False: too late, close it."""
+        sends, `deflate` is what was agreed on about compression, if anything was, and `hidden` is what the venue was told and
+        nobody shall read. False: too late, close it."""
         place = self.lines[line]
         if place.epoch != epoch or place.phase is not Phase.DIALING:
             self.late += 1
@@ -106,7 +108,16 @@ class Engine:
         def send(opcode: int, data: bytes, urgent: bool) -> None:
             self._actions.append(Send(line, epoch, opcode, data, urgent))
 
-        talk = Talk(self.rules, send, now, steps=steps, topic_key=self.topic_key, watch=self.keys.watch, wanted=self.topics)
+        talk = Talk(
+            self.rules,
+            send,
+            now,
+            steps=steps,
+            topic_key=self.topic_key,
+            watch=self.keys.watch,
+            wanted=self.topics,
+            hidden=hidden,
+        )
         place.begun(now, talk, payloads, deflate=deflate)
         self._open(place, now)
         return True
@@ -452,7 +463,7 @@ class Engine:
         if verdict is None:
             return True
         if isinstance(verdict, Refusal):
-            self._lose(place, verdict.reason, None, now, severity=verdict.severity)
+            self._lose(place, place.talk.shown(verdict.reason), None, now, severity=verdict.severity)
             return False
         if self.rules.scope is Scope.CONNECTION:  # whose counter counts everything
             self._enter(place, now)
@@ -465,7 +476,7 @@ class Engine:
 
     def _refuse(self, place: Line, item: Item, now: float) -> None:
         missed = place.talk.subscriptions.refused(item.message)
-        self._missed(place, missed or [Missed(None, str(item.message)[:200], None)], now)
+        self._missed(place, missed or [Missed(None, place.talk.shown(str(item.message))[:200], None)], now)
 
     def _challenged(self, place: Line, item: Item, now: float) -> None:
         """Answer at once, before what waits."""
@@ -527,8 +538,8 @@ class Engine:
         if opcode == frames.CLOSE:
             code, reason = frames.parse_close(payload)
             place.talk.urge(frames.CLOSE, payload[:2], now)
-            text = f"closed by the venue: {code} {reason}".rstrip() if code is not None else "closed by the venue"
-            self._lose(place, text, code, now)
+            said = "" if code is None else f": {code} {place.talk.shown(reason)}".rstrip()
+            self._lose(place, f"closed by the venue{said}", code, now)
             return False
         if opcode == frames.PING:
             place.talk.urge(frames.PONG, payload, now)

@@ -139,6 +139,7 @@ class Subscriptions:
     `acks`: how they are matched; `id_of` and `topics_of` find in a message what `acks` says, `key_of` a message's key. `keyed`:
     topic → its key; `None` where the feed has no keys. `data_limit`: seconds until data must have come. `watch` is called with
     a key (`None`: every key) whose next data `came` has to hear of. `wanted`: the topics that are; `None`: all.
+    `shown`: a venue's text → what may be shown of it.
     """
 
     def __init__(
@@ -154,6 +155,7 @@ class Subscriptions:
         data_limit: Optional[float] = None,
         backoff: Backoff = _BACKOFF,
         call_limit: float = 15.0,
+        shown: Callable[[str], str] = str,
     ) -> None:
         self.pending: dict[Hashable, list[Hashable]] = {}  # key -> the topics of which no data has come
         self._acks = acks
@@ -166,6 +168,7 @@ class Subscriptions:
         self._data_limit = data_limit
         self._backoff = backoff
         self._call_limit = call_limit
+        self._shown = shown
         self._attempts = 4 if acks is None else acks.attempts
         self._topics: dict[Hashable, _Topic] = {}
         self._row: deque[tuple[Hashable, ...]] = deque()  # by count: what each answer to come is for
@@ -259,7 +262,7 @@ class Subscriptions:
 
     def refused(self, message: Any) -> list[Missed]:
         """An error; returns the topics that it refuses. None, if it cannot be matched to any."""
-        reason = str(message)[:_REASON_KEPT]
+        reason = self._shown(str(message))[:_REASON_KEPT]
         missed = []
         for name in self._meant(message, error=True):
             topic = self._topics.get(name)

@@ -3,6 +3,7 @@
 Rules
 * Subscriptions and keepalives wait for the send budget, a keepalive before the others. Pongs, answers to challenges and the
   opening script never wait, but count.
+* What the venue says in words is shown without what the upgrade sent: no query, login or header.
 * What is subscribed is followed from the moment it is sent, not from the moment it was said.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Callable, Container, Hashable, Iterable, Optional, Sequence
 
+from ..secret import HIDDEN, scrub
 from . import frames
 from .actions import Payload
 from .budget import Ledger
@@ -38,8 +40,10 @@ class Talk:
         topic_key: Callable[[Any], Hashable] = lambda topic: topic,
         watch: Callable[[Hashable], Any] = lambda key: None,
         wanted: Optional[Container[Hashable]] = None,
+        hidden: Iterable[str] = (),
     ) -> None:
         self.rules = rules
+        self._hidden = sorted(hidden, key=len, reverse=True)  # a part of another one does not break that up
         self.opening = Opening(rules.opening, steps)
         self.subscriptions = Subscriptions(
             rules.acks,
@@ -52,6 +56,7 @@ class Talk:
             data_limit=rules.topic_data_limit,
             backoff=rules.fetch_backoff,
             call_limit=rules.dial_limit,
+            shown=self.shown,
         )
         self.beat = Beat(rules.keepalive, now)
         self.resubscribing_until: Optional[float] = None  # while the user's callables are asked for everything
@@ -63,6 +68,13 @@ class Talk:
     def waiting(self) -> int:
         """Payloads that wait for the budget."""
         return len(self._waiting)
+
+    def shown(self, text: str) -> str:
+        """What the venue says, as it may be shown."""
+        text = scrub(text)
+        for secret in self._hidden:
+            text = text.replace(secret, HIDDEN)
+        return text
 
     def begin(self, now: float) -> None:
         """The line is live: what is sent every so often is reckoned from here."""

@@ -26,9 +26,12 @@ from syncstream import (
     FeedError,
     Gap,
     HandlerFailed,
+    Kind,
     Quarantined,
+    Refused,
     Rest,
     Secret,
+    Step,
     Stream,
     StreamFailed,
     SyncstreamError,
@@ -189,6 +192,33 @@ def venue(*answers: bytes) -> Callable[[Peer], None]:
         peer.until_hangup()
 
     return script
+
+
+PLAIN = "plain-0815"
+"""A key that nobody has marked, where nothing is shown anyway: in a header, a query or a login."""
+
+
+@pytest.mark.parametrize("where", ["header", "query", "login"])
+@pytest.mark.parametrize("how", ["close", "error", "opening"])
+def test_what_the_upgrade_sent_is_not_repeated_on_the_line(seen: Seen, where: str, how: str, caplog: Any) -> None:
+    """By a venue that names the key in its goodbye, in an error, or where it refuses the login; `Secret` or not."""
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        said = f"the key {PLAIN} is not known"
+        peer.send(close_frame(1008, said) if how == "close" else text_frame(json.dumps({"type": "error", "text": said}).encode()))
+        peer.until_hangup()
+
+    steps = [Step(expect=lambda message: False, fail=lambda message: message["text"])] if how == "opening" else []
+    with Server(script) as server:
+        login = f"me:{PLAIN}@" if where == "login" else ""
+        url = f"ws://{login}127.0.0.1:{server.port}/" + (f"?token={PLAIN}" if where == "query" else "")
+        headers = {"Authorization": f"Bearer {PLAIN}"} if where == "header" else {}
+        feed = Feed(Endpoint(url=url, headers=headers), opening=steps, classify=lambda message: Kind.ERROR)
+        seen.stream(feed, lambda item: "is not known" in getattr(item, "reason", ""))
+    told = [*(event.reason for event in seen.events if isinstance(event, (Disconnected, Refused))), *map(str, seen.errors)]
+    assert any("the key *** is not known" in text for text in told)
+    assert not any(PLAIN in text for text in (*told, *(repr(event) for event in seen.events), caplog.text))
 
 
 def test_a_close_reason(seen: Seen) -> None:
