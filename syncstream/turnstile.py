@@ -28,7 +28,7 @@ _hosts: dict[str, dict[Budget, Ledger]] = {}
 def enter(url: str, budget: Budget, *, cancelled: Callable[[], bool]) -> None:
     """Wait until this host may be dialled, and count the dial. Raises `DialError` if that takes too long, or if cancelled."""
     parts = urlsplit(url)
-    host = f"{parts.hostname}:{parts.port or parts.scheme}"
+    host = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'wss' else 80)}"
     until = clock.now() + PATIENCE
     pause = threading.Event()  # nobody sets it: an attempt is cancelled by a flag
     while True:

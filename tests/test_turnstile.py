@@ -35,6 +35,13 @@ def test_beyond_it_one_waits_until_there_is_room() -> None:
     assert enter("wss://user:pass@VENUE.example/other") >= 0.25
 
 
+def test_a_port_is_the_same_written_or_not() -> None:
+    """443 with TLS, 80 without."""
+    for port, url in ((443, "wss://venue.example"), (80, "ws://venue.example")):
+        enter(f"{url}/")
+        assert enter(f"{url}:{port}/") >= 0.25
+
+
 def test_a_dial_counts_in_every_budget_of_its_host() -> None:
     """A feed with a generous one uses up the strict one of another."""
     enter()
@@ -51,7 +58,7 @@ def test_a_long_wait_is_a_refusal() -> None:
         enter(budget=budget)
     assert clock.now() - began < 1.0
     error = caught.value
-    assert str(error) == "venue.example:wss: its dial budget (1 within 100 s) is used up"
+    assert str(error) == "venue.example:443: its dial budget (1 within 100 s) is used up"
     assert error.retry_after == pytest.approx(100.0, abs=1.0)
     assert (error.severity, error.cause) == (Severity.RETRY, "budget")
 
