@@ -134,7 +134,8 @@ class Engine:
             place.wait(now)  # its dial is over: there is nothing to abandon
             self._fail_to_connect(str(error), now)
         else:
-            self._retry(place, str(error), None, now, severity=severity, retry_after=error.retry_after)
+            counts = error.cause != "budget"  # else nothing was dialled
+            self._retry(place, str(error), None, now, severity=severity, retry_after=error.retry_after, counts=counts)
 
     def batch(self, line: int, epoch: int, data: bytes, now: float) -> None:
         """Bytes came."""
@@ -709,10 +710,12 @@ class Engine:
         *,
         severity: Severity = Severity.RETRY,
         retry_after: Optional[float] = None,
+        counts: bool = True,
     ) -> None:
+        """Wait, then dial again. `counts`: it was an attempt, so the next wait is longer."""
         if severity is Severity.FATAL:
             severity = Severity.SLOW  # it has worked once
-        before = place.failed()
+        before = place.failed() if counts else place.attempt
         delay = self.rules.backoff.delay(before, self.random(), severity=severity, retry_after=retry_after)
         place.wait(now + delay)
         over = self.rules.backoff.over(place.attempt, now + delay - (now if place.good_at is None else place.good_at))

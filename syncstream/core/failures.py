@@ -14,6 +14,7 @@
                              1002, 1003, 1007-1010, 1015                      SLOW    we disagree, and shall again
                              1013                                             SLOW    "try again later"
                              3000-4999                                        RETRY   the venue's own: say what they mean
+    our own dial budget      (not to be changed)                              waits until there is room; counts as no attempt
     the user's callables     "callable"                                       an `OSError` (a token server) RETRY, else FATAL
 
 RETRY waits by the back-off, SLOW for its longest wait each time. FATAL ends a stream that was never live and is SLOW after: what

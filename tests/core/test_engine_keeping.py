@@ -15,7 +15,7 @@ from syncstream.core.frames import CLOSE, PING, PONG, TEXT
 from syncstream.core.keepalive import Keepalive
 from syncstream.core.rules import Kind, Rules
 from syncstream.errors import ConnectFailed, Severity
-from syncstream.events import Stale
+from syncstream.events import Disconnected, Stale
 
 from .rig import HEALED, NUMBERED, WHOLE, Rig, change, delta, frame, text
 
@@ -336,6 +336,22 @@ def test_max_attempts() -> None:
             rig.redial()
     assert isinstance(rig.failure(), ConnectFailed)
     assert str(rig.failure()) == "max_attempts=3 are used up; the last attempt: no 2"
+
+
+def test_what_the_dial_budget_holds_back_is_no_attempt() -> None:
+    """Nothing was dialled: it uses up no attempt and makes the back-off no longer; what is waited is the time until there is room."""
+    rig = Rig(change(NUMBERED, backoff=Backoff(base=1.0, maximum=8.0, max_attempts=2)))
+    for _ in range(5):
+        rig.refuse(message="used up", cause="budget", retry_after=7.0)
+        told = rig.items[-1]
+        assert isinstance(told, Disconnected)
+        assert told.retry_in == 7.5
+        rig.redial()
+    rig.refuse(message="gone")
+    assert rig.failure() is None
+    rig.redial()
+    rig.refuse(message="gone")
+    assert str(rig.failure()) == "max_attempts=2 are used up; the last attempt: gone"
 
 
 def test_max_attempts_counts_from_the_last_good_line() -> None:
