@@ -188,12 +188,13 @@ class Attempt:
         doing = "endpoint"
         try:
             endpoint = self._feed.where()
-            doing = "subscribe"
+            doing = "the dial"
+            turnstile.enter(endpoint.url, self._feed.dial_budget, cancelled=lambda: self._abandoned)
+            doing = "subscribe"  # after that wait: a signature may be good for seconds only
             said = subscription(self._feed, self._topics)
             doing = "opening"
             opening = steps(self._feed)
             doing = "the dial"
-            turnstile.enter(endpoint.url, self._feed.dial_budget, cancelled=lambda: self._abandoned)
             connection = transport.dial(endpoint, timeout=self._feed.dial_timeout, cancelled=lambda: self._abandoned)
         except DialError as error:
             return Refused(self.line, self.epoch, error)

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator, Optional
 
 import pytest
 
-from syncstream import Acks, Backoff, Batch, Endpoint, Feed, FeedError, Kind, Step, clock, dialer, transport
+from syncstream import Acks, Backoff, Batch, Endpoint, Feed, FeedError, Kind, Step, clock, dialer, transport, turnstile
 from syncstream.core.actions import Payload
 from syncstream.core.frames import BINARY, TEXT
 from syncstream.dialer import LEFT_LIMIT, Attempt, Dialers, Opened, Refused, Spoke, Unspoken, payload, payloads, spoken
@@ -106,6 +106,25 @@ def test_the_endpoint_is_asked_for_every_attempt(venue: Venue) -> None:
     outcome(feed)
     assert [endpoint.url for endpoint in venue.endpoints] == [URL + "?token=1", URL + "?token=2"]
     assert venue.endpoints[1].headers == {"A": "b"}
+
+
+def test_what_is_said_is_asked_for_after_the_wait_for_the_dial_budget(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature with the time in it is good for seconds only, and that wait takes seconds."""
+    order: list[str] = []
+    monkeypatch.setattr(turnstile, "enter", lambda *_, **__: order.append("budget"))
+
+    def speak(what: str) -> str:
+        order.append(what)
+        return what
+
+    feed = Feed(
+        lambda: (order.append("endpoint"), URL)[1],
+        subscribe=lambda topics: speak("subscribe"),
+        topics=["A"],
+        opening=[Step(send=lambda: speak("login"))],
+    )
+    assert isinstance(outcome(feed, ("A",)), Opened)
+    assert order == ["endpoint", "budget", "subscribe", "login"]
 
 
 @pytest.mark.parametrize(
