@@ -339,7 +339,7 @@ def test_max_attempts() -> None:
 
 
 def test_what_the_dial_budget_holds_back_is_no_attempt() -> None:
-    """Nothing was dialled: it uses up no attempt and makes the back-off no longer; only the time until there is room is waited."""
+    """Nothing was dialled: it uses up no attempt and makes the back-off no longer; it waits until there is room."""
     rig = Rig(change(NUMBERED, backoff=Backoff(base=1.0, maximum=8.0, max_attempts=2)))
     for _ in range(5):
         rig.refuse(message="used up", cause="budget", retry_after=7.0)
