@@ -185,7 +185,7 @@ class Attempt:
             outcome.connection.close()
 
     def _work(self) -> Outcome:
-        doing = "endpoint"
+        doing = "headers" if callable(self._feed.headers) else "endpoint"  # one of them, as only a plain URL has such headers
         try:
             endpoint = self._feed.where()
             doing = "the dial"

@@ -140,10 +140,11 @@ class Feed(_Where, frozen=True, kw_only=True):
     """A venue's stream, as its user describes it.
 
     Connection
-        `endpoint` (positional): a URL, an `Endpoint`, or a callable asked before every attempt (tokens that expire).
-        `headers`: added to the upgrade request of a URL. `subscribe`: what to send once the line is open: one payload (`str`,
-        `bytes`, or anything that becomes JSON), a tuple of several, or a callable topics → payload(s) for `topics`, which
-        run-time changes need; `unsubscribe` is the callable for the way out. `topic_key`: topic → key, if they differ.
+        `endpoint` (positional): a URL, an `Endpoint`, or a callable asked before every attempt (tokens that expire). `headers`:
+        added to the upgrade request of a URL, or a callable asked before every attempt. `subscribe`: what to send once the line
+        is open: one payload (`str`, `bytes`, or anything that becomes JSON), a tuple of several, or a callable topics →
+        payload(s) for `topics`, which run-time changes need; `unsubscribe` is the callable for the way out. `topic_key`: topic
+        → key, if they differ.
     Messages
         `decode`: `dict` (any JSON, default), `str`, `bytes`, `None` (text and bytes as they come), any msgspec type, or a
         callable. `key`: what belongs together (a path or a callable; `None` = one single key). `classify`: message → `Kind`.
@@ -180,7 +181,7 @@ class Feed(_Where, frozen=True, kw_only=True):
     unsubscribe: Optional[Callable[[Sequence[Any]], Any]] = None
     topics: Sequence[Hashable] = ()
     topic_key: Optional[Callable[[Any], Any]] = None
-    headers: Mapping[str, str] = {}
+    headers: Union[Mapping[str, str], Callable[[], Mapping[str, str]]] = {}
     decode: Any = dict
     key: Optional[Path] = None
     timestamp: Optional[Path] = None
@@ -213,11 +214,11 @@ class Feed(_Where, frozen=True, kw_only=True):
         life.check(self, subscribe=self.subscribe, key=self.key, decode=self.decode)
 
     def where(self) -> Endpoint:
-        """The endpoint of the next attempt. Runs user code if `endpoint` is a callable; so never on the reader."""
+        """The endpoint of the next attempt. Runs user code if `endpoint` or `headers` is a callable; so never on the reader."""
         found = self.endpoint() if callable(self.endpoint) else self.endpoint
         if isinstance(found, Endpoint):
             return found
-        return Endpoint(url=found, headers=self.headers)
+        return Endpoint(url=found, headers=self.headers() if callable(self.headers) else self.headers)
 
     def rules(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Rules:
         """This feed as the engine wants it. `watch(field, function)` may wrap the user's callables that run on the reader."""
@@ -321,11 +322,13 @@ def _check_connection(feed: Feed) -> None:
     endpoint = feed.endpoint
     if not isinstance(endpoint, (str, Endpoint)) and not callable(endpoint):
         raise FeedError("endpoint", harmless(endpoint), "expected a URL, an Endpoint, or a callable that returns one")
-    check_headers(feed.headers)
+    if not callable(feed.headers):
+        check_headers(feed.headers)
     if isinstance(endpoint, str):
-        Endpoint(url=endpoint, headers=feed.headers)
+        Endpoint(url=endpoint, headers={} if callable(feed.headers) else feed.headers)
     elif feed.headers:
-        raise FeedError("headers", sorted(feed.headers), "put them into the Endpoint; a Feed's own headers go with a plain URL")
+        shown = harmless(feed.headers) if callable(feed.headers) else sorted(feed.headers)
+        raise FeedError("headers", shown, "put them into the Endpoint; a Feed's own headers go with a plain URL")
     topics = list(_listed("topics", feed.topics))
     if topics and not callable(feed.subscribe):
         raise FeedError("topics", topics, "topics need subscribe to be a callable: topics -> payload(s)")

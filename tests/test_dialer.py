@@ -108,6 +108,25 @@ def test_the_endpoint_is_asked_for_every_attempt(venue: Venue) -> None:
     assert venue.endpoints[1].headers == {"A": "b"}
 
 
+def test_headers_are_asked_for_every_attempt(venue: Venue) -> None:
+    """Signatures and tokens expire in a header as in a URL."""
+    numbers = iter("12")
+    feed = Feed(URL, headers=lambda: {"Authorization": f"Bearer {next(numbers)}"})
+    outcome(feed)
+    outcome(feed)
+    assert [endpoint.headers["Authorization"] for endpoint in venue.endpoints] == ["Bearer 1", "Bearer 2"]
+
+
+@pytest.mark.parametrize("returned", [None, [("A", "b")], {"A": "b\r\nC: d"}, {"A": 7}])
+def test_headers_that_cannot_be_sent_are_fatal(venue: Venue, returned: Any) -> None:
+    """The next attempt would not be better; the text names the field."""
+    found = outcome(Feed(URL, headers=lambda: returned))
+    assert isinstance(found, Refused)
+    assert found.error.severity is Severity.FATAL
+    assert "headers=" in str(found.error)
+    assert venue.endpoints == []
+
+
 def test_what_is_said_is_asked_for_after_the_wait_for_the_dial_budget(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signature with the time in it is good for seconds only, and that wait takes seconds."""
     order: list[str] = []
@@ -137,11 +156,12 @@ def test_what_is_said_is_asked_for_after_the_wait_for_the_dial_budget(venue: Ven
         (RecursionError("s3cr3t"), Severity.FATAL),
     ],
 )
-@pytest.mark.parametrize("field", ["endpoint", "subscribe"])
+@pytest.mark.parametrize("field", ["endpoint", "headers", "subscribe"])
 def test_a_callable_that_raises(venue: Venue, field: str, error: BaseException, severity: Severity) -> None:
     """A token server may be away: try again. A mistake stays one. The reason names the callable and the kind of error only."""
-    feed = Feed(raising(error)) if field == "endpoint" else Feed(URL, subscribe=raising(error), topics=["A"])
-    found = outcome(feed, ("A",))
+    call = raising(error)
+    feeds = {"endpoint": Feed(call), "headers": Feed(URL, headers=call), "subscribe": Feed(URL, subscribe=call, topics=["A"])}
+    found = outcome(feeds[field], ("A",))
     assert isinstance(found, Refused)
     assert found.error.severity is severity
     assert found.error.__cause__ is error

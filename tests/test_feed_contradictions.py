@@ -83,6 +83,7 @@ CONTRADICTIONS: list[Any] = [
     ({"headers": None}, "headers=None: expected a mapping: name -> value"),
     ({"endpoint": Endpoint(url=URL), "headers": {"A": "s3cr3t"}}, "headers=['A']: put them into the Endpoint"),
     ({"endpoint": lambda: URL, "headers": {"A": "s3cr3t"}}, "headers=['A']: put them into the Endpoint"),
+    ({"endpoint": lambda: URL, "headers": lambda: {"A": "s3cr3t"}}, "headers=<class 'function'>: put them into the Endpoint"),
     ({"endpoint": lambda: URL, "headers": [("A", "s3cr3t")]}, "headers=<class 'list'>: expected a mapping"),
     # what is said to the venue
     ({"subscribe": Unknown()}, "subscribe='Unknown': cannot be sent: "),
