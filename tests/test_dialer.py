@@ -132,12 +132,12 @@ def test_what_is_said_is_asked_for_after_the_wait_for_the_dial_budget(venue: Ven
     order: list[str] = []
     monkeypatch.setattr(turnstile, "enter", lambda *_, **__: order.append("budget"))
 
-    def speak(what: str) -> str:
+    def speak(what: str, said: str = "x") -> str:
         order.append(what)
-        return what
+        return said
 
     feed = Feed(
-        lambda: (order.append("endpoint"), URL)[1],
+        lambda: speak("endpoint", URL),
         subscribe=lambda topics: speak("subscribe"),
         topics=["A"],
         opening=[Step(send=lambda: speak("login"))],
