@@ -134,7 +134,8 @@ class Engine:
             place.wait(now)  # its dial is over: there is nothing to abandon
             self._fail_to_connect(str(error), now)
         else:
-            counts = error.cause != "budget"  # else nothing was dialled
+            counts = error.cause != "budget"  # else nothing was dialled, and the time until it can be is none of the venue's
+            self._started_at += 0.0 if counts else error.retry_after or 0.0
             self._retry(place, str(error), None, now, severity=severity, retry_after=error.retry_after, counts=counts)
 
     def batch(self, line: int, epoch: int, data: bytes, now: float) -> None:

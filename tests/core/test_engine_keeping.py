@@ -354,6 +354,17 @@ def test_what_the_dial_budget_holds_back_is_no_attempt() -> None:
     assert str(rig.failure()) == "max_attempts=2 are used up; the last attempt: gone"
 
 
+def test_what_the_dial_budget_holds_back_is_no_time_for_the_first_line_either() -> None:
+    """A host that may be dialled twice in five minutes can be used by a third stream; what comes after that counts."""
+    rig = Rig(change(NUMBERED, first_live_limit=60.0))
+    rig.refuse(message="used up", cause="budget", retry_after=290.0)
+    rig.redial()
+    assert rig.failure() is None
+    rig.refuse(message="gone")
+    rig.wait(60.0)
+    assert isinstance(rig.failure(), ConnectFailed)
+
+
 def test_max_attempts_counts_from_the_last_good_line() -> None:
     """A line that carried data for long enough ends the row; and a lost line is a failure like any other."""
     rig = Rig(change(NUMBERED, backoff=Backoff(base=1.0, maximum=1.0, stable_after=10.0, max_attempts=2)))
