@@ -75,6 +75,8 @@ class Delivery(queue.Queue[Any]):
         self._wall = 0  # wall clock at moment 0, ns
         self._listeners: weakref.WeakSet[threading.Event] = weakref.WeakSet()
         self._policy = overflow
+        # How much workers may have out of reach of the policy: all of it where nothing that waits is thrown away.
+        self.most_in_hand = maxsize if overflow in ("raise", "block") else max(1, maxsize // 2)
         self._key = key
         self._wake = wake
         self._done = 0  # items of which somebody said task_done, or need not; `unfinished_tasks` follows from it

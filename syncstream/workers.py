@@ -5,8 +5,9 @@ Rules:
   - A worker without a key takes the oldest item whose key nobody handles, so a busy key does not hold up others behind it.
   - An item without a key (a message that has none, a marker about every key) is a barrier: everything before it is finished
     first, it is handled alone, then come the rest. With one worker all is handled in the order of the stream.
-  - What is pulled from the queue counts to its bound until it is handled. Not more is pulled than it takes to find work, and
-    never more than half of what the queue holds.
+  - What is pulled from the queue counts to its bound until it is handled. Not more is pulled than it takes to find work. Where the
+    policy may throw away what waits, it is never more than half of what the queue holds: there a busy key with more than that
+    waiting does hold up others.
 
 Everything a handler raises goes to `failed`, once; also `SystemExit` and `KeyboardInterrupt`, which Python would drop silently
 in a thread. Then all workers stop. What they had pulled and not begun goes back to the head of the queue.
@@ -67,7 +68,7 @@ class Workers:
         self._pulled: deque[Job] = deque()  # in the order of the stream, nobody's yet
         self._lanes: dict[Optional[Hashable], deque[Job]] = {}  # of each key in hand, what waits behind it; None: a barrier
         self._ahead = 0  # jobs in those two places
-        self._most_ahead = max(1, delivery.maxsize // 2)
+        self._most_ahead = delivery.most_in_hand
         self._chunk = _CHUNK * count
         self._pulling = False  # one worker waits at the queue, the others here
         self._exhausted = False  # nothing more will come

@@ -39,8 +39,8 @@ def numbers(items: list[Any]) -> list[int]:
 
 
 @pytest.fixture
-def delivery() -> Delivery:
-    return Delivery(1000, key=key_of)
+def delivery(request: pytest.FixtureRequest) -> Delivery:
+    return Delivery(1000, key=key_of, overflow=getattr(request, "param", "raise"))
 
 
 @pytest.fixture
@@ -266,6 +266,26 @@ def test_a_marker_goes_by_its_own_key(delivery: Delivery, start: Start) -> None:
     assert seen == ["message", "snapshot"]
 
 
+def test_a_busy_key_holds_up_no_other_however_much_of_it_waits(start: Start, delivery: Delivery) -> None:
+    """Where nothing is thrown away, workers look through all of the queue for another key."""
+    gate, other = Gate(), threading.Event()
+
+    def handle(item: dict[str, Any]) -> None:
+        if item["key"] == "A":
+            gate.hold()
+        else:
+            other.set()
+
+    start(handle, 2)
+    delivery.put_batch(messages("A" * 900 + "B"), 0.0)
+    gate.held()
+    assert other.wait(LONG)
+    assert delivery.depth == 900
+    gate.open.set()
+    finished(delivery)
+
+
+@pytest.mark.parametrize("delivery", ["drop_oldest", "conflate"], indirect=True)
 def test_not_more_than_half_the_bound_is_pulled_ahead(start: Start, delivery: Delivery) -> None:
     """A key that hangs cannot draw the whole queue out of reach of the overflow policy; later others go on."""
     gate, other = Gate(), threading.Event()
@@ -289,7 +309,7 @@ def test_not_more_than_half_the_bound_is_pulled_ahead(start: Start, delivery: De
 
 def test_one_who_waits_for_room_goes_on_when_there_is_some(monkeypatch: pytest.MonkeyPatch) -> None:
     """All the room to pull ahead is taken by a busy key; as soon as one item of it is handled another key has its turn."""
-    delivery = Delivery(4, key=key_of)
+    delivery = Delivery(4, key=key_of, overflow="drop_oldest")
     gates = [Gate(), Gate()]
     other = threading.Event()
     asked: list[int] = []
