@@ -5,8 +5,8 @@ Rules:
   - A worker without a key takes the oldest item whose key nobody handles, so a busy key does not hold up others behind it.
   - An item without a key (a message that has none, a marker about every key) is a barrier: everything before it is finished
     first, it is handled alone, then come the rest. With one worker all is handled in the order of the stream.
-  - What is pulled from the queue counts to its bound until it is handled. Not more is pulled than it takes to find work. Where the
-    policy may throw away what waits, it is never more than half of what the queue holds: there a busy key with more than that
+  - What is pulled from the queue counts to its bound until it is handled. Not more is pulled than it takes to find work. Where
+    the policy may throw away what waits, it is never more than half of what the queue holds: there a busy key with more than that
     waiting does hold up others.
 
 Everything a handler raises goes to `failed`, once; also `SystemExit` and `KeyboardInterrupt`, which Python would drop silently

@@ -190,7 +190,7 @@ def test_a_flood_does_not_hold_up_what_is_sent() -> None:
         for _ in range(10):
             assert rig.send("x").done.wait(PATIENCE)
         took = clock.now() - began
-    assert took < 3.0
+    assert took < 3.0 + 2 * SLACK
     assert len(b"".join(received)) >= 10 * len(frame(TEXT, "x"))
 
 

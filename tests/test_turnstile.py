@@ -11,6 +11,7 @@ import pytest
 from syncstream import clock, turnstile
 from syncstream.core.budget import Budget
 from syncstream.errors import DialError, Severity
+from tests.deadlines import SLACK
 
 URL = "wss://venue.example/stream?token=s3cr3t"
 
@@ -24,9 +25,10 @@ def enter(url: str = URL, budget: Budget = Budget(count=1, per=0.3), cancelled: 
 
 def test_within_the_budget_nobody_waits() -> None:
     """Each host for itself: a name and a port."""
-    assert enter() < 0.2
-    assert enter("wss://venue.example:8443/") < 0.2
-    assert enter("wss://other.example/") < 0.2
+    budget = Budget(count=1, per=60.0)
+    assert enter(budget=budget) < SLACK
+    assert enter("wss://venue.example:8443/", budget) < SLACK
+    assert enter("wss://other.example/", budget) < SLACK
 
 
 def test_beyond_it_one_waits_until_there_is_room() -> None:
@@ -56,7 +58,7 @@ def test_a_long_wait_is_a_refusal() -> None:
     began = clock.now()
     with pytest.raises(DialError) as caught:
         enter(budget=budget)
-    assert clock.now() - began < 1.0
+    assert clock.now() - began < 1.0 + SLACK
     error = caught.value
     assert str(error) == "venue.example:443: its dial budget (1 within 100 s) is used up"
     assert error.retry_after == pytest.approx(100.0, abs=1.0)

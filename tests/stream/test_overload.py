@@ -117,7 +117,7 @@ def test_what_leaves_room_as_it_goes_is_healed_at_once(heartbeat: Optional[float
             broker.wait_for(lambda: stream.latest.live("ABC"), PATIENCE)
             broker.publish("ABC", 120)
             broker.wait_for(lambda: stream.status.dropped, PATIENCE)
-            broker.wait_for(lambda: stream.latest.live("ABC") and broker.counts["snapshots"] >= 2, 2.0)
+            broker.wait_for(lambda: stream.latest.live("ABC") and broker.counts["snapshots"] >= 2, 4.5)
             items, _ = take_all(stream, timeout=0.05)
         assert [type(item) for item in items[-2:]] == [Dropped, Snapshot]
         assert items[-1].position == 121
