@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from syncstream import Backoff, Disconnected, Endpoint, Liveness, Stream
+from syncstream import Backoff, Budget, Disconnected, Endpoint, Liveness, Stream
 from syncstream.clock import now
 from syncstream.testing import Broker
 from syncstream.testing.wire import text_frame
@@ -228,7 +228,8 @@ def test_p10_a_thousand_reconnects_leave_nothing(caplog: pytest.LogCaptureFixtur
     """Cut after cut on one stream: descriptors, threads and objects are what they were after the first hundred."""
     caplog.set_level(logging.CRITICAL, logger="syncstream")  # pytest would keep every record
     with Broker(rate=0, symbols=("ABC",)) as broker:
-        feed = feed_of(broker, backoff=Backoff(base=0.0, maximum=0.0))
+        budget = Budget(count=10_000, per=1.0)  # else it would wait, and rightly
+        feed = feed_of(broker, backoff=Backoff(base=0.0, maximum=0.0), dial_budget=budget)
         with Stream(feed) as stream:
             follower = Follower(broker, stream)
             reconnect(follower, broker, 100)
