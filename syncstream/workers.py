@@ -88,6 +88,8 @@ class Workers:
         self._started = True
         for thread in self._threads:
             with self._changed:
+                if self._stop.is_set():  # by another thread: it waits for those that run, and none may come behind it
+                    return
                 self._running.add(thread)
             try:
                 thread.start()

@@ -677,3 +677,21 @@ def test_a_broken_queue_is_reported_too(delivery: Delivery, start: Start, monkey
     delivery.close(drain=True)
     with pytest.raises(StreamClosed):
         delivery.get()
+
+
+def test_no_thread_begins_behind_a_stop() -> None:
+    """Another thread stops them while they are being started: whoever it has waited for was the last."""
+    delivery = Delivery(10, key=key_of)
+    workers = Workers(delivery, lambda item: None, key=key_of, count=3, failed=lambda error: None)
+    begin, named = workers._threads[1].start, []
+
+    def stopped_meanwhile() -> None:
+        begin()
+        named.append(workers.stop(LONG))
+
+    workers._threads[1].start = stopped_meanwhile  # type: ignore[method-assign]
+    workers.start()
+    assert named == [[]]
+    assert workers._threads[2].ident is None
+    assert workers.join(LONG)
+    delivery.close(drain=False)
