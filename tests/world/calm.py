@@ -138,7 +138,7 @@ def _not_asked_for(world: World) -> list[str]:
     """
     states = world.engine.status(world.now).topics
     heard = {key for wire in world.venue.wires.values() for key in wire.subscribed}
-    settled = {key for key, status in states.items() if status.state in ("refused", "live")}
+    settled = {str(key) for key, status in states.items() if status.state in ("refused", "live")}
     return [f"{key} is not subscribed" for key in sorted(world.wanted - heard - settled)]
 
 
