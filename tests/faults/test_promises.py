@@ -169,15 +169,7 @@ FLOODS: dict[str, Callable[[Peer], None]] = {
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the system for the most memory a process had, in kilobytes")
 def test_p3_hostile_venues_cannot_fill_the_memory() -> None:
-    """Three seconds of every flood at once on one program: Python, the library and all that it holds stay below the limit.
-
-    What the allocator keeps besides differs from run to run, so one of two may be above; what the library kept would be in both.
-    """
-    assert min(most_memory_under_flood() for _ in range(2)) < LIMIT
-
-
-def most_memory_under_flood() -> int:
-    """In bytes, of a program of its own."""
+    """Three seconds of every flood at once on one program: Python, the library and all that it holds stay below the limit."""
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(Server(script)) for script in FLOODS.values()]
         done = subprocess.run(
@@ -186,12 +178,12 @@ def most_memory_under_flood() -> int:
             capture_output=True,
             text=True,
             check=False,
-            timeout=25,
+            timeout=50,
         )
         reached = [server.connections for server in servers]
     assert done.returncode == 0, done.stderr
     assert all(reached)
-    return int(done.stdout)
+    assert int(done.stdout) < LIMIT, done.stdout
 
 
 # ---------------------------------------------------------------- P8
