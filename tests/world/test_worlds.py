@@ -13,14 +13,14 @@ from .config import Config, draw_config
 from .run import Found, plan, run_script, run_worlds, violation_of
 from .script import steps
 
-WORLDS, STEPS = 600, 200
+WORLDS, STEPS = 1000, 200
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(170)
 @pytest.mark.parametrize("share", range(5))
 def test_random_worlds_keep_every_rule(share: int) -> None:
-    """Six hundred worlds of two hundred steps, each calmed down at the end, without a violation."""
+    """A thousand worlds of two hundred steps, each calmed down at the end, without a violation."""
     found = run_worlds(share * WORLDS // 5, WORLDS // 5, STEPS)
     assert found is None, str(found)
 
