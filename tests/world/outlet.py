@@ -80,6 +80,7 @@ class Outlet:
     def close(self) -> None:
         """The stream is over: nothing more comes in, and nobody waits for room."""
         self.over = True
+        self.full_since = None
         self.pressure.end()
 
     def _fail(self) -> None:

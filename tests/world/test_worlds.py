@@ -56,3 +56,9 @@ def test_a_violation_says_how_to_see_it_again() -> None:
     assert "Config(keys=1)" in text
     assert "('wait', 1.0)" in text
     assert "python -m tests.world --seed 3 --steps 200 --worlds 1" in text
+
+
+def test_a_full_queue_of_a_closed_stream_is_no_violation() -> None:
+    """The consumer takes what is left, a few at a time: nothing is read any more, whatever is queued."""
+    config = Config(lines=2, keys=1, policy="block", maxsize=64, flow=0.02)
+    run_script(config, [("stall", True), ("wait", 2.8), ("close",), ("take", 4), ("take", 4)], seed=10000107)
