@@ -62,3 +62,40 @@ def test_a_full_queue_of_a_closed_stream_is_no_violation() -> None:
     """The consumer takes what is left, a few at a time: nothing is read any more, whatever is queued."""
     config = Config(lines=2, keys=1, policy="block", maxsize=64, flow=0.02)
     run_script(config, [("stall", True), ("wait", 2.8), ("close",), ("take", 4), ("take", 4)], seed=10000107)
+
+
+def test_the_end_of_a_line_that_was_never_live_puts_nothing_off() -> None:
+    """Line 1 is live and its keys are being verified when line 0 gets no answer to its opening: they are asked for in time."""
+    config = Config(
+        ranges="range", lines=2, keys=4, restart_after=3, hold_limit=8, policy="drop_oldest", maxsize=24, view="default",
+        calm_interval=0.5, script=True, acks="count", quiet_after=3.0,
+    )  # fmt: skip
+    script = [
+        ("lost", 4),
+        ("wait", 2.5),
+        ("entry", ""),
+        ("whole", 0),
+        ("trade", 3, 1, "", 2),
+        ("cut", 1, True),
+        ("wait", 2.5),
+        ("wait", 0.3),
+        ("trade", 2, 5, "", 0),
+        ("wait", 2.5),
+        ("trade", 1, 1, "", 1),
+        ("echo", 0),
+        ("rest", "slow", 0.4, 0.0),
+        ("whole", 2),
+        ("trade", 3, 5, "", 2),
+        ("cut", 1, False),
+        ("rest", "lost", 0.05, 0.0),
+        ("trade", 2, 1, "skip", 0),
+        ("wait", 0.3),
+        ("trade", 4, 1, "", 2),
+        ("wait", 2.5),
+        ("rest", "stale", 0.0, 1.0),
+        ("wait", 2.5),
+        ("garbage", 0, "masked"),
+        ("rest", "ok", 0.4, 0.0),
+        ("wait", 0.3),
+    ]
+    run_script(config, script, seed=10001378)

@@ -297,6 +297,8 @@ class World:
 
     def _remember_losses(self, gone: Wire) -> None:
         """What a wire left out is found when all is verified: no other is open, or none was at the last message it brought."""
+        if not self.watches[gone.line].live:
+            return  # its opening never ended: nobody counted on it
         if self._covered(gone.line):
             self.lossy |= gone.lossy
         else:
