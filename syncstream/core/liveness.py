@@ -91,8 +91,6 @@ class Clocks:
 
     def pause(self) -> None:
         """We stopped reading: silence says nothing about the venue now."""
-        if self.pinged_at is not None:
-            self.transport_at = max(self.transport_at, self.pinged_at)  # the next ping is due as long after that one as any
         self.paused = True
         self._count_ping()
 
@@ -165,7 +163,7 @@ class Clocks:
         return f"mute: no message for {now - self.feed_at:.1f} s"
 
     def _count_ping(self) -> None:
-        """One that is on its way is not sent once more at the same moment."""
+        """One that is on its way is not sent once more at the same moment: the next is due as long after it as any."""
         if self.pinged_at is not None:
             self.transport_at = max(self.transport_at, self.pinged_at)
 

@@ -63,6 +63,13 @@ def test_what_is_put_back_is_the_oldest_again() -> None:
     assert (a.oldest(1), a.size(1)) == (0.5, 7.0)
 
 
+def test_nothing_put_back_is_no_batch() -> None:
+    """It leaves no record, and nothing is older for it."""
+    a = arrivals((2, 20, 1.0))
+    a.put_back(2, 0, 50, 0.5)
+    assert (a.oldest(2), a.size(2), len(a.batches)) == (1.0, 20.0, 1)
+
+
 @st.composite
 def changes(draw: st.DrawFn) -> list[tuple[str, int, int]]:
     return draw(
@@ -88,9 +95,9 @@ def test_it_agrees_with_a_record_per_item(changes: list[tuple[str, int, int]]) -
             stays = [bool(bits >> place % 6 & 1) for place in range(len(items))]
             a.keep(stays)
             items = deque(item for item, stay in zip(items, stays) if stay)
-        elif count:
+        else:
             a.put_back(len(items), count, float(bits), at)
-            items.extendleft([(at, bits / count)] * count)
+            items.extendleft([(at, bits / count)] * count if count else [])
         assert a.oldest(len(items)) == (items[0][0] if items else None)
         assert a.size(len(items)) == pytest.approx(sum(size for _, size in items), abs=1e-6)
         assert len(a.batches) <= len(items)

@@ -67,6 +67,44 @@ def test_what_the_venue_asked_for_is_the_least(
     assert wait == after + policy.delay(attempt, chance, severity=severity)
 
 
+@pytest.mark.parametrize(
+    ("failures", "elapsed", "why"),
+    [
+        (0, 0.0, ""),
+        (4, 60.0, ""),  # the last moment and the last attempt that there are
+        (5, 0.0, "max_attempts=5 are used up"),
+        (6, 0.0, "max_attempts=5 are used up"),
+        (0, 60.001, "max_elapsed=60 s are over"),
+        (5, 61.0, "max_attempts=5 are used up"),
+    ],
+)
+def test_when_there_is_no_further_attempt(failures: int, elapsed: float, why: str) -> None:
+    """So many failures in a row, or more than so many seconds: whichever comes first, and it says which."""
+    assert Backoff(max_attempts=5, max_elapsed=60.0).over(failures, elapsed) == why
+
+
+@given(policy=POLICY, failures=ATTEMPT, elapsed=SECONDS)
+def test_without_a_limit_it_goes_on_for_ever(policy: Backoff, failures: int, elapsed: float) -> None:
+    """No number of failures and no time ends it; and of two limits, one that is not set never does."""
+    assert policy.over(failures, elapsed) == ""
+    assert Backoff(max_attempts=failures + 1).over(failures, elapsed) == ""
+    assert Backoff(max_elapsed=elapsed + 1).over(failures, elapsed) == ""
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, True, "3"])
+def test_a_number_of_attempts_that_cannot_be(value: Any) -> None:
+    """A whole number above zero, or no limit."""
+    with pytest.raises(FeedError, match=f"^max_attempts={value!r}: expected a whole number above zero$"):
+        Backoff(max_attempts=value)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, math.inf, math.nan, True, "3"])
+def test_a_time_that_cannot_be(value: Any) -> None:
+    """A number of seconds above zero, or no limit."""
+    with pytest.raises(FeedError, match=f"^max_elapsed={value!r}: expected a number of seconds above zero$"):
+        Backoff(max_elapsed=value)
+
+
 BAD: list[Any] = [-1, -0.001, math.inf, -math.inf, math.nan, True, False, None, "1", 1j, [1]]
 
 
@@ -91,6 +129,7 @@ def test_whole_numbers_and_no_wait_at_all_are_fine() -> None:
     """Zero is a policy: no wait."""
     assert Backoff(base=0, maximum=0, stable_after=0).delay(10**6, 0.9) == 0.0
     assert Backoff(base=2, maximum=2).delay(7, 0.5) == 1.0
+    assert Backoff(max_attempts=1, max_elapsed=1).over(0, 1.0) == ""
 
 
 def test_it_is_a_frozen_value() -> None:

@@ -303,6 +303,30 @@ def test_one_connection_does_not_prove_the_next() -> None:
     assert it.failed() == 5
 
 
+@pytest.mark.parametrize(("data", "attempt", "good_at"), [([], 5, NOW), ([0.0, 9.9], 5, NOW + 9.9), ([1.0, 11.0], 0, NOW + 11.0)])
+def test_a_connection_given_up_by_plan_is_no_failure(data: list[float], attempt: int, good_at: float) -> None:
+    """The attempts stay as they are, or count from zero if it has proved itself; when it was good last is remembered."""
+    it = line(LIVE, backoff=Backoff(stable_after=10.0))
+    it.attempt = 5
+    for after in data:
+        it.carried(NOW + after)
+    it.rotated()
+    assert (it.attempt, it.good_at) == (attempt, good_at)
+    assert it.failed() == attempt  # the same data does not count twice
+
+
+def test_a_venue_that_broke_the_rules_can_be_answered_for_a_moment() -> None:
+    """`answer_limit` from the first time, whatever else it does wrong; until then that is all the line waits for."""
+    it = line(LIVE, answer_limit=3.0, heartbeat=1.0)
+    it.broke(NOW + 1.0)
+    it.broke(NOW + 2.0)
+    assert it.deadline() == NOW + 4.0
+    it.wait(NOW + 4.0)
+    it.dial(NOW + 4.0)
+    it.opened(NOW + 5.0)
+    assert it.deadline() == NOW + 6.5  # the next connection has its own clocks, and no such limit
+
+
 # ---------------------------------------------------------------- the goodbye
 
 

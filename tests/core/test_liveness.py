@@ -185,6 +185,120 @@ def test_a_ping_right_before_the_pause_is_not_sent_again() -> None:
     assert c.due(130.0) is Due.PING
 
 
+# ---------------------------------------------------------------- a venue that asks for patience
+
+
+@pytest.mark.parametrize("heartbeat", [None, 4.0])
+def test_a_venue_that_said_so_may_be_silent(heartbeat: Optional[float]) -> None:
+    """For `pause_limit`, 120 s: pings go out, no answer is missed and nothing is stale. Then it is dead, and that says why."""
+    c = clocks(heartbeat=heartbeat)
+    c.excuse(105.0)
+    assert c.deadline() == 115.0
+    assert [c.due(now) for now in (114.9, 115.0, 115.1, 130.0, 224.9)] == [None, Due.PING, None, Due.PING, Due.PING]
+    assert c.deadline() == 225.0
+    assert c.due(225.0) is Due.DEAD
+    assert c.reason(225.0) == "mute: the venue has paused for more than 120 s"
+
+
+def test_a_pause_said_again_has_its_whole_time_again() -> None:
+    """The limit counts from the last time."""
+    c = clocks(Liveness(ping_after=math.inf, pause_limit=30.0))
+    c.excuse(100.0)
+    c.excuse(120.0)
+    assert c.deadline() == 150.0
+    assert c.due(149.9) is None
+    assert c.due(150.0) is Due.DEAD
+
+
+def test_what_comes_during_a_pause_does_not_end_it() -> None:
+    """A message proves the feed, and the venue may be silent again until the limit."""
+    c = clocks(heartbeat=4.0)
+    c.excuse(100.0)
+    c.proved_feed(150.0)
+    assert c.due(164.9) is None
+    assert c.due(165.0) is Due.PING
+    assert c.due(220.0) is Due.DEAD
+
+
+def test_when_the_venue_goes_on_silence_counts_again() -> None:
+    """From then on, as if the line had just been opened."""
+    c = clocks(heartbeat=4.0)
+    c.excuse(100.0)
+    c.expect(190.0)
+    assert c.deadline() == 196.0
+    assert c.due(195.9) is None
+    assert c.due(196.0) is Due.DEAD
+    assert c.reason(196.0) == "mute: no message for 6.0 s, limit 6 s (1.5 x heartbeat)"
+
+
+def test_a_ping_right_before_the_venue_pauses_is_not_sent_again() -> None:
+    """The next one is due as long after it as any."""
+    c = clocks()
+    assert c.due(115.0) is Due.PING
+    c.excuse(115.0)
+    assert c.due(115.0) is None
+    assert c.deadline() == 130.0
+
+
+def test_what_the_venue_says_meanwhile_cannot_be_known_while_we_do_not_read() -> None:
+    """Its pause may be over and we have not read it: no death before we read again, and then `pong_within` for what waits."""
+    c = clocks()
+    c.excuse(100.0)
+    c.pause()
+    assert c.deadline() == 115.0
+    assert c.due(219.0) is Due.PING
+    assert c.deadline() == 234.0  # its limit, 220, is none for now
+    assert c.due(221.0) is None
+    c.resume(300.0)
+    assert c.due(309.9) is None
+    assert c.deadline() == 310.0
+    assert c.due(310.0) is Due.DEAD
+    c = clocks()
+    c.excuse(100.0)
+    c.pause()
+    c.resume(150.0)
+    assert c.excused_until == 220.0  # what was left of it is more than that
+
+
+# ---------------------------------------------------------------- something the venue answers
+
+
+def test_whatever_the_venue_answers_is_as_good_as_a_ping() -> None:
+    """A keepalive was sent: no answer within `pong_within` is half-open, and there is no ping beside it."""
+    c = clocks()
+    c.asked(105.0)
+    assert c.deadline() == 115.0
+    assert c.due(114.9) is None
+    assert c.due(115.0) is Due.DEAD
+    assert c.reason(115.0) == "half-open: no answer to our ping within 10 s"
+
+
+def test_asked_twice_the_first_one_counts() -> None:
+    """A venue that answers nothing is found out however often it is asked."""
+    c = clocks()
+    c.asked(105.0)
+    c.asked(114.0)
+    assert c.due(115.0) is Due.DEAD
+    c = clocks()
+    assert c.due(115.0) is Due.PING
+    c.asked(120.0)
+    assert c.due(125.0) is Due.DEAD
+
+
+@pytest.mark.parametrize("patience", ["pause", "excuse"])
+def test_no_answer_is_awaited_where_silence_proves_nothing(patience: str) -> None:
+    """It was asked for during a pause, and is not missed after it."""
+    c = clocks()
+    c.pause() if patience == "pause" else c.excuse(100.0)
+    c.asked(105.0)
+    assert c.pinged_at is None
+    assert c.due(114.9) is None
+    assert c.due(115.0) is Due.PING
+    c.resume(116.0)
+    c.expect(116.0)
+    assert c.deadline() == 131.0
+
+
 # ---------------------------------------------------------------- any sequence of inputs
 
 SPAN = st.sampled_from([0.5, 1.0, 3.0, 7.0, 15.0, 60.0]) | st.floats(0.01, 1e5)
@@ -194,18 +308,38 @@ class AnyInputs(RuleBasedStateMachine):
     """Whatever happens, `due` asks for nothing before `deadline`, and for something at it; and what it asks for is right."""
 
     @initialize(
-        ping_after=SPAN, pong_within=SPAN, silence=SPAN, more=st.floats(0, 1e4), heartbeat=st.none() | SPAN, now=st.floats(0, 1e6)
+        ping_after=SPAN,
+        pong_within=SPAN,
+        silence=SPAN,
+        more=st.floats(0, 1e4),
+        pause_limit=SPAN,
+        heartbeat=st.none() | SPAN,
+        now=st.floats(0, 1e6),
     )
     def begin(
-        self, ping_after: float, pong_within: float, silence: float, more: float, heartbeat: Optional[float], now: float
+        self,
+        ping_after: float,
+        pong_within: float,
+        silence: float,
+        more: float,
+        pause_limit: float,
+        heartbeat: Optional[float],
+        now: float,
     ) -> None:
-        self.policy = Liveness(ping_after=ping_after, pong_within=pong_within, silence=silence, maximum_silence=silence + more)
+        self.policy = Liveness(
+            ping_after=ping_after,
+            pong_within=pong_within,
+            silence=silence,
+            maximum_silence=silence + more,
+            pause_limit=pause_limit,
+        )
         self.heartbeat = heartbeat
         self.now = now
         self.clocks = Clocks(self.policy, heartbeat, silence, now)
         self.bytes_at = self.message_at = now  # the model: nothing but the last moments
         self.ping_at: Optional[float] = None
         self.paused = False
+        self.excused_until: Optional[float] = None
 
     @rule()
     def bytes_come(self) -> None:
@@ -229,6 +363,26 @@ class AnyInputs(RuleBasedStateMachine):
         self.clocks.resume(self.now)
         self.bytes_at = self.message_at = self.now
         self.ping_at, self.paused = None, False
+        if self.excused_until is not None:
+            self.excused_until = max(self.excused_until, self.now + self.policy.pong_within)
+
+    @rule()
+    def the_venue_pauses(self) -> None:
+        self.clocks.excuse(self.now)
+        self.excused_until = self.now + self.policy.pause_limit
+        self.bytes_at = max(self.bytes_at, self.ping_at or self.bytes_at)
+
+    @rule()
+    def the_venue_goes_on(self) -> None:
+        self.clocks.expect(self.now)
+        self.bytes_at = self.message_at = self.now
+        self.ping_at = self.excused_until = None
+
+    @rule()
+    def something_is_asked(self) -> None:
+        self.clocks.asked(self.now)
+        if self.ping_at is None and not self.paused and self.excused_until is None:
+            self.ping_at = self.now
 
     @rule(seconds=SPAN)
     def time_passes(self, seconds: float) -> None:
@@ -257,12 +411,15 @@ class AnyInputs(RuleBasedStateMachine):
         found = self.clocks.due(self.now)
         assert found is expected
         if found is Due.PING:
-            self.ping_at, self.bytes_at = (None, self.now) if self.paused else (self.now, self.bytes_at)
+            patient = self.paused or self.excused_until is not None
+            self.ping_at, self.bytes_at = (None, self.now) if patient else (self.now, self.bytes_at)
             assert self.clocks.due(self.now) is None
         return found
 
     def expected(self) -> Optional[Due]:
-        if self.paused:
+        if self.excused_until is not None and self.now >= self.excused_until and not self.paused:
+            return Due.DEAD
+        if self.paused or self.excused_until is not None:
             return Due.PING if self.now >= self.bytes_at + self.policy.ping_after else None
         if self.ping_at is not None and self.now >= self.ping_at + self.policy.pong_within:
             return Due.DEAD
@@ -304,7 +461,7 @@ def test_the_default_is_the_one_of_the_design() -> None:
 BAD: list[Any] = [0, 0.0, -1, -math.inf, math.nan, True, False, None, "1", [1]]
 
 
-@pytest.mark.parametrize("field", ["ping_after", "pong_within", "silence", "maximum_silence"])
+@pytest.mark.parametrize("field", ["ping_after", "pong_within", "silence", "maximum_silence", "pause_limit"])
 @pytest.mark.parametrize("value", BAD)
 def test_a_limit_that_cannot_be(field: str, value: Any) -> None:
     """Every limit is above zero; the error names the field and the value."""

@@ -1,13 +1,14 @@
-"""`core/options.py`: what an unknown option is told."""
+"""`core/options.py`: what an unknown option is told, and which numbers are times and counts."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable
 
 import pytest
 
 from syncstream import Backoff, Contiguous, Feed, FeedError, Rest
-from syncstream.core.options import shape
+from syncstream.core.options import check_count, check_seconds, shape
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,27 @@ def test_the_shape_of_what_is_sent(value: object, shown: str) -> None:
 def test_known_options_pass() -> None:
     """By position and by name, as for any struct."""
     assert Contiguous("U", last="u") == Contiguous("U", "u")
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -1, -math.inf, math.inf, math.nan, True, False, None, "1", 1j, [1]])
+def test_what_is_no_time(value: object) -> None:
+    """The error names the field and the value, and what was expected."""
+    with pytest.raises(FeedError) as caught:
+        check_seconds("every", value)
+    assert str(caught.value) == f"every={value!r}: expected a number of seconds above zero"
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, math.inf, True, False, None, "1", [1]])
+def test_what_is_no_count(value: object) -> None:
+    """A whole number: not `1.0`, and `True` is none either."""
+    with pytest.raises(FeedError) as caught:
+        check_count("attempts", value)
+    assert str(caught.value) == f"attempts={value!r}: expected a whole number above zero"
+
+
+def test_times_and_counts_pass() -> None:
+    """The least of each, and large ones."""
+    for seconds in (1, 5e-324, 0.5, 1e300):
+        check_seconds("every", seconds)
+    for count in (1, 2, 10**30):
+        check_count("attempts", count)
