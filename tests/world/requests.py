@@ -55,6 +55,7 @@ class Service:
         self.replies: list[Reply] = []  # the last few that came in
         self.before_loss: set[int] = set()  # epochs of requests that the loss of all lines may have made pointless, or not
         self.not_before: dict[str, float] = {}  # when a key may be asked for again at the soonest
+        self.verified_at = 0.0  # until then a message may prove what was complete
         self.failures: Counter[str] = Counter()  # in a row, without those that got no answer: the wait is that long at least
         self.given_up: set[str] = set()
         self.complete: dict[str, float] = {}  # keys that were told to be, and when
@@ -145,8 +146,8 @@ class Service:
             self.not_before.pop(key, None)
         elif gap.reason == "drop" and since is not None:
             self.not_before[key] = since + RESYNC_INTERVAL
-        elif gap.reason in ("drop", "restart") or not self.failures[key]:
-            self.not_before.pop(key, None)
+        elif gap.reason in ("drop", "restart") or not self.failures[key] or self.not_before.get(key) == self.verified_at:
+            self.not_before.pop(key, None)  # a hole is no longer to be proved; what it waits for after an answer may be sooner
 
     def cut_off(self) -> None:
         """No line is open any more. What waits for an answer, or for the next request, may be proved by a message now."""
@@ -155,8 +156,9 @@ class Service:
 
     def reopened(self, now: float) -> None:
         """The first line is open again: what was complete may be proved by a message, and is not asked for at once."""
+        self.verified_at = now + VERIFY_AFTER
         for key in self.complete:
-            self.not_before[key] = now + VERIFY_AFTER
+            self.not_before[key] = self.verified_at
 
     def withdraw(self, key: str) -> None:
         """It is not wanted any more."""

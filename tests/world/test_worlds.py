@@ -99,3 +99,19 @@ def test_the_end_of_a_line_that_was_never_live_puts_nothing_off() -> None:
         ("wait", 0.3),
     ]
     run_script(config, script, seed=10001378)
+
+
+def test_a_hole_ends_the_time_that_messages_have_to_prove_a_key() -> None:
+    """It is found in the same bytes as the notice to subscribe again: the request that was waiting goes out as it was due."""
+    config = Config(ranges="overlap", source="whole", keys=1, reorder=0.4, concurrency=1, policy="block", maxsize=24)
+    script = [
+        ("wait", 0.3),
+        ("whole", 4),
+        ("lag", 1, True),
+        ("rest", "slow", 0.05, 0.0),
+        ("trade", 1, 2, "twice", 2),
+        ("wait", 7.0),
+        ("trade", 4, 1, "", 1),
+        ("notice", 0, "resubscribe"),
+    ]
+    run_script(config, script, seed=20001793)
