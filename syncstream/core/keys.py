@@ -393,14 +393,18 @@ class Keys:
         sync.unbroken = proved
 
     def _above(self, sync: Sync, segment: list[Held]) -> list[Held]:
-        """What is held above the position delivered last."""
+        """What is held from the first above the position delivered last; a lower one after it is a number started anew."""
         rule, delivered = self.rules.splice, sync.delivered
         if rule is None or delivered is None:
             return segment
-        above = [item for item in segment if rule.splice(delivered, item.first, item.last) is not Verdict.DUPLICATE]
-        self.held -= len(segment) - len(above)
-        self.stale += len(segment) - len(above)
-        return above
+        behind = 0
+        for item in segment:
+            if rule.splice(delivered, item.first, item.last) is not Verdict.DUPLICATE:
+                break
+            behind += 1
+        self.held -= behind
+        self.stale += behind
+        return segment[behind:]
 
     def in_band(self, sync: Sync, position: Any, state: Any, now: float) -> None:
         """A snapshot in the stream's own order: it replaces the state whenever it comes.

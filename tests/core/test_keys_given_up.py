@@ -49,6 +49,18 @@ def test_what_was_stale_when_it_was_given_up_must_be_joined() -> None:
     assert rig.said() == ["gap A hole 5..7 healing"]
 
 
+def test_numbers_that_go_back_among_what_is_held_are_not_left_out() -> None:
+    """Of what follows the position only the beginning can be behind it: a lower number later is one that was started anew."""
+    rig = Rig(change(BY_CONNECTION, fetch_attempts=1))
+    rig.live("A", 5)
+    rig.send(delta("A", 8, v=4), delta("A", 9, v=5), delta("A", 10, v=6), delta("A", 11, v=1), delta("A", 12, v=90))
+    rig.said()
+    rig.fail("A")
+    assert rig.said() == ["gap A unhealed 5..6 told", "A6", "A1", "A90"]
+    assert rig.engine.status(rig.now).duplicates == 2
+    assert rig.engine.status(rig.now).keys["A"].held == 0
+
+
 @pytest.mark.parametrize("rules", [HEALED, BY_CONNECTION])
 def test_a_snapshot_older_than_what_went_on_meanwhile_is_old(rules: Rules) -> None:
     """An incomplete key has been delivered up to where it is asked for again."""

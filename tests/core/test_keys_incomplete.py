@@ -132,12 +132,12 @@ def test_snapshots_without_a_position_heal_it_too() -> None:
 
 
 def late_versions() -> Rig:
-    """A was given up at version 12, and an old version behind it was thrown away: what comes next has to join."""
+    """A was given up at version 12, and an old version before it was thrown away: what comes next has to join."""
     rig = Rig(change(BY_CHANNEL, fetch_attempts=1), chance=0.0)
     rig.open()
     rig.send(delta("A", 1, v=10, c="x"))
     rig.answer("A", 10)
-    rig.send(delta("A", 3, v=12, c="x"), delta("A", 4, v=5, c="x"))
+    rig.send(delta("A", 3, v=5, c="x"), delta("A", 4, v=12, c="x"))
     rig.fail("A", "away")
     assert rig.said()[-2:] == ["gap A unhealed 10..12 told", "A12"]
     rig.wait(8.0)

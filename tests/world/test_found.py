@@ -177,3 +177,24 @@ def test_a_line_that_was_just_pinged_is_not_pinged_again_when_reading_stops() ->
     """What fills the queue comes at the moment of the ping: a subscription that was not acknowledged is told."""
     config = Config(source="none", acks="id", policy="block")
     run_script(config, [("wait", 0.3), ("stall", True), ("trade", 0, 15, "", 2), ("lost", 1), ("subscribe", 1), ("wait", 2.5)])
+
+
+def test_what_counts_anew_twice_while_a_key_is_given_up_is_not_left_out() -> None:
+    """Held are the old numbers, one message of lower ones and then higher ones: each follows on the channel, and is delivered."""
+    config = Config(
+        scope="shared", ranges="overlap", keys=1, heartbeat=2.0, restart_after=30, attempts=2, maxsize=24, flow=0.02,
+        calm_latency=1.0, calm_interval=0.1, script=True, lifetime=12.0, keepalive=1.5, budget=4,
+    )  # fmt: skip
+    script = [
+        ("wait", 2.5),
+        ("rest", "fatal", 0.0, 0.0),
+        ("trade", 1, 1, "late", 2),
+        ("wait", 7.0),
+        ("rest", "ok", 5.0, 0.0),
+        ("wait", 2.5),
+        ("restart", 0),
+        ("trade", 1, 1, "", 1),
+        ("restart", 0),
+        ("wait", 2.5),
+    ]
+    run_script(config, script, seed=30004758)
