@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, Callable, Optional
 
 import pytest
 from hypothesis import given
@@ -167,3 +167,128 @@ def test_no_more_is_unpacked_than_one_byte_too_many(room: int) -> None:
     packed = Pack(Agreed()).message(bytes(5000)) or b""
     assert len(Inflate(Agreed()).message(packed, room)) == room + 1
     assert len(Inflate(Agreed()).piece(packed, room)) == room + 1
+
+
+# ---------------------------------------------------------------- what others send
+
+HELLO = b"\xf2\x48\xcd\xc9\xc9\x07\x00"  # RFC 7692, section 7.2.3.1
+HELLO_LAST = b"\xf3\x48\xcd\xc9\xc9\x07\x00"  # the same, its block marked as the last one
+BROKEN = b"\xff\xff\xff"
+
+
+def at_once(inflate: Inflate, packed: bytes, room: int) -> bytes:
+    return inflate.message(packed, room)
+
+
+def in_pieces(inflate: Inflate, packed: bytes, room: int) -> bytes:
+    """Byte by byte, and no further once there is too much, as `Frames` does it."""
+    unpacked = b""
+    for index in range(len(packed)):
+        unpacked += inflate.piece(packed[index : index + 1], room - len(unpacked))
+        if len(unpacked) > room:
+            return unpacked
+    return unpacked + inflate.end(room - len(unpacked))
+
+
+WAYS = pytest.mark.parametrize("way", [at_once, in_pieces])
+Way = Callable[[Inflate, bytes, int], bytes]
+
+
+@WAYS
+def test_what_cannot_be_unpacked(way: Way) -> None:
+    """It is an error that says so and holds nothing of what the server sent."""
+    with pytest.raises(ValueError, match=r"^compressed data cannot be unpacked$") as caught:
+        way(Inflate(Agreed()), BROKEN, 100)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@WAYS
+def test_what_cannot_be_unpacked_behind_a_last_block(way: Way) -> None:
+    """It is read like any other, and fails like any other."""
+    with pytest.raises(ValueError, match="cannot be unpacked"):
+        way(Inflate(Agreed()), HELLO_LAST + BROKEN, 100)
+
+
+@WAYS
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_message_may_go_on_behind_its_last_block(way: Way, keeps: bool) -> None:
+    """Several in one message, and one in each of several messages: all is read."""
+    inflate = Inflate(Agreed(server_context=keeps))
+    for _ in range(3):
+        assert way(inflate, HELLO_LAST + HELLO_LAST + HELLO, 100) == b"Hello" * 3
+        assert way(inflate, HELLO_LAST + b"\0", 100) == b"Hello"
+        assert way(inflate, HELLO, 100) == b"Hello"
+
+
+@WAYS
+def test_the_window_ends_with_a_last_block(way: Way) -> None:
+    """A reference to what stands before it is an error, in the same message and in the next one."""
+    again = b"\xf2\x00\x11\x00\x00"  # refers to five bytes back, section 7.2.3.2
+    inflate = Inflate(Agreed())
+    assert [way(inflate, packed, 100) for packed in (HELLO, again)] == [b"Hello"] * 2
+    with pytest.raises(ValueError, match="cannot be unpacked"):
+        way(Inflate(Agreed()), HELLO_LAST + again, 100)
+    inflate = Inflate(Agreed())
+    assert way(inflate, HELLO_LAST + b"\0", 100) == b"Hello"
+    with pytest.raises(ValueError, match="cannot be unpacked"):
+        way(inflate, again, 100)
+
+
+@WAYS
+def test_last_blocks_are_counted(way: Way) -> None:
+    """Sixteen in a message pass, in one after the other; the seventeenth is one too many."""
+    inflate = Inflate(Agreed())
+    for _ in range(3):
+        assert way(inflate, HELLO_LAST * 16 + b"\0", 100) == b"Hello" * 16
+    with pytest.raises(ValueError, match=r"^more than 16 last blocks in a message$"):
+        way(inflate, HELLO_LAST * 17 + b"\0", 100)
+
+
+@WAYS
+@pytest.mark.parametrize("room", [*range(4, 17), 1000])
+def test_the_bound_holds_across_last_blocks(way: Way, room: int) -> None:
+    """What they all unpack to counts together: all of it, or one byte more than there is room for."""
+    unpacked = way(Inflate(Agreed()), HELLO_LAST + HELLO_LAST + HELLO, room)
+    assert unpacked == (b"Hello" * 3)[: room + 1]
+
+
+@st.composite
+def sent(draw: st.DrawFn) -> list[bytes]:
+    """What a server may send: messages of several blocks, last ones among them, sometimes with a wrong bit; or any bytes."""
+    stream = zlib.compressobj(wbits=-15)
+    messages = []
+    for _ in range(draw(st.integers(1, 3))):
+        packed = bytearray()
+        for text in draw(st.lists(st.binary(max_size=30), max_size=3)):
+            packed += stream.compress(text)
+            if draw(st.booleans()):
+                packed += stream.flush()
+                stream = zlib.compressobj(wbits=-15)
+        packed += stream.flush(zlib.Z_SYNC_FLUSH)[: -len(TAIL)]
+        if packed and draw(st.sampled_from([False] * 3 + [True])):
+            packed[draw(st.integers(0, len(packed) - 1))] ^= 1 << draw(st.integers(0, 7))
+        messages.append(bytes(packed))
+    return draw(st.just(messages) | st.lists(st.binary(max_size=40), max_size=3))
+
+
+@given(sent(), st.booleans(), st.integers(0, 120))
+def test_whatever_is_sent_the_two_ways_agree(messages: list[bytes], keeps: bool, room: int) -> None:
+    """The same bytes come out, or both find the same thing wrong; where it is too much *and* broken each may say either."""
+
+    def outcome(way: Way, inflate: Inflate, packed: bytes) -> tuple[bytes, Optional[str]]:
+        try:
+            unpacked = way(inflate, packed, room)
+        except ValueError as error:
+            return b"", str(error)
+        assert len(unpacked) <= room + 1
+        return unpacked, "big" if len(unpacked) > room else None
+
+    whole, pieces = Inflate(Agreed(server_context=keeps)), Inflate(Agreed(server_context=keeps))
+    for packed in messages:
+        (one, wrong), (other, also) = outcome(at_once, whole, packed), outcome(in_pieces, pieces, packed)
+        assert (wrong is None) == (also is None)
+        if wrong is not None or also is not None:
+            assert wrong == also or "big" in (wrong, also)
+            return
+        assert one == other

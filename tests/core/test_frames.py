@@ -210,6 +210,8 @@ BAD_COMPRESSED = [
     bad("RSV1 in a ping", 1002, frame(PING, rsv=4)),
     bad("RSV1 and RSV2", 1002, frame(TEXT, HELLO_PACKED, rsv=6)),
     bad("RSV3", 1002, frame(TEXT, HELLO_PACKED, rsv=1)),
+    bad("compressed, and its length in two bytes is not the shortest form", 1002, frame(TEXT, HELLO_PACKED, rsv=4, form=2)),
+    bad("compressed, and its length in eight bytes is not the shortest form", 1002, frame(TEXT, HELLO_PACKED, rsv=4, form=8)),
     bad("what cannot be inflated", 1007, frame(TEXT, b"\xff\xff\xff", rsv=4)),
     bad("the same in a fragment, at once", 1007, frame(TEXT, b"\xff", rsv=4, final=False) + frame(PING)),
     bad("a reference to before the beginning", 1007, frame(TEXT, AGAIN_PACKED, rsv=4)),
@@ -304,6 +306,18 @@ def test_a_compressed_message_that_does_not_shrink_passes() -> None:
     assert len(payload) > len(noise)
     decoder = Frames(max_message_size=len(noise), deflate=Agreed())
     assert decoder.receive(frame(BINARY, payload, rsv=4)) == [(BINARY, noise)]
+
+
+@pytest.mark.parametrize("length", [125, 126, 65535, 65536])
+def test_a_compressed_message_of_any_length(length: int) -> None:
+    """On the wire it may have each of the three forms of a length, at the ends of them too; what follows it is read."""
+    # A stored block of its own for each 65,535 bytes at most, five bytes each, and the one that every message ends with.
+    sizes = [length - 6] if length < 65535 else [30_000, length - 11 - 30_000]
+    stored = b"".join(b"\0" + size.to_bytes(2, "little") + (65535 - size).to_bytes(2, "little") + bytes(size) for size in sizes)
+    stream = frame(BINARY, stored + b"\0", rsv=4)
+    assert len(stream) == length + (2 if length < 126 else 4 if length < 65536 else 10)
+    decoder = Frames(deflate=Agreed())
+    assert decoder.receive(stream + ONE) == [(BINARY, bytes(sum(sizes))), HELLO]
 
 
 @pytest.mark.parametrize("rule", [*GOOD, *BAD], ids=lambda rule: rule.name)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncstream.core.frames import BINARY, PING, TEXT
-from syncstream.core.rules import Rules
+from syncstream.core.order import Item
+from syncstream.core.rules import Kind, Rules
 
 from .rig import (
     BY_CHANNEL,
@@ -76,6 +77,37 @@ def test_two_lines_have_no_hot_path() -> None:
     rig.send(delta("A", 5))
     assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 6)))], 0) == 0
 
+
+# ---------------------------------------------------------------- literals
+
+DATA_LIKE = b'{"k":"A","n":6}'
+
+
+def test_a_literal_is_read_before_the_decoder() -> None:
+    """In a text frame; it has no key. The same bytes in a binary one, and any others, go through the decoder."""
+    rig = Rig(change(NUMBERED, literals={b"pong": Kind.PONG, DATA_LIKE: Kind.HEARTBEAT}))
+    assert rig.order.read(b"pong", True, rig.now) == Item("pong", Kind.PONG, None, False, b"pong")
+    assert rig.order.read(DATA_LIKE, True, rig.now) == Item(DATA_LIKE.decode(), Kind.HEARTBEAT, None, False, DATA_LIKE)
+    assert rig.order.read(DATA_LIKE, False, rig.now) == Item(delta("A", 6), Kind.DATA, "A", True, DATA_LIKE)
+    assert rig.order.quarantined == 0
+    assert rig.order.read(b"pong", False, rig.now) is None
+    assert rig.order.read(b"PONG", True, rig.now) is None
+    assert rig.order.quarantined == 2
+
+
+@pytest.mark.parametrize(
+    ("literals", "scanned"),
+    [([], 2), ([b"pong"], 2), ([b"pong", b"ping"], 2), ([DATA_LIKE], 0), ([b"pong", DATA_LIKE, b"ping"], 0)],
+)
+def test_a_literal_that_could_be_data_ends_the_hot_path(literals: list[bytes], scanned: int) -> None:
+    """A literal that the decoder would take needs the long way; one that it refuses is left to that anyway."""
+    rig = Rig(change(NUMBERED, literals=dict.fromkeys(literals, Kind.HEARTBEAT)))
+    rig.live("A", 4)
+    frames = [(TEXT, msgspec.json.encode(message)) for message in run_of("A", 5, 6)]
+    assert rig.order.scan([*frames, (TEXT, b"pong")], 0) == scanned
+
+
+# ---------------------------------------------------------------- any frames
 
 RANGED = change(HEALED, first=lambda message: message["n"], last=lambda message: message.get("m", message["n"]))
 RANGED_ALONE = change(RANGED, source=False, splice=None)
