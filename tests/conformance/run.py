@@ -36,24 +36,27 @@ _HEAD = ("group", "cases", "OK", "non-strict", "informational", "failed", "wrong
 def run(cases: Sequence[str], progress: Callable[[int, int], None] = lambda done, count: None, *, jobs: int = 1) -> list[Result]:
     """Run these cases ("*" is all, "6.*" a group), on `jobs` servers side by side, each of which has a processor's worth to do.
 
-    `progress` is told how many of how many are done. Raises `suite.Missing`.
+    Each takes the next case when it is done with one. `progress` is told how many of how many are done. Raises `suite.Missing`.
     """
     echo: Any = loaded(ECHO)
-    done = itertools.count(1)
+    numbers, done = itertools.count(1), itertools.count(1)
 
-    def share(first: int) -> list[Result]:
+    def share() -> list[Result]:
         with Suite(cases) as suite:
             count = _count(suite.url)
-            if first > count:
-                return []
-            for number in range(first, count + 1, jobs):
+            took = False
+            while (number := next(numbers)) <= count:
+                took = True
                 echo.echo(f"{suite.url}/runCase?case={number}&agent=syncstream")
                 progress(next(done), count)
+            if not took:
+                return []
             echo.echo(f"{suite.url}/updateReports?agent=syncstream")
             return suite.results()
 
     with ThreadPoolExecutor(jobs) as pool:
-        return sorted(itertools.chain.from_iterable(pool.map(share, range(1, jobs + 1))), key=Result.place)
+        shares = [pool.submit(share) for _ in range(jobs)]
+        return sorted(itertools.chain.from_iterable(one.result() for one in shares), key=Result.place)
 
 
 def _count(url: str) -> int:

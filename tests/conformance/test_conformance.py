@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests import readme
 
+from . import run as running
 from . import suite
 from .run import report, run
 from .suite import Missing, Result
@@ -44,6 +47,50 @@ def test_the_suite_finds_nothing_wrong() -> None:
         pytest.skip(str(missing))
     assert len(results) > 100
     assert suite.wrong(results) == []
+
+
+class FakeSuite:
+    """A server whose cases are run by nobody: it remembers which it was asked for."""
+
+    def __init__(self, cases: list[str]) -> None:
+        self.url = "fake"
+        self.ran: list[int] = []
+
+    def __enter__(self) -> FakeSuite:
+        FAKES[threading.get_ident()] = self
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def results(self) -> list[Result]:
+        return [Result(f"1.{number}", "OK", "OK", 1000) for number in self.ran]
+
+
+FAKES: dict[int, FakeSuite] = {}
+
+
+def test_a_long_case_keeps_none_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one server is at a case that takes long, the others take all the rest, each case once."""
+    others, done = threading.Event(), []
+
+    def echo(url: str) -> None:
+        if "runCase" not in url:
+            return
+        number = int(url.partition("case=")[2].partition("&")[0])
+        FAKES[threading.get_ident()].ran.append(number)
+        if number == 1:
+            assert others.wait(20.0)
+        done.append(number)
+        if len(done) == 9:
+            others.set()
+
+    monkeypatch.setattr(running, "Suite", FakeSuite)
+    monkeypatch.setattr(running, "loaded", lambda path: SimpleNamespace(echo=echo))
+    monkeypatch.setattr(running, "_count", lambda url: 10)
+    results = run(["*"], jobs=3)
+    assert done[-1] == 1
+    assert [result.case for result in results] == [f"1.{number}" for number in range(1, 11)]
 
 
 def test_what_counts_as_wrong() -> None:
