@@ -67,6 +67,7 @@ class Engine:
         self.failure: Optional[StreamFailed] = None
         self.closing = False
         self.connects = 0
+        self._confirmed = False  # a subscription was acknowledged, at any time
         self.late = 0
         self._messages = self._bytes = 0  # since `mean_size` was asked last
         self._mean_size = 0.0
@@ -474,7 +475,9 @@ class Engine:
         return False
 
     def _acknowledge(self, place: Line, item: Item, now: float) -> None:
-        self._subscribed(place.talk.subscriptions.acknowledged(item.message, now), now)
+        topics = place.talk.subscriptions.acknowledged(item.message, now)
+        self._confirmed = self._confirmed or bool(topics)
+        self._subscribed(topics, now)
 
     def _refuse(self, place: Line, item: Item, now: float) -> None:
         missed = place.talk.subscriptions.refused(item.message)
@@ -680,14 +683,14 @@ class Engine:
         """An open connection is over. `planned`: it is no failure, and the next one is dialled at once."""
         self._actions.append(Hangup(place.index, place.epoch))
         severity = severity or failures.own(self.rules.failures, code) or failures.of_code(code)
-        if place.phase is Phase.OPENING:
-            self._last_error = DialError(reason, severity=severity)
         data_at, entered = place.data_at, place.entered
+        if not planned:
+            self._last_error = DialError(reason, severity=severity)
         if planned:
             place.rotated()
             place.wait(now)
             self._disconnected(place, reason, code, 0.0, now)
-        elif severity is Severity.FATAL and not self.connects:
+        elif severity is Severity.FATAL and not self._has_worked(place):
             place.failed()
             place.wait(now)
             self._fail_to_connect(reason, now)
@@ -697,6 +700,13 @@ class Engine:
             self.order.lost(place.index, now, data_at, covered=self._covered(place))
         if planned:
             self._dial(place, now)
+
+    def _has_worked(self, place: Line) -> bool:
+        """Whether what ended just now has worked before: a script that was through, a connection that something came of.
+
+        That a line is open shows nothing: a venue without a script accepts everybody, and closes on those it does not know.
+        """
+        return bool(self.order.used) or self._confirmed if place.phase is Phase.LIVE else self.connects > 0
 
     def _covered(self, place: Line) -> bool:
         """Whether another line was open at the last message of this one, and has been since."""

@@ -18,7 +18,9 @@
     the user's callables     "callable"                                       an `OSError` (a token server) RETRY, else FATAL
 
 RETRY waits by the back-off, SLOW for its longest wait each time. FATAL ends a stream that was never live and is SLOW after: what
-has worked will work again. `Feed.failures` maps a status, a close code or a word to another class; the first two do not collide.
+has worked will work again. A close code of an open line is FATAL until data came or a subscription was acknowledged: a venue
+without an opening script lets everybody in, and closes on those it does not know. `Feed.failures` maps a status, a close code or
+a word to another class; the first two do not collide.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from syncstream.core.engine import Call, Dial, Hangup, Send
 from syncstream.core.frames import CLOSE, PING, PONG, TEXT
 from syncstream.core.keepalive import Keepalive
 from syncstream.core.rules import Kind, Rules
+from syncstream.core.subscriptions import Acks
 from syncstream.errors import ConnectFailed, Severity
 from syncstream.events import Disconnected, Stale
 
@@ -448,7 +449,7 @@ def test_a_feed_says_what_a_refused_dial_means(own: dict[Any, Severity], options
     ("code", "own", "wait"), [(1001, {}, 0.5), (1008, {}, 6.0), (4000, {}, 0.5), (4000, {4000: Severity.SLOW}, 6.0)]
 )
 def test_a_close_code_has_a_class(code: int, own: dict[Any, Severity], wait: float) -> None:
-    """On a line that was live FATAL is slow, too."""
+    """By the table, or as the feed has it."""
     rig = Rig(change(NUMBERED, failures=own))
     rig.open()
     rig.raw(frame(CLOSE, code.to_bytes(2, "big")))
@@ -457,11 +458,54 @@ def test_a_close_code_has_a_class(code: int, own: dict[Any, Severity], wait: flo
     assert rig.now - before == wait
 
 
+def close_for_good(rig: Rig) -> None:
+    rig.raw(frame(CLOSE, (4001).to_bytes(2, "big") + b"bad key"))
+
+
+WRONG_KEY = {4001: Severity.FATAL}
+
+
+def test_a_close_code_that_is_final() -> None:
+    """A venue without a script accepts everybody and closes on a wrong key: that an open line was there shows nothing."""
+    failure: Optional[BaseException]
+    rig = Rig(change(NUMBERED, failures=WRONG_KEY))
+    rig.open()
+    close_for_good(rig)
+    failure = rig.failure()
+    assert isinstance(failure, ConnectFailed)
+    assert str(failure) == "closed by the venue: 4001 bad key"
+    assert getattr(failure.__cause__, "severity", None) is Severity.FATAL
+    assert (rig.said()[-1], rig.engine.finished) == ("closed", True)
+
+
+@pytest.mark.parametrize("works", ["data", "data on an earlier line", "an acknowledgement"])
+def test_a_close_code_that_would_be_final_is_slow_once_it_has_worked(works: str) -> None:
+    """What has let us in will do so again."""
+    acked = change(
+        NUMBERED,
+        failures=WRONG_KEY,
+        acks=Acks(by="key"),
+        classify=lambda message: Kind.ACK if message.get("t") == "ack" else None,
+    )
+    rig = Rig(acked, topics=("A",))
+    rig.open(payloads=(Payload(TEXT, b"subscribe", ("A",)),))
+    rig.send({"t": "ack", "k": "A"} if works == "an acknowledgement" else delta("A", 1))
+    if works == "data on an earlier line":
+        rig.cut()
+        rig.redial()
+        rig.open()
+    close_for_good(rig)
+    before = rig.now
+    rig.redial()
+    assert (rig.now - before, rig.failure()) == (6.0, None)
+
+
 @pytest.mark.parametrize(("own", "wait"), [({}, 0.5), ({1009: Severity.FATAL}, 6.0)])
 def test_a_message_that_breaks_a_limit(own: dict[Any, Severity], wait: float) -> None:
     """It is we who closed: tried again soon, unless the feed says otherwise."""
     rig = Rig(change(NUMBERED, failures=own, max_message_size=100))
     rig.open()
+    rig.send(delta("A", 1))
     rig.raw(text({"x": "y" * 200}))
     rig.wait(rig.engine.rules.answer_limit)
     before = rig.now

@@ -28,6 +28,8 @@ LIVENESS = Liveness(ping_after=2.0, pong_within=1.0, silence=6.0, maximum_silenc
 STEP_WITHIN = 2.0
 ACK_WITHIN, ACK_ATTEMPTS = 2.0, 4
 DATA_WITHIN = 3.0
+FINAL_CODE = 4000
+"""The close code by which the venue turns away those it does not know; the feed says so."""
 BACKOFF = Backoff(base=0.5, maximum=4.0, stable_after=3.0)
 FETCH_BACKOFF = Backoff(base=0.25, maximum=2.0)
 DIAL_LIMIT = 3.0
@@ -45,7 +47,8 @@ class Config(NamedTuple):
     "whole" (no position) or "none". `fragments`: each message comes in two frames, a pong between them. `small`: numbers begin
     at 1, and again at each restart, so that those of two eras may meet. `script`: a line is let in by a welcome and a login.
     `acks`: how subscriptions are acknowledged, if they are. `budget`: sends within a second.
-    `first_dial`, `entry`: what dials and logins lead to at first, until a step says otherwise.
+    `first_dial`, `entry`: what dials and logins lead to at first, until a step says otherwise. Without a `script`, "final" lets
+    us in and closes on the first subscription.
     """
 
     scope: str = "key"
@@ -230,6 +233,7 @@ def rules(config: Config) -> Rules:
         send_budget=Budget(count=config.budget, per=1.0) if config.budget else None,
         heartbeat=config.heartbeat,
         liveness=LIVENESS,
+        failures={FINAL_CODE: Severity.FATAL},
         backoff=BACKOFF,
         dial_limit=DIAL_LIMIT,
         answer_limit=ANSWER_LIMIT,

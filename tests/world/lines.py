@@ -4,7 +4,8 @@ Everything is reckoned anew here from what the world did, never read from the en
 
 Checks: `dials`, `silent`, `hasty`, `backoff`, `pong`, `hangup`, `script`, `budget`, `refused` (what the venue refuses is not
 asked for again on this connection, where it says what it refuses), `acks` (what is not acknowledged in time is told, and asked
-for again, where one can tell whose acknowledgement it is), `loud` (a wrong key ends a stream that was never live).
+for again, where one can tell whose acknowledgement it is), `loud` (a wrong key ends a stream that was never live, whether the
+login is refused or the venue closes with the code for it).
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from syncstream.core.frames import PING, PONG, TEXT
 from syncstream.errors import DialError, Severity
 from syncstream.events import Disconnected, Stale
 
-from .config import ACK_WITHIN, ANSWER_LIMIT, BACKOFF, DIAL_LIMIT, LIVENESS, STEP_WITHIN, Config
+from .config import ACK_WITHIN, ANSWER_LIMIT, BACKOFF, DIAL_LIMIT, FINAL_CODE, LIVENESS, STEP_WITHIN, Config
 from .violation import require
-from .wire import BYTES, DATA, NAMES, Piece
+from .wire import BYTES, DATA, NAMES, Piece, code_of
 
 KEEPALIVE = b'{"ping":1}'
 _THROUGH = 2
-_SLOW_CODES = (1008, 1013)
+_SLOW_CODES = (1008, 1013, FINAL_CODE)
 """Close codes of the venue that are met with the longest wait; the others that it uses here are not."""
 
 
@@ -70,6 +71,7 @@ class LineWatch:
         self.sent: deque[float] = deque(maxlen=config.budget or 1)
         self.excused_until: Optional[float] = None
         self.refusal: Optional[Severity] = None
+        self.turned_away = False  # the venue has closed with the code that is final
 
     # ---------------------------------------------------------------- dials
 
@@ -100,6 +102,7 @@ class LineWatch:
         if self.live:
             self.live_at = self.kept_at = now
         self.excused_until = self.refusal = None
+        self.turned_away = False
         self.answers = []
         self.unsaid = None
         self.calls = self.spoken = 0
@@ -139,6 +142,7 @@ class LineWatch:
         for piece in pieces:
             if piece.ends:
                 self.broke_at = now
+                self.turned_away = code_of(piece) == FINAL_CODE
                 break
             if piece.proves != BYTES:
                 self.feed_at = self.heard_at = now
@@ -289,13 +293,21 @@ class LineWatch:
         )
 
     def disconnected(
-        self, marker: Disconnected, chances: list[float], now: float, *, stale: bool, paused: bool, ever: bool
+        self,
+        marker: Disconnected,
+        chances: list[float],
+        now: float,
+        *,
+        stale: bool,
+        paused: bool,
+        ever: bool,
+        worked: bool,
     ) -> None:
         """An attempt failed or a connection was lost: its wait must be what the policy says for one of the dice thrown.
 
-        `ever`: whether any line was ever live.
+        `ever`: whether any line was ever live. `worked`: whether data came on any, or a subscription was acknowledged.
         """
-        final = self.refusal is Severity.FATAL and not ever
+        final = (self.refusal is Severity.FATAL and not ever) or self.final_code(ever, worked)
         require(not final, "loud", f"line {self.index} was refused for good, and the stream goes on: {marker}")
         if marker.reason.startswith(("mute", "half-open")):
             require(not paused, "hasty", f"line {self.index} given up, {marker.reason}, while nothing is read")
@@ -339,6 +351,10 @@ class LineWatch:
                 self.dial_at = now + wait
                 return
         require(False, "backoff", f"line {self.index} waits {wait} s after {before} failures ({severity.value}, least {least})")
+
+    def final_code(self, ever: bool, worked: bool) -> bool:
+        """Whether the venue has turned us away for good: on a line that is live it was only then that it let nobody in."""
+        return self.turned_away and not (worked if self.live else ever)
 
     def _check_plan(self, marker: Disconnected, now: float) -> bool:
         """Whether this end was planned, and counts as no failure."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .config import Config
+from .config import FINAL_CODE, Config
 from .run import run_script
 
 UNTIL_LIVE = ("wait", 0.3)
@@ -30,6 +30,19 @@ def test_a_login_that_does_not_lead_in(entry: str) -> None:
 def test_a_wrong_key_is_the_end() -> None:
     """Before the stream was ever live, and at once."""
     run_script(Config(script=True), [("entry", "final"), ("wait", 1.0)])
+
+
+@pytest.mark.parametrize("script", [False, True])
+@pytest.mark.parametrize("worked", ["", "login", "acknowledged", "data"])
+def test_a_venue_that_closes_on_a_wrong_key(script: bool, worked: str) -> None:
+    """Without a login the line is live already, and the code is final all the same; but not once it has let us in."""
+    live = () if script and not worked else (UNTIL_LIVE,)
+    data = (("trade", 0, 1, "", 2),) if worked == "data" else ()
+    again = (("entry", ""), ("cut", 0, False), ("wait", 1.0)) if script and worked == "login" else ()  # and now it does not
+    config = Config(script=script, acks="id" if worked == "acknowledged" else "")
+    report = run_script(config, [("wait", 0.05), *live, *data, *again, ("bye", 0, FINAL_CODE), ("wait", 9.0)])
+    through = worked in ("acknowledged", "data") or (script and worked == "login")
+    assert (report.faults["ConnectFailed"] == 0) is through
 
 
 @pytest.mark.parametrize("notice", ["pause", "resume", "resubscribe", "reconnect", "challenge", "pong"])

@@ -132,6 +132,11 @@ def goodbye(code: Optional[int]) -> Piece:
     return Piece(frame(CLOSE, b"" if code is None else code.to_bytes(2, "big") + b"bye"), BYTES, ends=True)
 
 
+def code_of(piece: Piece) -> Optional[int]:
+    """What a close frame says; `None` for one that says nothing, and for what is none."""
+    return int.from_bytes(piece.data[2:4], "big") if piece.data[0] == 0x80 | CLOSE and len(piece.data) > 3 else None
+
+
 def beat(classified: bool) -> Piece:
     """A heartbeat of the venue's own kind."""
     return Piece(text_frame(b'{"t":"beat"}' if classified else b'{"beat":1}'), FEED)

@@ -17,10 +17,10 @@ from syncstream.core.engine import Abandon, Call, Dial, Engine, Hangup, Payload,
 from syncstream.core.frames import CLOSE, PING, TEXT
 from syncstream.core.keys import Fetch
 from syncstream.errors import ConnectFailed, DataFailed, DialError, Overflow, Severity, SnapshotFailed, SubscribeFailed
-from syncstream.events import Closed, Disconnected, Event, Gap, Refused, Resynced, Snapshot, Stale
+from syncstream.events import Closed, Disconnected, Event, Gap, Refused, Resynced, Snapshot, Stale, Subscribed
 
 from . import checks
-from .config import KEYS, Config, rules
+from .config import FINAL_CODE, KEYS, Config, rules
 from .fold import Fold, Notes
 from .lines import LineWatch
 from .outlet import Outlet
@@ -63,6 +63,8 @@ class World:
         self.paused = False
         self.closed_at: Optional[float] = None
         self.feeds = self.data = 0  # whole messages that were read; of these, with data
+        self.acked = 0  # acknowledgements that were read
+        self.confirmed = False  # it was told that a topic is subscribed
         self.refused = 0  # refusals in what was read last, before there was any data
         self.requests = 0  # subscriptions, to number them
         self.calls_fail = False
@@ -178,12 +180,15 @@ class World:
                 raise Violation("closed", f"{item} was delivered after the end")
             if isinstance(item, Event):
                 if isinstance(item, Disconnected):
-                    ever = any(watch.ever_open for watch in self.watches)
-                    self.watches[item.line].disconnected(item, chances, self.now, stale=stale, paused=self.paused, ever=ever)
+                    self.watches[item.line].disconnected(
+                        item, chances, self.now, stale=stale, paused=self.paused, ever=self.ever, worked=self.worked
+                    )
                     stale = False
                 elif isinstance(item, Stale):
                     stale = stale or item.key is None
                     self._quiet(item)
+                elif isinstance(item, Subscribed):
+                    self.confirmed = True
                 elif isinstance(item, Refused):
                     for watch in self.watches:
                         watch.missed(str(item.key), item.retry_in, self.now)
@@ -196,6 +201,16 @@ class World:
             self._stirs(item)
         if self.outlet is not None:
             self._press(items)
+
+    @property
+    def ever(self) -> bool:
+        """Whether any line was ever live."""
+        return any(watch.ever_open for watch in self.watches)
+
+    @property
+    def worked(self) -> bool:
+        """Whether the venue has let us in: data came, or it was told, and rightly, that it has acknowledged a subscription."""
+        return self.data > 0 or (self.confirmed and self.acked > 0)
 
     def _restarted(self, gap: Gap) -> None:
         """Numbers that start anew were seen: they did, or something old was told again."""
@@ -258,9 +273,9 @@ class World:
         if failure is None:
             require(marker.error == "" and self.fatal == "close", "failure", f"the stream ended with {marker}, nobody closed it")
             return
-        never = not any(watch.ever_open for watch in self.watches)
         allowed = (
-            (isinstance(failure, ConnectFailed) and never and (self.fatal == "dial" or self.now >= START + 30.0))
+            (isinstance(failure, ConnectFailed) and not self.ever and (self.fatal == "dial" or self.now >= START + 30.0))
+            or (isinstance(failure, ConnectFailed) and any(each.final_code(self.ever, self.worked) for each in self.watches))
             or (isinstance(failure, SnapshotFailed) and self.fatal == "snapshot")
             or (isinstance(failure, DataFailed) and not self.data and self.feeds >= 10)
             or (isinstance(failure, Overflow) and self.fatal == "overflow")
@@ -339,7 +354,7 @@ class World:
             wire.subscribed.pop(wish["unsub"], None)
         elif "login" in wish:
             entry = self.venue.entry
-            if entry == "final" and not any(watch.ever_open for watch in self.watches):
+            if entry == "final" and not self.ever:
                 self.fatal = "dial"
             if entry:
                 self._say(wire, word("ok" if entry == "ok" else "no", slow=entry != "final"))
@@ -349,8 +364,11 @@ class World:
             self._subscribe(wire, wish["sub"], wish["id"])
 
     def _subscribe(self, wire: Wire, key: str, ident: int) -> None:
-        """Refused, lost on its way, its acknowledgement lost, or as it should be."""
+        """Refused, lost on its way, its acknowledgement lost, or as it should be. Without a login a wrong key shows here."""
         venue, acks = self.venue, self.config.acks
+        if self.config.entry == venue.entry == "final" and not self.config.script:
+            self._say(wire, goodbye(FINAL_CODE))
+            return
         if key in venue.deaf:
             venue.deaf.discard(key)
             wire.refused.add(key)
@@ -426,7 +444,7 @@ class World:
             if self.config.script and self.venue.entry:
                 self._say(self.venue.wires[dial.line], word("welcome"))
         else:
-            first = mode == "fatal" and not any(watch.ever_open for watch in self.watches)
+            first = mode == "fatal" and not self.ever
             self.fatal = "dial" if first else self.fatal
             watch.refused(error)
             engine.refused(dial.line, dial.epoch, error, self.now)
@@ -568,6 +586,7 @@ class World:
                 self.feeds += piece.proves >= FEED
                 self.refused += piece.says == "error" and not self.data
                 self.data += piece.proves == DATA
+                self.acked += piece.says == "ack"
             engine.batch(wire.line, wire.epoch, data, self.now)
             self.settle()
             if any(piece.data[0] == 0x80 | CLOSE for piece in whole) and not wire.broken:  # of broken frames: `LineWatch.check`
