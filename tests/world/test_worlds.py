@@ -115,3 +115,34 @@ def test_a_hole_ends_the_time_that_messages_have_to_prove_a_key() -> None:
         ("notice", 0, "resubscribe"),
     ]
     run_script(config, script, seed=20001793)
+
+
+def test_a_close_frame_behind_what_cannot_be_read_closes_nothing() -> None:
+    """They come in one read: the line ends with the reorder window, as for broken frames."""
+    config = Config(
+        scope="connection", ranges="range", keys=3, reorder=0.4, restart_after=3, concurrency=1, hold_limit=8, policy="block",
+        maxsize=64, flow=0.02, calm_interval=0.5, acks="id", quiet_after=3.0,
+    )  # fmt: skip
+    script = [
+        ("wait", 0.1),
+        ("wait", 0.02),
+        ("trade", 3, 5, "late", 0),
+        ("wait", 0.3),
+        ("rest", "ok", 5.0, 1.0),
+        ("stall", True),
+        ("wait", 0.3),
+        ("restart", 0),
+        ("wait", 0.3),
+        ("wait", 7.0),
+        ("jump", 3.0),
+        ("jump", 100.0),
+        ("wait", 7.0),
+        ("unsubscribe", 2),
+        ("wait", 7.0),
+        ("wait", 1.0),
+        ("wait", 1.0),
+        ("wait", 7.0),
+        ("garbage", 1, "huge"),
+        ("bye", 0, 0),
+    ]
+    run_script(config, script, seed=30019146)

@@ -576,12 +576,14 @@ class World:
             if wire.spoiled:
                 whole = []
             self.refused = 0
+            closes = False
             self.silences.came(whole, self.now)
             if watch.read(whole, self.now):
                 self._missed(watch)
             for piece in whole:
                 if piece.ends:
                     wire.spoiled = True
+                    closes = piece.data[0] == 0x80 | CLOSE  # after what cannot be read a close frame does not count
                     break
                 self.feeds += piece.proves >= FEED
                 self.refused += piece.says == "error" and not self.data
@@ -589,7 +591,7 @@ class World:
                 self.acked += piece.says == "ack"
             engine.batch(wire.line, wire.epoch, data, self.now)
             self.settle()
-            if any(piece.data[0] == 0x80 | CLOSE for piece in whole) and not wire.broken:  # of broken frames: `LineWatch.check`
+            if closes and not wire.broken:  # of broken frames: `LineWatch.check`
                 over = self.venue.wires.get(wire.line) is not wire
                 require(over, "ends", f"line {wire.line} goes on after {whole[-1].data[:40]!r}")
         if wire.broken and not wire.unread and self.venue.wires.get(wire.line) is wire:
