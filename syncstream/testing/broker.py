@@ -63,7 +63,7 @@ class Broker:
     * `connects`, `disconnects`, `too_slow` (cut off), `unauthorized`, `not_found`, `snapshots` (answered well, stale ones too);
     * the faults that happened: `dropped`, `duplicated`, `reordered`, `garbage`, `cut`, `closed`, `muted`, `half_opened`,
       `refused`, `accepted_then_dropped`, `stale_snapshots`, `slow_snapshots`, `failed_snapshots`, `restarted`,
-      `lost_requests`, `refused_topics`.
+      `lost_requests`, `refused_topics`, `forgotten`.
     """
 
     def __init__(

@@ -167,6 +167,11 @@ class Faults:
         self._check_times("count", count)
         self._add(Rule("lose_request", left=count))
 
+    def forget(self, symbol: str, *, connection: Optional[int] = None) -> int:
+        """Send nothing of this symbol any more, until it is subscribed again, and do not say so. Counted as `forgotten`."""
+        self._check_symbol(symbol)
+        return self._connections("forgotten", connection, lambda client: client.topics.discard(symbol))
+
     def refuse_topic(self, symbol: str, *, count: Optional[int] = 1) -> None:
         """Answer a subscription with this symbol in it by an error. Counted as `refused_topics`."""
         self._check_symbol(symbol)

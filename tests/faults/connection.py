@@ -86,6 +86,21 @@ def away() -> Record:
 
 
 def quiet_key() -> Record:
+    """The venue goes on with one key and forgets the other. The line is well: only that key is asked for again, and healed."""
+
+    def ask(action: str) -> Callable[[Any], dict[str, Any]]:
+        return lambda topics: {"action": action, "symbols": list(topics)}
+
+    return befallen(
+        lambda broker: broker.faults.forget("ABC"),
+        subscribe=ask("subscribe"),
+        unsubscribe=ask("unsubscribe"),
+        topics=["ABC", "XYZ"],
+        quiet_after=1.0,
+    )
+
+
+def quiet_market() -> Record:
     """One key says nothing for three times the heartbeat while the other goes on: that is a market, not a fault."""
     with Broker(rate=0.0, symbols=("ABC", "XYZ"), heartbeat=1.0) as broker, Stream(feed_of(broker, heartbeat=1.0)) as stream:
         follower = Follower(broker, stream)

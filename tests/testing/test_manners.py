@@ -74,6 +74,20 @@ def test_requests_that_are_lost_or_refused() -> None:
             broker.faults.refuse_topic("no")
 
 
+def test_a_subscription_that_is_forgotten() -> None:
+    """On one connection; asked for again it is there."""
+    with Broker(rate=0, heartbeat=None) as broker, connected(broker) as one, connected(broker) as other:
+        for websocket in (one, other):
+            ask(websocket, action="subscribe", symbols=["ABC"])
+        assert broker.faults.forget("ABC", connection=1) == 1
+        assert broker.subscriptions == {1: frozenset(), 2: frozenset({"ABC"})}
+        assert ask(one, action="subscribe", symbols=["ABC"])["type"] == "subscribed"
+        assert broker.subscriptions[1] == {"ABC"}
+        assert broker.counts["forgotten"] == 1
+        with pytest.raises(ValueError, match="symbol"):
+            broker.faults.forget("no")
+
+
 def test_what_a_test_has_the_venue_say() -> None:
     """To all connections, or to one; an answer is counted."""
     with Broker(rate=0, heartbeat=None) as broker, connected(broker) as one, connected(broker) as other:
