@@ -46,9 +46,9 @@ class _Watch:
 
 
 class Quiet:
-    """Owned by: the engine. `limit`: key → seconds; `mark`: key → what changes with each message."""
+    """Owned by: the engine. `limit`: key → seconds; `None`: no key is watched. `mark`: key → what changes with each message."""
 
-    def __init__(self, limit: Limit, mark: Callable[[Hashable], Mark]) -> None:
+    def __init__(self, limit: Optional[Limit], mark: Callable[[Hashable], Mark]) -> None:
         self._limit = limit
         self._mark = mark
         self._watches: dict[Hashable, Optional[_Watch]] = {}
@@ -61,7 +61,7 @@ class Quiet:
     def add(self, key: Hashable, now: float) -> None:
         """A key has spoken for the first time. Raises what the user's callable raises, once."""
         self._watches[key] = None
-        limit = self._limit(key)
+        limit = None if self._limit is None else self._limit(key)
         if limit is not None:
             watch = self._watches[key] = _Watch(limit, self._mark(key), now)
             self._plan(key, watch, now)

@@ -1,26 +1,21 @@
-"""`core/engine.py`: dialling, losing, waiting, and what comes too late."""
+"""`core/engine.py`: what opens, what comes too late, what the user says, and how big messages are."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from syncstream.core.actions import Payload
+from syncstream.core.budget import Budget
 from syncstream.core.deflate import Agreed, Pack
-from syncstream.core.engine import Abandon, Dial, Hangup, Payload, Send
-from syncstream.core.frames import BINARY, TEXT
-from syncstream.errors import CallableError, ConnectFailed, DialError, FeedFailed, Severity
+from syncstream.core.engine import Dial, Hangup, Send
+from syncstream.core.frames import BINARY, PING, TEXT
+from syncstream.core.opening import Step
+from syncstream.errors import DialError
 from syncstream.events import Connected, Disconnected
 
-from .rig import NUMBERED, Rig, change, delta, text
+from .rig import NUMBERED, Rig, change, delta, frame, text
 
-
-def pause_before_dial(rig: Rig) -> float:
-    """How long it is until the next dial."""
-    before = rig.now
-    rig.redial()
-    return rig.now - before
-
+SCRIPTED = change(NUMBERED, opening=(Step(expect=lambda message: message.get("in"), within=5.0),), max_message_size=100)
 
 # ---------------------------------------------------------------- a line opens
 
@@ -114,194 +109,6 @@ def test_the_route_of_a_message_of_the_user() -> None:
     assert rig.engine.route() is None
 
 
-# ---------------------------------------------------------------- a line is lost, or was never had
-
-
-def test_a_lost_line_is_dialled_again() -> None:
-    """It is released, told with the reason and the wait, and dialled when that is over, in a new epoch."""
-    rig = Rig(NUMBERED, topics=("A",))
-    rig.open()
-    rig.said()
-    rig.cut(reason="the connection broke")
-    assert rig.did() == [Dial(0, 1, ("A",)), Hangup(0, 1)]
-    assert rig.items == [Disconnected(line=0, reason="the connection broke", code=1006, retry_in=0.5, at_ns=100_000_000_000)]
-    rig.wait(0.4)
-    assert rig.did() == []
-    rig.wait(0.1)
-    assert rig.did() == [Dial(0, 3, ("A",))]
-
-
-def test_refusals_wait_ever_longer() -> None:
-    """Doubling, with jitter, up to the maximum of the policy."""
-    rig = Rig(NUMBERED)
-    waits = []
-    for _ in range(6):
-        rig.refuse()
-        waits.append(pause_before_dial(rig))
-    assert waits == [0.5, 1.0, 2.0, 4.0, 4.0, 4.0]
-    rig.open()
-    assert rig.said()[-1] == "connected 0 attempt 7"
-
-
-@pytest.mark.parametrize(("chance", "waits"), [(0.0, [0.0, 0.0, 0.0]), (0.999, [0.999, 1.998, 3.996])])
-def test_the_jitter_is_full(chance: float, waits: list[float]) -> None:
-    """Anything from nothing to the ceiling."""
-    rig = Rig(NUMBERED, chance=chance)
-    seen = []
-    for _ in range(3):
-        rig.refuse()
-        seen.append(pause_before_dial(rig))
-    assert seen == pytest.approx(waits)
-
-
-@pytest.mark.parametrize(
-    ("options", "wait"),
-    [
-        ({"retry_after": 20.0}, 20.5),
-        ({"severity": Severity.SLOW}, 6.0),
-        ({"severity": Severity.SLOW, "retry_after": 20.0}, 26.0),
-    ],
-)
-def test_what_a_refusal_asks_for(options: dict[str, Any], wait: float) -> None:
-    """Retry-After is the least; a slow one waits the longest of the policy, half of it jittered."""
-    rig = Rig(NUMBERED)
-    rig.refuse(**options)
-    assert pause_before_dial(rig) == pytest.approx(wait)
-
-
-def test_a_mistake_of_a_callable_is_no_failure_of_the_network() -> None:
-    """So `except ConnectionError` around a stream does not hide it; where it is the time that is over, the network has failed."""
-    rig = Rig(NUMBERED)
-    error = CallableError("endpoint: raised KeyError", severity=Severity.FATAL)
-    rig.start()
-    rig.engine.refused(0, rig.dials[0].epoch, error, rig.now)
-    rig.gather()
-    failure = rig.failure()
-    assert type(failure) is FeedFailed
-    assert (str(failure), failure.__cause__) == ("endpoint: raised KeyError", error)
-    assert not isinstance(failure, ConnectionError)
-
-
-def test_a_fatal_refusal_before_the_first_line_ends_the_stream() -> None:
-    """A wrong key is not worth a minute; the reason is in the error and its cause."""
-    rig = Rig(NUMBERED, lines=2)
-    rig.start()
-    rig.did()
-    rig.refuse(message="401 Unauthorized", severity=Severity.FATAL)
-    failure = rig.failure()
-    assert isinstance(failure, ConnectFailed)
-    assert isinstance(failure.__cause__, DialError)
-    assert (str(failure), rig.did(), rig.said()) == ("401 Unauthorized", [Abandon(1, 1)], ["closed"])
-    assert (rig.engine.finished, rig.engine.deadline()) == (True, None)
-
-
-def test_a_fatal_refusal_later_is_a_slow_one() -> None:
-    """It has worked once: a venue in maintenance says such things."""
-    rig = Rig(NUMBERED)
-    rig.open()
-    rig.cut()
-    rig.redial()
-    rig.refuse(message="404 Not Found", severity=Severity.FATAL)
-    assert (rig.failure(), pause_before_dial(rig)) == (None, 6.0)
-
-
-def test_connections_without_data_wait_ever_longer() -> None:
-    """Accept and drop is met like a refusal: the handshake proves nothing."""
-    rig = Rig(NUMBERED)
-    waits = []
-    for _ in range(5):
-        rig.open()
-        rig.cut()
-        waits.append(pause_before_dial(rig))
-        rig.dials.pop(1, None)
-    assert waits == [0.5, 1.0, 2.0, 4.0, 4.0]
-
-
-@pytest.mark.parametrize(("seconds", "wait", "attempt"), [(9.9, 2.0, 4), (10.0, 0.5, 2)])
-def test_only_data_over_some_time_proves_a_line(seconds: float, wait: float, attempt: int) -> None:
-    """From the first message to the last one `stable_after` has to pass; then the attempts count anew."""
-    rig = Rig(NUMBERED)
-    for _ in range(2):
-        rig.refuse()
-        rig.redial()
-    rig.open()
-    rig.wait(30.0)
-    rig.send(delta("A", 1))
-    rig.wait(seconds)
-    rig.send(delta("A", 2))
-    rig.wait(30.0)
-    rig.cut()
-    assert pause_before_dial(rig) == wait
-    rig.said()
-    rig.open()
-    assert rig.said() == [f"connected 0 attempt {attempt}"]
-
-
-def test_messages_that_are_no_data_prove_no_line() -> None:
-    """Without a key, or not to be read."""
-    rig = Rig(NUMBERED)
-    rig.refuse()
-    rig.redial()
-    rig.open()
-    rig.send({"hello": 1})
-    rig.wait(20.0)
-    rig.send({"hello": 1}, b"?")
-    rig.cut()
-    assert pause_before_dial(rig) == 1.0
-
-
-def test_a_dial_that_hangs_is_abandoned() -> None:
-    """It is told and dialled again; whatever comes of it is too late."""
-    rig = Rig(change(NUMBERED, dial_limit=15.0))
-    rig.start()
-    rig.did()
-    rig.wait(14.9)
-    assert rig.did() == []
-    rig.wait(0.1)
-    assert (rig.did(), rig.said()) == ([Abandon(0, 1)], ["disconnected 0: the dial hangs"])
-    assert not rig.engine.opened(0, 1, (), rig.now)
-    assert pause_before_dial(rig) == 0.5
-
-
-@pytest.mark.parametrize("trouble", ["hangs", "refuses"])
-def test_the_first_line_has_a_deadline(trouble: str) -> None:
-    """A mistyped host must not hang a loop for ever; the last reason is named."""
-    rig = Rig(change(NUMBERED, first_live_limit=60.0), chance=1.0)
-    rig.start()
-    while rig.now < 159.9 and rig.failure() is None:
-        if trouble == "refuses" and rig.dials[0].epoch == rig.engine.lines[0].epoch:
-            rig.refuse(message="no such host")
-        rig.wait(min(1.0, 159.9 - rig.now))
-    assert rig.failure() is None
-    rig.wait(0.1)
-    failure = rig.failure()
-    assert isinstance(failure, ConnectFailed)
-    reason = "; the last attempt: no such host" if trouble == "refuses" else ""
-    assert str(failure) == f"no line could be opened within 60 s{reason}"
-    assert (failure.__cause__ is None) is (trouble == "hangs")
-
-
-def test_when_the_deadline_is_over_no_line_is_dialled_once_more() -> None:
-    """Though its wait is over at the same moment, as after a sleep of the machine."""
-    rig = Rig(change(NUMBERED, first_live_limit=60.0))
-    rig.refuse()
-    rig.did()
-    rig.now += 100.0
-    rig.tick()
-    assert (rig.did(), rig.said()[-1]) == ([], "closed")
-
-
-def test_later_nothing_is_that_urgent() -> None:
-    """Once a line was open the stream waits as long as it takes."""
-    rig = Rig(change(NUMBERED, first_live_limit=60.0))
-    rig.open()
-    rig.cut()
-    for _ in range(100):
-        rig.redial()
-        rig.refuse()
-    assert (rig.failure(), rig.now > 300.0) == (None, True)
-
-
 # ---------------------------------------------------------------- how big messages are
 
 
@@ -335,3 +142,99 @@ def test_the_size_of_a_compressed_message_is_what_it_is_unpacked() -> None:
     assert rig.engine.mean_size() == 0.0
     rig.engine.batch(0, 1, data[20:], rig.now)
     assert rig.engine.mean_size() == len(said)
+
+
+# ---------------------------------------------------------------- a line that is not live yet, or not any more
+
+
+def test_when_the_deadline_is_over_no_line_is_dialled_once_more() -> None:
+    """Though its wait is over at the same moment, as after a sleep of the machine."""
+    rig = Rig(change(NUMBERED, first_live_limit=60.0))
+    rig.refuse()
+    rig.did()
+    rig.now += 100.0
+    rig.tick()
+    assert (rig.did(), rig.said()[-1]) == ([], "closed")
+
+
+def test_a_venue_that_breaks_the_protocol_and_hangs_up() -> None:
+    """The reason is what it broke, not that it went; nobody waits for the end of the moment."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    rig.said()
+    rig.raw(b"\x83\x00")
+    rig.cut()
+    assert [item.code for item in rig.items if isinstance(item, Disconnected)] == [1002]
+    assert rig.said() == ["disconnected 0: protocol error: unknown opcode 3"]
+
+
+def test_broken_frames_before_a_line_is_live_end_it_at_once() -> None:
+    """Nothing came before them that could still be answered."""
+    rig = Rig(SCRIPTED)
+    rig.open()
+    rig.did()
+    rig.raw(b"\xf1\x00")
+    assert [type(action) for action in rig.did()] == [Send, Hangup]
+    assert rig.said() == ["disconnected 0: protocol error: reserved bit set, and no extension gives it a meaning here"]
+
+
+def test_a_venue_that_talks_and_never_lets_us_in_is_left() -> None:
+    """After as many bytes as one message may have; those that come with the last answer do not count."""
+    rig = Rig(SCRIPTED)
+    rig.open()
+    rig.raw(text(b'{"x": "' + b"y" * 39 + b'"}') * 2)
+    assert rig.said() == []
+    rig.raw(frame(PING, b""))
+    assert rig.said() == ["disconnected 0: opening: more than 100 bytes before it was through"]
+    rig.redial()
+    rig.open()
+    rig.said()
+    rig.raw(text(b'{"in": 1}') + text(delta("A", 1)) * 20)
+    assert rig.said()[:2] == ["connected 0 attempt 2", "A1"]
+
+
+# ---------------------------------------------------------------- what the user says
+
+
+def test_a_message_of_the_user_counts_for_the_budget_of_its_line() -> None:
+    """It has gone out, so the next one of ours waits."""
+    rig = Rig(change(NUMBERED, send_budget=Budget(count=1, per=1.0)), topics=("A",))
+    rig.open()
+    rig.engine.spent(0, rig.now)
+    rig.engine.subscribe(["B"], [Payload(TEXT, b"join")], rig.now)
+    rig.gather()
+    assert rig.texts() == []
+    rig.wait(1.0)
+    assert rig.texts() == ["join"]
+
+
+@pytest.mark.parametrize("late", ["epoch", "phase"])
+def test_an_answer_for_a_connection_that_is_not_there_is_late(late: str) -> None:
+    """It was asked for an older one, or this one is not live any more: nothing is said, and nothing held back."""
+    rig = Rig(change(NUMBERED, asks=True), topics=("A",))
+    rig.open()
+    rig.did()
+    rig.said()
+    epoch = rig.dials[0].epoch
+    if late == "phase":
+        rig.engine.close(rig.now)
+        rig.did()
+        rig.said()
+    else:
+        epoch -= 1
+    rig.engine.spoken(0, epoch, (), (Payload(TEXT, b"join", ("A",)),), rig.now)
+    rig.engine.unspoken(0, epoch, ("A",), "raised", rig.now)
+    assert (rig.did(), rig.said(), rig.engine.status(rig.now).late_answers) == ([], [], 2)
+    assert rig.engine.notes == []
+
+
+def test_an_answer_for_the_connection_that_is_there_is_said() -> None:
+    """What it failed with is noted."""
+    rig = Rig(change(NUMBERED, asks=True), topics=("A",))
+    rig.open()
+    rig.did()
+    rig.engine.spoken(0, 1, (), (Payload(TEXT, b"join", ("A",)),), rig.now)
+    assert [action.payload for action in rig.did(Send)] == [b"join"]
+    rig.engine.unspoken(0, 1, ("A",), "raised", rig.now)
+    assert rig.engine.notes == ["line 0: raised"]
+    assert rig.engine.status(rig.now).late_answers == 0

@@ -1,50 +1,16 @@
-"""`core/engine.py`: topics in every phase, the end in every phase, two lines, and the picture of it all."""
+"""`core/engine.py`: markers, the end with everything under way, two lines, and the picture of it all."""
 
 from __future__ import annotations
 
-from typing import Callable
-
 import pytest
 
-from syncstream.core.engine import Abandon, Hangup, Payload, Send
-from syncstream.core.frames import CLOSE, PING, TEXT
-from syncstream.errors import ConnectFailed, DataFailed, StreamFailed
+from syncstream.core.engine import Hangup, Send
+from syncstream.core.frames import CLOSE
+from syncstream.errors import DataFailed, StreamFailed
 from syncstream.events import Closed, KeyStatus, Quarantined, Status
 
-from .rig import BY_CONNECTION, HEALED, NUMBERED, Rig, change, delta, frame, run_of, text
-
-JOIN, LEAVE = Payload(TEXT, b"join"), Payload(TEXT, b"leave")
-
-
-def idle(rig: Rig) -> None:
-    pass
-
-
-def dialing(rig: Rig) -> None:
-    rig.start()
-
-
-def waiting(rig: Rig) -> None:
-    rig.open()
-    rig.cut()
-
-
-def live(rig: Rig) -> None:
-    rig.open()
-
-
-def closing(rig: Rig) -> None:
-    rig.open()
-    rig.engine.close(rig.now)
-
-
-def closed(rig: Rig) -> None:
-    rig.start()
-    rig.engine.close(rig.now)
-
-
-Phase = Callable[[Rig], None]
-
+from .phases import Phase, closed, closing, dialing, idle, live, waiting
+from .rig import BY_CONNECTION, HEALED, NUMBERED, Rig, change, delta, frame, run_of
 
 # ---------------------------------------------------------------- markers that are not its own
 
@@ -71,122 +37,7 @@ def test_after_the_end_nothing_is_told_any_more(phase: Phase) -> None:
     assert isinstance(rig.items[-1], Closed)
 
 
-# ---------------------------------------------------------------- topics
-
-
-@pytest.mark.parametrize(
-    ("phase", "sent", "dialled"),
-    [
-        (idle, [], ("A", "B")),
-        (dialing, [b"join"], ("A",)),  # behind the subscriptions of the dial under way
-        (waiting, [], ("A", "B")),
-        (live, [b"join"], None),
-        (closing, [], None),
-        (closed, [], None),
-    ],
-)
-def test_a_topic_more(phase: Phase, sent: list[bytes], dialled: object) -> None:
-    """The venue hears of it once: from the open line, behind the dial under way, or with the next dial."""
-    rig = Rig(NUMBERED, topics=("A",))
-    phase(rig)
-    rig.engine.subscribe(["B"], [JOIN], rig.now)
-    rig.gather()
-    if phase is idle:
-        rig.start()
-    elif phase is waiting:
-        rig.redial()
-    if dialled is not None:
-        assert rig.dials[0].topics == dialled
-        rig.did()
-        rig.open(payloads=(Payload(TEXT, b"first"),))
-        sent = [b"first", *sent]
-    assert [action.payload for action in rig.did(Send) if action.opcode == TEXT] == sent
-    assert tuple(rig.engine.topics) == ("A", "B")
-
-
-def test_a_topic_less() -> None:
-    """The open line says so; the next dial does not ask for it any more; its messages are not delivered."""
-    rig = Rig(NUMBERED, topics=("A", "B"))
-    rig.open()
-    rig.did()
-    rig.engine.unsubscribe(["A", "unknown"], [LEAVE], rig.now)
-    assert rig.did() == [Send(0, 1, TEXT, b"leave", False)]
-    rig.said()
-    rig.send(delta("A", 1), delta("B", 1))
-    assert rig.said() == ["B1"]
-    rig.cut()
-    rig.redial()
-    assert rig.dials[0].topics == ("B",)
-
-
-def test_what_was_asked_for_behind_a_dial_that_failed_is_not_said_twice() -> None:
-    """The next dial has it among its topics."""
-    rig = Rig(NUMBERED, topics=("A",))
-    rig.start()
-    rig.engine.subscribe(["B"], [JOIN], rig.now)
-    rig.refuse()
-    rig.redial()
-    rig.did()
-    rig.open()
-    assert (rig.dials[0].topics, rig.did()) == (("A", "B"), [])
-
-
-def test_topics_that_are_not_keys() -> None:
-    """The feed says which key a topic is about."""
-    rig = Rig(NUMBERED, topics=("quotes.A",), topic_key=lambda topic: topic.split(".")[1])
-    rig.live("A", 1)
-    rig.engine.unsubscribe(["quotes.A"], [], rig.now)
-    rig.send(delta("A", 2))
-    assert (rig.said(), rig.keys.syncs) == ([], {})
-    rig.engine.subscribe(["quotes.A"], [], rig.now)
-    rig.send(delta("A", 9))
-    assert rig.said() == ["A9"]
-
-
 # ---------------------------------------------------------------- the end
-
-
-@pytest.mark.parametrize(
-    ("phase", "actions", "finished"),
-    [
-        (idle, [], True),
-        (dialing, [Abandon(0, 1)], True),
-        (waiting, [], True),
-        (live, [Send(0, 1, CLOSE, b"\x03\xe8", True)], False),
-    ],
-)
-def test_close_in_every_phase(phase: Phase, actions: list[object], finished: bool) -> None:
-    """`Closed` is the last that is delivered. Only an open connection is waited for, and not for long."""
-    rig = Rig(change(HEALED, close_limit=1.0))
-    phase(rig)
-    rig.said()
-    rig.did()
-    rig.engine.close(rig.now)
-    rig.engine.close(rig.now)
-    assert (rig.did(), rig.items, rig.engine.finished) == (actions, [Closed(at_ns=100_000_000_000)], finished)
-    rig.said()
-    if not finished:
-        assert rig.engine.deadline() == rig.now + 1.0
-        rig.raw(text(delta("A", 1)) + frame(PING, b""))
-        assert rig.did() == []
-        rig.wait(1.0)
-        assert rig.did() == [Hangup(0, 1)]
-    rig.tick()
-    assert (rig.said(), rig.did(), rig.engine.finished, rig.engine.deadline()) == ([], [], True, None)
-
-
-@pytest.mark.parametrize("answer", ["goodbye", "cut", "nonsense"])
-def test_the_venue_may_end_it_sooner(answer: str) -> None:
-    """Its goodbye, a cut, or what cannot be read: the connection is released at once."""
-    rig = Rig(NUMBERED)
-    closing(rig)
-    rig.said()
-    rig.did()
-    if answer == "cut":
-        rig.cut()
-    else:
-        rig.raw(frame(CLOSE, b"\x03\xe8") if answer == "goodbye" else b"\xff\xff")
-    assert (rig.did(), rig.said(), rig.engine.finished, rig.engine.deadline()) == ([Hangup(0, 1)], [], True, None)
 
 
 def test_close_with_everything_under_way() -> None:
@@ -207,55 +58,6 @@ def test_close_with_everything_under_way() -> None:
     rig.wait(1000.0)
     assert (rig.said(), rig.did(), rig.engine.deadline()) == ([], [Hangup(0, 1)], None)
     assert rig.engine.status(rig.now).late_answers == 2
-
-
-def test_a_failure_is_said_with_the_end() -> None:
-    """The first one counts; after a close there is none."""
-    rig = Rig(NUMBERED)
-    rig.open()
-    first = ConnectFailed("first")
-    rig.engine.fail(first, rig.now)
-    rig.engine.fail(ConnectFailed("second"), rig.now)
-    rig.engine.close(rig.now)
-    assert rig.failure() is first
-    rig.gather()
-    assert [item.error for item in rig.items if isinstance(item, Closed)] == ["first"]
-    rig = Rig(NUMBERED)
-    rig.engine.close(rig.now)
-    rig.engine.fail(first, rig.now)
-    assert rig.failure() is None
-
-
-def test_a_failure_in_the_middle_of_a_batch_ends_it() -> None:
-    """What came before it is delivered, what comes after it is not."""
-    rig = Rig(change(NUMBERED, max_keys=1))
-    rig.open()
-    rig.said()
-    rig.send(delta("A", 1), delta("B", 1), delta("A", 2))
-    assert (rig.said(), isinstance(rig.failure(), DataFailed)) == (["A1", "closed"], True)
-
-
-def test_a_feed_that_fits_nothing_fails_by_the_first_data_deadline() -> None:
-    """Ten messages, not one with the key: found by a tick."""
-    rig = Rig(change(NUMBERED, first_data_limit=30.0))
-    rig.open()
-    rig.send(*[{"x": 1}] * 10)
-    rig.wait(30.0)
-    assert (rig.said()[-1], isinstance(rig.failure(), DataFailed)) == ("closed", True)
-
-
-def test_the_first_data_deadline_is_not_put_off_by_reconnects() -> None:
-    """It counts from the first line that was open."""
-    rig = Rig(change(NUMBERED, first_data_limit=30.0), chance=0.0)
-    rig.open()
-    rig.send(*[{"x": 1}] * 10)
-    for _ in range(2):
-        rig.wait(14.0)
-        rig.reopen()
-    rig.wait(1.9)
-    assert rig.failure() is None
-    rig.wait(0.1)
-    assert isinstance(rig.failure(), DataFailed)
 
 
 def test_a_failure_after_a_reorder_window() -> None:
@@ -354,3 +156,42 @@ def test_the_picture_of_a_stream_that_failed() -> None:
     rig.engine.fail(StreamFailed("why"), rig.now)
     status = rig.engine.status(rig.now)
     assert (status.state, status.error, status.connects, status.reconnects, status.silence) == ("failed", "why", 2, 1, None)
+
+
+# ---------------------------------------------------------------- the end of a connection, after that of the stream
+
+
+@pytest.mark.parametrize("answer", ["goodbye", "cut", "nonsense"])
+def test_the_venue_may_end_it_sooner(answer: str) -> None:
+    """Its goodbye, a cut, or what cannot be read: the connection is released at once."""
+    rig = Rig(NUMBERED)
+    closing(rig)
+    rig.said()
+    rig.did()
+    if answer == "cut":
+        rig.cut()
+    else:
+        rig.raw(frame(CLOSE, b"\x03\xe8") if answer == "goodbye" else b"\xff\xff")
+    assert (rig.did(), rig.said(), rig.engine.finished, rig.engine.deadline()) == ([Hangup(0, 1)], [], True, None)
+
+
+def test_a_venue_that_does_not_answer_our_goodbye() -> None:
+    """It is not waited for longer than that, and nothing else is done meanwhile: no key is asked for, no line is dialled."""
+    rig = Rig(change(HEALED, close_limit=1.0, verify_after=0.5, lifetime=0.5))
+    rig.live("A", 1)
+    rig.reopen()
+    rig.did()
+    rig.engine.close(rig.now)
+    assert rig.did() == [Send(0, rig.dials[0].epoch, CLOSE, b"\x03\xe8", True)]
+    rig.wait(0.9)
+    assert (rig.did(), rig.engine.finished) == ([], False)
+    rig.wait(0.1)
+    assert (rig.did(), rig.engine.finished, rig.engine.deadline()) == ([Hangup(0, rig.dials[0].epoch)], True, None)
+
+
+def test_more_keys_than_there_may_be_end_the_stream() -> None:
+    """With the batch that brings one too many."""
+    rig = Rig(change(NUMBERED, max_keys=1))
+    rig.open()
+    rig.send(delta("A", 1), delta("B", 1), delta("A", 2))
+    assert (rig.said()[-2:], isinstance(rig.failure(), DataFailed)) == (["A1", "closed"], True)

@@ -31,18 +31,19 @@ from .violation import Violation, require
 _NOT_IN_DIGEST = {
     "plain",
     "late",
-    "_actions",
+    "actions",
     "fetches",
     "random",
     "rules",
-    "topic_key",
     "out",
     "keys",
     "order",
     "lines",
     "syncs",
     "counters",
-    "_quiet",
+    "quiet",
+    "connections",
+    "dialogue",
 }
 
 
@@ -91,7 +92,7 @@ def digest(engine: Engine) -> dict[Hashable, str]:
     parts: dict[Hashable, str] = {("key", key): _sync(sync) for key, sync in engine.keys.syncs.items()}
     parts.update({("counter", name): _slots(counter) for name, counter in engine.order.counters.items()})
     parts.update({("line", line.index): _line(line) for line in engine.lines})
-    for name, part in (("engine", engine), ("keys", engine.keys), ("order", engine.order)):
+    for name, part in (("engine", engine), ("connections", engine.connections), ("keys", engine.keys), ("order", engine.order)):
         fields = {field: value for field, value in vars(part).items() if field not in _NOT_IN_DIGEST}
         parts[name] = repr(fields)
     return parts

@@ -166,7 +166,7 @@ class World:
             due = self.deadline()
             if due is not None and due <= self.now:
                 self.tick()
-            if not engine.keys.out and not engine._actions:
+            if not engine.keys.out and not engine.connections.actions:
                 break
         else:
             raise Violation("busy", f"the engine does not come to rest at {self.now}")

@@ -1,13 +1,11 @@
-"""`core/engine.py`: silence, pings, goodbyes, and a venue that breaks the protocol."""
+"""`core/connections.py`: silence, pings, and a venue that breaks the protocol."""
 
 from __future__ import annotations
-
-from typing import Optional
 
 import pytest
 
 from syncstream import Liveness
-from syncstream.core.engine import Dial, Hangup, Send
+from syncstream.core.engine import Hangup, Send
 from syncstream.core.frames import CLOSE, PING, PONG, TEXT
 from syncstream.events import Disconnected, Stale
 
@@ -15,10 +13,6 @@ from .rig import NUMBERED, Rig, change, delta, frame, text
 
 WATCHED = change(NUMBERED, liveness=Liveness())
 """With the limits of every day: ping after 15 s, 10 s for its answer, 60 s of silence."""
-
-
-def goodbye(code: Optional[int], reason: str = "") -> bytes:
-    return frame(CLOSE, b"" if code is None else code.to_bytes(2, "big") + reason.encode())
 
 
 def answering(rig: Rig, seconds: float) -> None:
@@ -132,7 +126,7 @@ def test_data_brings_the_ladder_down_even_if_the_line_ends_with_it() -> None:
     assert rig.engine.lines[0].silence == 120.0
     rig.redial()
     rig.open()
-    rig.raw(text(delta("A", 1)) + goodbye(1001))
+    rig.raw(text(delta("A", 1)) + frame(CLOSE, b"\x03\xe9"))
     assert rig.engine.lines[0].silence == 60.0
 
 
@@ -157,38 +151,7 @@ def test_while_we_do_not_read_silence_proves_nothing() -> None:
     assert rig.did(Hangup) == [Hangup(0, rig.engine.lines[0].epoch - 1)]
 
 
-# ---------------------------------------------------------------- control frames
-
-
-def test_a_ping_is_answered_at_once_and_alike() -> None:
-    """A pong is not answered."""
-    rig = Rig(NUMBERED)
-    rig.open()
-    rig.did()
-    rig.raw(frame(PING, b"abc") + frame(PONG, b"x") + frame(PING, b""))
-    assert rig.did() == [Send(0, 1, PONG, b"abc", True), Send(0, 1, PONG, b"", True)]
-
-
-@pytest.mark.parametrize(
-    ("data", "echo", "reason", "code"),
-    [
-        (goodbye(1000, "bye"), b"\x03\xe8", "closed by the venue: 1000 bye", 1000),
-        (goodbye(4001), b"\x0f\xa1", "closed by the venue: 4001", 4001),
-        (goodbye(None), b"", "closed by the venue", None),
-    ],
-)
-def test_goodbye_is_answered_and_dialled_again(data: bytes, echo: bytes, reason: str, code: Optional[int]) -> None:
-    """A normal close does not end the stream; what came before it is delivered, what comes after is not."""
-    rig = Rig(NUMBERED)
-    rig.open()
-    rig.said()
-    rig.did()
-    rig.raw(text(delta("A", 1)) + data + text(delta("A", 2)))
-    assert [item.code for item in rig.items if isinstance(item, Disconnected)] == [code]
-    assert rig.did() == [Send(0, 1, CLOSE, echo, True), Hangup(0, 1)]
-    assert rig.said() == ["A1", f"disconnected 0: {reason}"]
-    rig.wait(0.5)
-    assert len(rig.did(Dial)) == 1
+# ---------------------------------------------------------------- a venue that breaks the protocol
 
 
 @pytest.mark.parametrize(
@@ -218,17 +181,6 @@ def test_a_venue_that_breaks_the_protocol_is_told_why(data: bytes, code: int, re
     assert rig.did() == [Send(0, 1, CLOSE, code.to_bytes(2, "big") + reason.encode(), True), Hangup(0, 1)]
     assert [item.code for item in rig.items if isinstance(item, Disconnected)] == [code]
     assert rig.said() == [f"disconnected 0: protocol error: {reason}"]
-
-
-def test_a_venue_that_breaks_the_protocol_and_hangs_up() -> None:
-    """The reason is what it broke, not that it went; nobody waits for the end of the moment."""
-    rig = Rig(NUMBERED)
-    rig.open()
-    rig.said()
-    rig.raw(b"\x83\x00")
-    rig.cut()
-    assert [item.code for item in rig.items if isinstance(item, Disconnected)] == [1002]
-    assert rig.said() == ["disconnected 0: protocol error: unknown opcode 3"]
 
 
 def test_a_close_in_that_moment_says_what_was_broken() -> None:

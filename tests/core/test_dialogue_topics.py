@@ -1,4 +1,4 @@
-"""`core/engine.py`: subscriptions that are followed: told, asked again, refused, and shown in the status."""
+"""`core/dialogue.py`: subscriptions that are followed: told, asked again, refused, and shown in the status."""
 
 from __future__ import annotations
 
@@ -269,3 +269,27 @@ def test_two_lines_are_followed_each_for_itself() -> None:
     assert states(rig) == {"A": "sent"}
     rig.wait(10.5)
     assert rig.did(Call) == [Call(0, 1, (), ("A",))]
+
+
+def test_a_quiet_key_without_numbers() -> None:
+    """Subscribed again it may have missed something, and nothing can show that: it is told."""
+    rig = Rig(
+        change(NUMBERED, rule=None, first=None, last=None, quiet_after=lambda key: 8.0, asks=True, leaves=True), topics=("A",)
+    )
+    rig.open()
+    rig.send(delta("A", 1))
+    rig.said()
+    rig.wait(10.0)
+    assert rig.said() == ["stale", "gap A quiet None..None told"]
+    assert rig.did(Call) == [Call(0, 1, (), ("A",))]  # not left before: nothing could show what that loses
+
+
+def test_only_lines_that_are_live_subscribe_a_quiet_key_again() -> None:
+    """One that is being dialled asks for everything anyway."""
+    rig = Rig(change(NUMBERED, quiet_after=lambda key: 8.0, asks=True, leaves=True), topics=("A",), lines=2)
+    rig.start()
+    rig.open(1)
+    rig.send(delta("A", 1), line=1)
+    rig.did()
+    rig.wait(10.0)
+    assert rig.did(Call) == [Call(1, 1, ("A",), ("A",))]

@@ -1,4 +1,4 @@
-"""`core/engine.py`: a connection that is opened by a script, before it is live."""
+"""`core/dialogue.py`: a connection that is opened by a script, before it is live."""
 
 from __future__ import annotations
 

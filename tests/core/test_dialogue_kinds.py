@@ -1,4 +1,4 @@
-"""`core/engine.py`: what messages mean that are no data: literals, pongs, challenges, and the venue's notices."""
+"""`core/dialogue.py`: what messages mean that are no data: literals, pongs, challenges, and the venue's notices."""
 
 from __future__ import annotations
 

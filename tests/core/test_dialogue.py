@@ -1,0 +1,232 @@
+"""`core/dialogue.py`: control frames, keepalives, budgets of sends, and topics that change."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+import pytest
+
+from syncstream import Liveness
+from syncstream.core.actions import Payload
+from syncstream.core.budget import Budget
+from syncstream.core.engine import Dial, Hangup, Send
+from syncstream.core.frames import CLOSE, PING, PONG, TEXT
+from syncstream.core.keepalive import Keepalive
+from syncstream.errors import DataFailed
+from syncstream.events import Disconnected
+
+from .phases import Phase, closed, closing, dialing, idle, live, waiting
+from .rig import NUMBERED, Rig, change, delta, frame, text
+
+JOIN, LEAVE = Payload(TEXT, b"join"), Payload(TEXT, b"leave")
+
+
+def goodbye(code: Optional[int], reason: str = "") -> bytes:
+    return frame(CLOSE, b"" if code is None else code.to_bytes(2, "big") + reason.encode())
+
+
+# ---------------------------------------------------------------- control frames
+
+
+def test_a_ping_is_answered_at_once_and_alike() -> None:
+    """A pong is not answered."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    rig.did()
+    rig.raw(frame(PING, b"abc") + frame(PONG, b"x") + frame(PING, b""))
+    assert rig.did() == [Send(0, 1, PONG, b"abc", True), Send(0, 1, PONG, b"", True)]
+
+
+@pytest.mark.parametrize(
+    ("data", "echo", "reason", "code"),
+    [
+        (goodbye(1000, "bye"), b"\x03\xe8", "closed by the venue: 1000 bye", 1000),
+        (goodbye(4001), b"\x0f\xa1", "closed by the venue: 4001", 4001),
+        (goodbye(None), b"", "closed by the venue", None),
+    ],
+)
+def test_goodbye_is_answered_and_dialled_again(data: bytes, echo: bytes, reason: str, code: Optional[int]) -> None:
+    """A normal close does not end the stream; what came before it is delivered, what comes after is not."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    rig.said()
+    rig.did()
+    rig.raw(text(delta("A", 1)) + data + text(delta("A", 2)))
+    assert [item.code for item in rig.items if isinstance(item, Disconnected)] == [code]
+    assert rig.did() == [Send(0, 1, CLOSE, echo, True), Hangup(0, 1)]
+    assert rig.said() == ["A1", f"disconnected 0: {reason}"]
+    rig.wait(0.5)
+    assert len(rig.did(Dial)) == 1
+
+
+# ---------------------------------------------------------------- keepalive
+
+
+def beating(every: float = 20.0, when: str = "always", payload: Optional[Callable[[], Payload]] = None) -> Rig:
+    liveness = Liveness(ping_after=1e6, pong_within=10.0, silence=1e6, maximum_silence=1e6)
+    rules = change(NUMBERED, liveness=liveness, keepalive=Keepalive(every=every, when=when), keepalive_payload=payload)
+    rig = Rig(rules)
+    rig.open()
+    rig.did()
+    rig.said()
+    return rig
+
+
+def test_a_keepalive_goes_out_while_data_flows() -> None:
+    """Some venues hang up on a client that streams and says nothing."""
+    rig = beating(payload=lambda: Payload(TEXT, b"ping"))
+    for number in range(1, 60):
+        rig.wait(1.0)
+        rig.send(delta("A", number))
+    assert rig.texts() == ["ping", "ping"]
+
+
+def test_an_idle_keepalive_does_not() -> None:
+    """Only silence calls for it; any byte is its answer."""
+    rig = beating(when="idle")
+    for number in range(1, 60):
+        rig.wait(1.0)
+        rig.send(delta("A", number))
+    assert rig.did() == []
+    rig.wait(20.0)
+    assert rig.did() == [Send(0, 1, PING, b"", True)]
+    rig.wait(9.0)
+    rig.raw(frame(PONG, b""))
+    rig.wait(15.0)
+    assert rig.said()[-1] == "A59"
+
+
+def test_a_keepalive_without_an_answer() -> None:
+    """The line is dead."""
+    rig = beating()
+    rig.wait(29.9)
+    assert rig.said() == []
+    rig.wait(0.1)
+    assert rig.said() == ["disconnected 0: half-open: no answer to our ping within 10 s"]
+
+
+def test_while_we_do_not_read_it_goes_out_and_nothing_is_expected() -> None:
+    """Its answer waits with the rest."""
+    rig = beating(payload=lambda: Payload(TEXT, b"ping"))
+    rig.engine.paused()
+    rig.wait(65.0)
+    assert (rig.texts(), rig.said()) == (["ping", "ping", "ping"], [])
+    rig.engine.resumed(rig.now)
+    rig.wait(9.0)
+    assert rig.said() == []
+
+
+def test_a_keepalive_that_raises_is_noted() -> None:
+    """The line goes on without it."""
+
+    def payload() -> Payload:
+        raise LookupError("x")
+
+    rig = beating(payload=payload)
+    rig.wait(41.0)
+    assert rig.engine.notes == ["keepalive: raised LookupError; nothing was sent"] * 2
+    assert rig.said() == []
+
+
+# ---------------------------------------------------------------- budgets
+
+
+def test_subscriptions_are_paced() -> None:
+    """By the send budget of the line; pongs go between, and count."""
+    rig = Rig(change(NUMBERED, send_budget=Budget(count=2, per=1.0)))
+    rig.open(payloads=tuple(Payload(TEXT, b"%d" % number) for number in range(5)))
+    assert rig.texts() == ["0", "1"]
+    rig.wait(0.5)
+    rig.raw(frame(PING, b"x"))
+    assert rig.did() == [Send(0, 1, PONG, b"x", True)]
+    rig.wait(0.5)
+    assert rig.texts() == ["2"]
+    rig.engine.spent(0, rig.now)
+    rig.wait(0.9)
+    assert rig.texts() == []
+    rig.wait(0.2)
+    assert rig.texts() == ["3", "4"]
+
+
+# ---------------------------------------------------------------- topics
+
+
+@pytest.mark.parametrize(
+    ("phase", "sent", "dialled"),
+    [
+        (idle, [], ("A", "B")),
+        (dialing, [b"join"], ("A",)),  # behind the subscriptions of the dial under way
+        (waiting, [], ("A", "B")),
+        (live, [b"join"], None),
+        (closing, [], None),
+        (closed, [], None),
+    ],
+)
+def test_a_topic_more(phase: Phase, sent: list[bytes], dialled: object) -> None:
+    """The venue hears of it once: from the open line, behind the dial under way, or with the next dial."""
+    rig = Rig(NUMBERED, topics=("A",))
+    phase(rig)
+    rig.engine.subscribe(["B"], [JOIN], rig.now)
+    rig.gather()
+    if phase is idle:
+        rig.start()
+    elif phase is waiting:
+        rig.redial()
+    if dialled is not None:
+        assert rig.dials[0].topics == dialled
+        rig.did()
+        rig.open(payloads=(Payload(TEXT, b"first"),))
+        sent = [b"first", *sent]
+    assert [action.payload for action in rig.did(Send) if action.opcode == TEXT] == sent
+    assert tuple(rig.engine.topics) == ("A", "B")
+
+
+def test_a_topic_less() -> None:
+    """The open line says so; the next dial does not ask for it any more; its messages are not delivered."""
+    rig = Rig(NUMBERED, topics=("A", "B"))
+    rig.open()
+    rig.did()
+    rig.engine.unsubscribe(["A", "unknown"], [LEAVE], rig.now)
+    assert rig.did() == [Send(0, 1, TEXT, b"leave", False)]
+    rig.said()
+    rig.send(delta("A", 1), delta("B", 1))
+    assert rig.said() == ["B1"]
+    rig.cut()
+    rig.redial()
+    assert rig.dials[0].topics == ("B",)
+
+
+def test_what_was_asked_for_behind_a_dial_that_failed_is_not_said_twice() -> None:
+    """The next dial has it among its topics."""
+    rig = Rig(NUMBERED, topics=("A",))
+    rig.start()
+    rig.engine.subscribe(["B"], [JOIN], rig.now)
+    rig.refuse()
+    rig.redial()
+    rig.did()
+    rig.open()
+    assert (rig.dials[0].topics, rig.did()) == (("A", "B"), [])
+
+
+def test_topics_that_are_not_keys() -> None:
+    """The feed says which key a topic is about."""
+    rig = Rig(NUMBERED, topics=("quotes.A",), topic_key=lambda topic: topic.split(".")[1])
+    rig.live("A", 1)
+    rig.engine.unsubscribe(["quotes.A"], [], rig.now)
+    rig.send(delta("A", 2))
+    assert (rig.said(), rig.keys.syncs) == ([], {})
+    rig.engine.subscribe(["quotes.A"], [], rig.now)
+    rig.send(delta("A", 9))
+    assert rig.said() == ["A9"]
+
+
+# ---------------------------------------------------------------- what the stream cannot go on with
+
+
+def test_a_failure_in_the_middle_of_a_batch_ends_it() -> None:
+    """What came before it is delivered, what comes after it is not."""
+    rig = Rig(change(NUMBERED, max_keys=1))
+    rig.open()
+    rig.said()
+    rig.send(delta("A", 1), delta("B", 1), delta("A", 2))
+    assert (rig.said(), isinstance(rig.failure(), DataFailed)) == (["A1", "closed"], True)
