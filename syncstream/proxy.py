@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment
 
 from . import upgrade
+from .core.failures import of_status
 from .errors import Severity
 from .tcp import BoundedSocket, Deadline, resolve
 from .urls import redact
@@ -138,7 +139,7 @@ def _connect(wire: BoundedSocket, proxy: Proxy, host: str, port: int) -> None:
         secrets = [secret for secret in (proxy.username, proxy.password) if secret]
         raise wire.deadline.error(
             upgrade.refusal(answer, b"", secrets),
-            upgrade.severity(answer.status),
+            of_status(answer.status),
             status=answer.status,
             retry_after=upgrade.retry_after(answer.headers, time.time()),
         )

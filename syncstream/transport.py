@@ -24,6 +24,7 @@ import websocket
 
 from . import tls, upgrade
 from .core.deflate import Agreed
+from .core.failures import of_status
 from .errors import DialError, FeedError, Severity
 from .feed import Endpoint
 from .proxy import choose, pass_through
@@ -185,7 +186,7 @@ class _Gate:
         if answer.status != 101:
             raise wire.deadline.error(
                 upgrade.refusal(answer, self._read_body(upgrade.body_size(answer)), self._hidden),
-                upgrade.severity(answer.status),
+                of_status(answer.status),
                 status=answer.status,
                 retry_after=upgrade.retry_after(answer.headers, time.time()),
             )

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, quote, unquote, unquote_plus, urldefrag, u
 import msgspec
 
 from .core.deflate import Agreed, Deflate
-from .errors import FeedError, Severity
+from .errors import FeedError
 from .feed import Endpoint
 from .secret import scrub
 from .urls import check_header, check_url, redact
@@ -36,7 +36,6 @@ _OF_THE_UPGRADE = {"connection", "upgrade", "content-length", "transfer-encoding
 _MOVED = {301, 302, 303, 307, 308}
 _SCHEMES = {"http": "ws", "https": "wss"}
 _OF_THE_CLIENT = {"certfile", "keyfile", "password", "cert_chain", "server_hostname", "context"}
-_WORTH_WAITING = {408, 425, 429}
 
 
 class Wrong(Exception):
@@ -164,11 +163,6 @@ def essence(answer: Answer) -> bytes:
 
 def _tokens(value: str) -> list[str]:
     return [token.strip().lower() for token in value.split(",")]
-
-
-def severity(status: int) -> Severity:
-    """What an HTTP status that is no upgrade means for the next attempt. Only overload and a server's own trouble pass."""
-    return Severity.RETRY if status >= 500 or status in _WORTH_WAITING else Severity.FATAL
 
 
 RETRY_AFTER_LIMIT = 3600.0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from syncstream import Deflate, upgrade
 from syncstream.core.deflate import Agreed
-from syncstream.errors import FeedError, Severity
+from syncstream.errors import FeedError
 from syncstream.feed import Endpoint
 from syncstream.upgrade import Answer, Chosen, Wrong
 
@@ -217,21 +217,6 @@ def test_the_library_is_shown_only_what_it_checks() -> None:
         "",
         "",
     ]
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        *(
-            (status, Severity.FATAL)
-            for status in (100, 200, 204, 301, 302, 307, 308, 400, 401, 403, 404, 405, 407, 410, 426, 451)
-        ),
-        *((status, Severity.RETRY) for status in (408, 425, 429, 500, 502, 503, 504, 522, 599)),
-    ],
-)
-def test_a_status_has_a_class(status: int, expected: Severity) -> None:
-    """Overload and the server's own trouble pass with time, a refusal does not."""
-    assert upgrade.severity(status) is expected
 
 
 @pytest.mark.parametrize(

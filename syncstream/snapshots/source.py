@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, quote, unquote, urldefrag, urljoin, urlsplit
 import msgspec
 
 from .. import schema
+from ..core.failures import of_status
 from ..core.paths import MISSING
 from ..errors import FeedError, FetchError, Severity
 from ..feed import Rest
@@ -27,7 +28,6 @@ from ..urls import check_header, check_url, redact
 
 RETRY_AFTER_LIMIT = 3600.0
 
-_RETRY_STATUS = frozenset({408, 425, 429})
 _PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 _DEFAULT_PORT = {"http": 80, "https": 443}
 
@@ -110,7 +110,7 @@ def fatal(text: str) -> FetchError:
 def refusal(status: int, retry_after: str, wall: float, shown: str, words: str) -> FetchError:
     """The error for a status that is no success. `retry_after` is the header, or empty; `wall` the time of day, seconds."""
     after = wait_of(retry_after, wall)
-    passing = status >= 500 or status in _RETRY_STATUS or (status >= 400 and after is not None)
+    passing = of_status(status) is Severity.RETRY or (status >= 400 and after is not None)
     return FetchError(
         f"{shown}: the venue answered {status} {_PHRASES.get(status, 'unknown status')}{words}",
         severity=Severity.RETRY if passing else Severity.FATAL,

@@ -14,8 +14,8 @@ from syncstream.errors import Severity
 @pytest.mark.parametrize(
     ("statuses", "severity"),
     [
-        ((408, 425, 429, 500, 502, 503, 504, 599), Severity.RETRY),
-        ((200, 204, 301, 302, 308, 400, 401, 403, 404, 405, 410, 426, 451, 499), Severity.FATAL),
+        ((408, 425, 429, 500, 502, 503, 504, 522, 599), Severity.RETRY),
+        ((100, 200, 204, 301, 302, 307, 308, 400, 401, 403, 404, 405, 407, 410, 426, 451, 499), Severity.FATAL),
     ],
 )
 def test_statuses(statuses: tuple[int, ...], severity: Severity) -> None:
