@@ -36,11 +36,12 @@ CONNECTION = _Connection()
 class Endpoint(Options, frozen=True, kw_only=True):
     """Where a line is dialled, and how.
 
-    `sslopt` goes to the TLS set-up as websocket-client knows it; verification is on unless it says otherwise. `proxy` is a URL,
-    `None` for a direct line, or `"environment"` for `https_proxy`/`http_proxy`/`no_proxy`. `compression` is offered to the venue
-    (`Deflate(...)`: permessage-deflate) or not (`None`). `max_redirects` are followed, each within the time of the attempt: never
-    from `wss` to `ws`, and to another host without headers, login, query, subprotocols and client certificate (by TLS not at all
-    with an `SSLContext` of your own, which may hold one). `max_head_size` bounds the head of the venue's answer, in bytes.
+    `sslopt` goes to the TLS set-up as websocket-client knows it; verification is on unless it says otherwise, which is logged.
+    `proxy` is a URL, `None` for a direct line, or `"environment"` for `https_proxy`/`http_proxy`/`no_proxy`. `compression` is
+    offered to the venue (`Deflate(...)`: permessage-deflate) or not (`None`). `max_redirects` are followed, each within the
+    time of the attempt: never from `wss` to `ws`, and to another host without headers, login, query, subprotocols and client
+    certificate (by TLS not at all with an `SSLContext` of your own, which may hold one). `max_head_size` bounds the head of the
+    venue's answer, in bytes.
     """
 
     url: str

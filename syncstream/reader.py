@@ -102,6 +102,7 @@ class Reader:
         self._snapshots = Snapshots(feed.snapshot, self.post, name=_FETCHER) if feed.snapshot is not None else None
         self._max_pings = feed.max_pings
         self._paused = False
+        self._warned = False  # that TLS does not check all it could
         self._blind_turns = 0
         self._status_at = 0.0
         self._changed = True  # since the picture that other threads see
@@ -278,6 +279,9 @@ class Reader:
             return
         self._links[item.line] = Link(item.line, item.epoch, item.connection, max_pings=self._max_pings)
         _log.info("line %d is open", item.line)
+        if line.unchecked and not self._warned:
+            self._warned = True
+            _log.warning("line %d, sslopt: %s", item.line, line.unchecked)
         self._act(now)
 
     def _take_fetched(self, item: Fetched, now: float) -> None:

@@ -52,6 +52,13 @@ def failure(error: ssl.SSLError, deadline: Deadline) -> DialError:
     return deadline.error(words, Severity.SLOW)
 
 
+def unchecked(context: ssl.SSLContext) -> str:
+    """What is not checked with this context, in words; empty if all is."""
+    if context.verify_mode == ssl.CERT_NONE:
+        return "certificates are not verified: whoever is on the way can pose as the venue"
+    return "" if context.check_hostname else "host names are not checked: whoever has any certificate can pose as the venue"
+
+
 def context_of(sslopt: Mapping[str, Any], deadline: Deadline) -> ssl.SSLContext:
     """The context for these options: the user's own, or one made from them. Raises `DialError` if they cannot work."""
     unknown = sorted(set(sslopt) - _OPTIONS - _PER_LINE)

@@ -233,6 +233,11 @@ class Connection:
         self._rest = rest  # came together with the upgrade
         self._end: Optional[OSError] = None  # why nothing more will come, once that is known
 
+    @property
+    def unchecked(self) -> str:
+        """What TLS does not check on this line, in words; empty if it checks all, and where there is none."""
+        return "" if self._tls is None else tls.unchecked(self._tls.context)
+
     def fileno(self) -> int:
         """The descriptor, for a selector; -1 once closed."""
         return self._sock.fileno()

@@ -144,6 +144,22 @@ def test_verification_can_be_switched_off(sslopt: dict[str, Any]) -> None:
         secured(server, sslopt, deadline()).close()
 
 
+def test_what_is_left_unchecked_is_said(trusting: dict[str, Any]) -> None:
+    """In words, of a context of the user's, too."""
+    own = ssl.create_default_context()
+    own.check_hostname = False
+    own.verify_mode = ssl.CERT_NONE
+    for sslopt, words in (
+        (trusting, ""),
+        ({"context": ssl.create_default_context()}, ""),
+        ({"cert_reqs": ssl.CERT_NONE}, "certificates are not verified"),
+        ({"context": own}, "certificates are not verified"),
+        ({**trusting, "check_hostname": False}, "host names are not checked"),
+    ):
+        said = tls.unchecked(tls.context_of(sslopt, deadline()))
+        assert said.partition(":")[0] == words
+
+
 def test_the_host_name_alone_can_be_left_unchecked(trusting: dict[str, Any]) -> None:
     """The authority is still checked."""
     with Server(speaks_tls(certificates.server_context("other.test"))) as server:

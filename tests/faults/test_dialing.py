@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import ssl
 from email.utils import formatdate
@@ -65,6 +66,24 @@ def test_a_good_certificate(broker: Broker, trusting: dict[str, Any]) -> None:
             relay.cut()
             follower.until(follower.noticed)
             assert follower.record(began).wrong == ()
+
+
+@pytest.mark.parametrize(("verified", "warnings"), [(True, 0), (False, 1)])
+def test_verification_that_is_off_is_said_once(
+    broker: Broker, trusting: dict[str, Any], caplog: pytest.LogCaptureFixture, verified: bool, warnings: int
+) -> None:
+    """A warning for each stream, however often it connects; none where all is checked, as it is by default."""
+    with caplog.at_level(logging.WARNING, "syncstream"), Relay(broker.port, tls=server_context()) as relay:
+        endpoint = secure(relay, trusting if verified else {"cert_reqs": ssl.CERT_NONE})
+        with Stream(feed_of(broker, endpoint=endpoint, backoff=Backoff(base=0.1))) as stream:
+            follower = Follower(broker, stream)
+            follower.warm_up()
+            relay.cut()
+            follower.until(follower.noticed)
+            follower.until(follower.all_speak)
+    assert broker.counts["connects"] == 2
+    said = [record.getMessage() for record in caplog.records if "not verified" in record.getMessage()]
+    assert len(said) == warnings
 
 
 BAD: dict[str, tuple[str, ssl.SSLContext, str]] = {
