@@ -14,6 +14,7 @@ from syncstream.core.keepalive import Keepalive
 from syncstream.core.opening import Step
 from syncstream.core.subscriptions import Acks
 from syncstream.core.talk import Talk
+from syncstream.secret import Secret
 
 from .rig import PLAIN, change
 
@@ -101,6 +102,26 @@ def test_a_keepalive_of_the_venues_own_kind() -> None:
     assert not heard.talk.keep_alive(NOW + 8.0, NOW)
     assert heard.talk.keep_alive(NOW + 9.0, NOW)
     assert heard.said == [("ping 0", False), ("ping 1", False)]
+
+
+def test_a_callable_that_hangs_is_given_up() -> None:
+    """What the user's callables are asked for is missed at its limit, and not before."""
+    heard = Heard()
+    heard.talk.resubscribing_until = NOW + 15.0
+    assert heard.talk.deadline(NOW) == NOW + 15.0
+    heard.talk.tick(NOW + 14.9)
+    assert heard.talk.deadline(NOW) == NOW + 15.0
+    heard.talk.tick(NOW + 15.0)
+    assert heard.talk.deadline(NOW) is None
+
+
+def test_what_the_venue_repeats_is_hidden() -> None:
+    """Whatever the upgrade sent, the longest first so that a part of it leaves no rest; and every `Secret` that there is."""
+    secret = Secret("hunter2-in-a-test")
+    talk = Talk(PLAIN, lambda opcode, payload, urgent: None, NOW, hidden=("abc", "token=abc123", "abc123"))
+    assert talk.shown("no such user abc123, sent as token=abc123, or abc") == "no such user ***, sent as ***, or ***"
+    assert talk.shown(f"who is {secret}?") == "who is ***?"
+    assert Talk(PLAIN, lambda opcode, payload, urgent: None, NOW).shown("token=abc123, abc") == "token=abc123, abc"
 
 
 @given(
