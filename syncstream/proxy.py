@@ -7,6 +7,7 @@ holds over every byte, and nothing has to be installed. Not here: proxies that w
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 import struct
@@ -18,7 +19,7 @@ from urllib.request import getproxies_environment
 from . import upgrade
 from .core.failures import of_status
 from .errors import Severity
-from .tcp import BoundedSocket, Deadline, resolve
+from .tcp import HEAD_LIMIT, BoundedSocket, Deadline, resolve
 from .urls import redact
 
 _DEFAULT_PORTS = {"http": 80, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
@@ -133,8 +134,7 @@ def _connect(wire: BoundedSocket, proxy: Proxy, host: str, port: int) -> None:
     if proxy.username:
         lines.append(f"Proxy-Authorization: {upgrade.basic(proxy.username, proxy.password)}")
     wire.send("\r\n".join([*lines, "", ""]).encode("ascii"))
-    head, rest = wire.head()
-    answer = upgrade.parse(head)
+    answer, rest = upgrade.final(functools.partial(wire.head, HEAD_LIMIT))
     if not 200 <= answer.status < 300:
         secrets = [secret for secret in (proxy.username, proxy.password) if secret]
         raise wire.deadline.error(

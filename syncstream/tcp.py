@@ -136,18 +136,21 @@ class BoundedSocket:
             data += self._more(size - len(data))
         return bytes(data)
 
-    def head(self, limit: int = HEAD_LIMIT) -> tuple[bytes, bytes]:
-        """The head of an HTTP answer, without the empty line that ends it, and the bytes that came with it."""
-        data = bytearray()
+    def head(self, limit: int = HEAD_LIMIT, begun: bytes = b"", spent: int = 0) -> tuple[bytes, bytes]:
+        """The head of an HTTP answer, without the empty line that ends it, and the bytes that came with it.
+
+        `begun`: what came with the head before it; `spent`: how many bytes of `limit` that one and others have had.
+        """
+        data = bytearray(begun or self._more(4096))
         searched = 0
         while True:
-            data += self._more(4096)
             end = _HEAD_END.search(data, searched)
-            if (end.start() if end else len(data)) > limit:
+            if spent + (end.start() if end else len(data)) > limit:
                 raise self.deadline.error(f"the answer's head is longer than {limit} bytes", Severity.FATAL)
             if end:
                 return bytes(data[: end.start()]), bytes(data[end.end() :])
             searched = max(0, len(data) - 3)
+            data += self._more(4096)
 
     def _more(self, size: int) -> bytes:
         data = self.receive(size)

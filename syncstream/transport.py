@@ -11,6 +11,7 @@ Not here: what frames mean (`core/frames`), when to dial and when to give up (`c
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import secrets
 import socket
@@ -178,8 +179,7 @@ class _Gate:
 
     def _read_answer(self) -> bytes:
         wire = self._wire
-        head, self.rest = wire.head(self._endpoint.max_head_size)
-        answer = upgrade.parse(head)
+        answer, self.rest = upgrade.final(functools.partial(wire.head, self._endpoint.max_head_size))
         location = upgrade.moved(answer)
         if location is not None:
             raise _Moved(location, upgrade.refusal(answer, b"", self._hidden), answer.status)

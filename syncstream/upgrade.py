@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import re
 from email.utils import parsedate_to_datetime
-from typing import Any, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
 from urllib.parse import SplitResult, quote, unquote, unquote_plus, urldefrag, urljoin, urlsplit
 
 import msgspec
@@ -26,6 +26,7 @@ from .urls import check_header, check_url, redact
 SAID_LIMIT = 512
 """Bytes of the body of a refusal that are looked at."""
 
+_HEAD_END = 4  # bytes: two line ends
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _STATUS_LINE = re.compile(r"(HTTP/\d\.\d) (\d{3})(?: (.*))?\Z")
 _HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*\Z")
@@ -120,6 +121,22 @@ def parse(head: bytes) -> Answer:
         name, value = header[1].lower(), header[2]
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return Answer(version, int(status), reason or "", headers)
+
+
+def final(head: Callable[[bytes, int], tuple[bytes, bytes]]) -> tuple[Answer, bytes]:
+    """The final answer, and the bytes that came with its head. Those that only announce it (1xx, but 101) are passed over.
+
+    `head` reads one head: it is given the bytes that came with the one before, and how many bytes the heads so far have had.
+    Those are bounded by it, and with them the number of heads. Raises `Wrong` if one is not HTTP/1.
+    """
+    rest, spent = b"", 0
+    while True:
+        text, more = head(rest, spent)
+        answer = parse(text)
+        if answer.version != "HTTP/1.1" or answer.status == 101 or not 100 <= answer.status < 200:
+            return answer, more
+        spent += len(text) + _HEAD_END
+        rest = more
 
 
 class Chosen(NamedTuple):

@@ -196,6 +196,20 @@ def test_a_denied_connect(answer: bytes, severity: Severity, status: int, retry_
     assert "s3cr3t" not in str(caught.value)
 
 
+def test_a_proxy_may_announce_its_answer() -> None:
+    """What comes before the final answer is passed over, as of a venue."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
+        peer.send(peer.read(5).upper())
+
+    with at_the_proxy(script) as wire:
+        pass_through(wire, proxy("http"), "venue.test", 443)
+        wire.send(b"hello")
+        assert wire.exactly(5) == b"HELLO"
+
+
 def test_a_proxy_that_talks_out_of_turn() -> None:
     """What it adds would be taken for the venue's words."""
     script = talk(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 Switching")

@@ -32,6 +32,7 @@ from syncstream import transport, upgrade
 from syncstream.errors import DialError, Severity
 from syncstream.feed import Endpoint
 from syncstream.tcp import BoundedSocket
+from syncstream.testing.wire import text_frame
 from syncstream.transport import Connection, close_payload, dial, frame
 from tests.servers import certificates
 from tests.servers.scripted import Peer, Server, accept, switching
@@ -311,6 +312,13 @@ def without_end(piece: bytes) -> Callable[[Peer], None]:
     return script
 
 
+def interim_without_end(peer: Peer) -> None:
+    """Announces an answer for ever."""
+    peer.request()
+    while True:
+        peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+
+
 HOSTILE: dict[str, tuple[Callable[[Peer], object], str, Severity]] = {
     "endless headers": (without_end(b"x\r\nA: " * 1000), "longer than 65536", Severity.FATAL),
     "endless header line": (without_end(b"x" * 5000), "longer than 65536", Severity.FATAL),
@@ -335,7 +343,18 @@ HOSTILE: dict[str, tuple[Callable[[Peer], object], str, Severity]] = {
     "subprotocol": (wrong(lambda r: switching(r, "Sec-WebSocket-Protocol: v3")), "subprotocol", Severity.FATAL),
     "split header": (wrong(lambda r: switching(r, "X-A: b\rSet-Cookie: c")), "malformed header", Severity.FATAL),
     "a page": (wrong(lambda r: b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nHi!"), "status 200 OK: Hi!", Severity.FATAL),
-    "103 first": (wrong(lambda r: b"HTTP/1.1 103 Early Hints\r\n\r\n" + switching(r)), "status 103", Severity.FATAL),
+    "interim answers without end": (interim_without_end, "longer than 65536", Severity.FATAL),
+    "an interim answer of HTTP/1.0": (
+        wrong(lambda r: b"HTTP/1.0 103 Hints\r\n\r\n" + switching(r)),
+        "status 103",
+        Severity.FATAL,
+    ),
+    "an interim answer that is none": (wrong(lambda r: b"HTTP/1.1 103 Hints\r\nx\r\n\r\n"), "malformed", Severity.FATAL),
+    "a page after an interim answer": (
+        wrong(lambda r: b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nHi!"),
+        "status 200 OK: Hi!",
+        Severity.FATAL,
+    ),
     "hang-up": (Peer.request, "without an answer", Severity.RETRY),
     "hang-up in mid-head": (lambda peer: peer.send(switching(peer.request())[:-2]), "without an answer", Severity.RETRY),
 }
@@ -630,6 +649,37 @@ def test_a_head_is_as_long_as_the_endpoint_allows() -> None:
     """One byte less than the answer has, and it is refused."""
     size = len(switching(b"Sec-WebSocket-Key: MDEyMzQ1Njc4OTAxMjM0NQ==\r\n")) - 4
     with Server(taken([])) as server:
+        url = f"ws://localhost:{server.port}/"
+        dial(Endpoint(url=url, max_head_size=size), timeout=10).close()
+        error = refused(Endpoint(url=url, max_head_size=size - 1))
+    assert f"the answer's head is longer than {size - 1} bytes" in str(error)
+
+
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-Venue: no\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [1, 1000])
+def test_answers_before_the_final_one_are_passed_over(pieces: int) -> None:
+    """RFC 9110, 15.2: 100 and 103 announce the 101, whose headers alone count; what follows that is kept."""
+
+    def script(peer: Peer) -> None:
+        answer = INTERIM + switching(peer.request(), "X-Venue: yes") + text_frame(b"hello")
+        if pieces == 1:
+            peer.send(answer)
+        else:
+            peer.drip(answer, pause=0.0001)
+        peer.until_hangup()
+
+    with line(script) as connection:
+        assert connection.headers["x-venue"] == "yes"
+        assert "link" not in connection.headers
+        assert receive(connection, 7) == text_frame(b"hello")
+
+
+def test_all_answers_together_are_as_long_as_the_endpoint_allows() -> None:
+    """The heads before the final one count to the same bound."""
+    size = len(INTERIM) + len(switching(b"Sec-WebSocket-Key: MDEyMzQ1Njc4OTAxMjM0NQ==\r\n")) - 4
+    with Server(wrong(lambda request: INTERIM + switching(request))) as server:
         url = f"ws://localhost:{server.port}/"
         dial(Endpoint(url=url, max_head_size=size), timeout=10).close()
         error = refused(Endpoint(url=url, max_head_size=size - 1))

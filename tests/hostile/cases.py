@@ -105,6 +105,13 @@ def headers(line: Callable[[int], bytes], pause: float = 0.0) -> Callable[[Peer]
     return attack
 
 
+def interim(peer: Peer) -> None:
+    """Answers that only announce one, for ever."""
+    peer.request()
+    while True:
+        peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n" * 100)
+
+
 def endless_body(peer: Peer) -> None:
     """A refusal with a text that has no end."""
     peer.request()
@@ -190,6 +197,7 @@ CASES = [
         "`ConnectFailed`",
         recovers=False,
     ),
+    Case("early hints without end, and no answer", interim, "`ConnectFailed`", recovers=False),
     Case(
         "a header a second, `dial_timeout=3`",
         headers(lambda n: b"X-%d: y\r\n" % n, pause=1.0),
