@@ -8,6 +8,9 @@ Two ways through: `_plain` cuts the usual case, complete unmasked data frames, i
 for compressed ones. They leave everything else, all errors included, to `_header` and `_payload`, which take whatever is here and
 remember the rest.
 
+The codes of errors are 1002, 1007 and 1009. 1003 (a type of data that cannot be accepted) is none of them: no feed declares that
+it takes text only or binary only, and what the decoder cannot read is quarantined, which drops no line (`order`).
+
 Deliberately not here: sending, the upgrade, what to answer to a ping, close or error (the engine), how to inflate (`deflate`).
 """
 
