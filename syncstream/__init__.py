@@ -9,6 +9,7 @@ with Stream(feed) as stream:
 
 from importlib import metadata as _metadata
 
+from .book import Book, Level, Top
 from .consumer import Stamped
 from .core.backoff import Backoff
 from .core.budget import Budget
@@ -71,6 +72,7 @@ __all__ = [
     "Acks",
     "Backoff",
     "Batch",
+    "Book",
     "Budget",
     "CallbackStats",
     "Closed",
@@ -94,6 +96,7 @@ __all__ = [
     "KeyStatus",
     "Kind",
     "Latency",
+    "Level",
     "Liveness",
     "NotConnected",
     "Overflow",
@@ -119,6 +122,7 @@ __all__ = [
     "SubscribeFailed",
     "Subscribed",
     "SyncstreamError",
+    "Top",
     "TopicStatus",
     "UsageError",
     "__version__",

@@ -7,6 +7,7 @@ ignores nothing is an error).
 from __future__ import annotations
 
 import queue
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Callable, Hashable, Iterator, Mapping, Optional, Union
 
 import syncstream
@@ -15,6 +16,7 @@ from syncstream import (
     Acks,
     Backoff,
     Batch,
+    Book,
     Budget,
     CallbackStats,
     Closed,
@@ -37,6 +39,7 @@ from syncstream import (
     KeyStatus,
     Kind,
     Latency,
+    Level,
     Liveness,
     NotConnected,
     Overflow,
@@ -58,6 +61,7 @@ from syncstream import (
     StreamClosed,
     StreamFailed,
     SyncstreamError,
+    Top,
     TopicStatus,
     UsageError,
     merge,
@@ -275,6 +279,18 @@ if TYPE_CHECKING:
         assert_type(status.silence, Optional[float])
         assert_type(status.keys["ABC"], KeyStatus)
         assert_type(status.topics["ABC"], TopicStatus)
+
+    def books() -> None:
+        book = Book([("99.5", "1")], [("100.5", 2, "ignored")], position=1, depth=10)
+        book.apply([(99.5, 0)], [], position=2)
+        book.replace([], [])
+        book.apply([], 5)  # type: ignore[arg-type]
+        assert_type(book.top(5), Top)
+        assert_type(book.best().bid, Optional[Level])
+        assert_type(book.top().asks, tuple[Level, ...])
+        assert_type(book.top().asks[0].price, Decimal)
+        assert_type(book.live, bool)
+        assert_type(book.position, Any)
 
     def markers(item: Any) -> None:
         if isinstance(item, Snapshot):
