@@ -8,13 +8,15 @@ from typing import Any, Hashable, NamedTuple
 class Payload(NamedTuple):
     """A message to the venue, ready for a frame.
 
-    `topics`: those that it subscribes; `ident`: the id that it carries, where acknowledgements name one.
+    `topics`: those that it subscribes; `ident`: the id that it carries, where acknowledgements name one; `left`: the topics that
+    it leaves.
     """
 
     opcode: int
     data: bytes
     topics: tuple[Hashable, ...] = ()
     ident: Hashable = None
+    left: tuple[Hashable, ...] = ()
 
 
 class Dial(NamedTuple):

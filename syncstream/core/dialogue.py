@@ -202,13 +202,13 @@ class Dialogue:
             self.quiet.forget(key)
         for place in self.connections.lines:
             place.talk.subscriptions.left(topics)
-        self._say([payload._replace(topics=()) for payload in payloads], now)
+        self._say(map(_leaving, payloads), now)
 
     def spoken(self, place: Line, left: Iterable[Payload], asked: Iterable[Payload], now: float) -> None:
         """A `Call` was answered: what to send to leave topics, and to subscribe to them (again)."""
         place.talk.resubscribing_until = None
         wanted = []  # of those that were asked for together with others that are not wanted any more
-        said = [payload._replace(topics=()) for payload in left if self._wants(payload.topics)]
+        said = [_leaving(payload) for payload in left if self._wants(payload.topics)]
         for payload in asked:
             if self._wants(payload.topics):
                 said.append(payload)
@@ -308,6 +308,11 @@ class Dialogue:
         self._missed(place, missed, now)
         if again and place.phase is Phase.LIVE:
             self._call(place, (), [topic for topic in again if topic in self.topics])
+
+
+def _leaving(payload: Payload) -> Payload:
+    """What it is about it leaves, and does not subscribe."""
+    return payload._replace(topics=(), left=payload.topics)
 
 
 _MEANINGS: dict[Kind, Callable[[Dialogue, Line, Item, float], None]] = {

@@ -7,7 +7,8 @@ Rules
   again with a back-off, `attempts` times in all. Then it counts as refused on this connection.
 * What the venue refuses is not asked for again on this connection. The next one asks for everything that is wanted.
 * A topic that several payloads ask for is acknowledged when all of them are. By `count` the oldest request is the one that is
-  meant, so it is a guess: a request that was given up is taken out of the row.
+  meant, so it is a guess: a request that was given up is taken out of the row. What leaves topics stands in the row, too, and its
+  answer is nobody's.
 * A fixed payload has no topics; it is one, named `None`, and followed only where acknowledgements are declared.
 
 Table of moves
@@ -71,7 +72,9 @@ class Acks(Options, frozen=True, kw_only=True):
     `by="id"`: what stands at `id` in the message is what stood at `sent` (the same path if not given) in the payload.
     `by="key"`: the message names what it is about: `topics`, a path or callable message → topic or list of them; without it the
     topics of the message's key. `by="count"`: answers come in the order of the requests, one for each request or, with
-    `each="topic"`, one for each topic. `by="cumulative"`: each answer lists, at `topics`, all that is subscribed now.
+    `each="topic"`, one for each topic; those of `unsubscribe` are requests like the others, unless `unsubscribes=False` says that
+    the venue does not answer them, or `classify` tells their answers from acknowledgements. `by="cumulative"`: each answer lists,
+    at `topics`, all that is subscribed now.
 
     `within`: seconds until the topic is asked for again, `attempts` times in all.
     """
@@ -81,6 +84,7 @@ class Acks(Options, frozen=True, kw_only=True):
     sent: Optional[Path] = None
     topics: Optional[Path] = None
     each: str = "request"
+    unsubscribes: bool = True
     within: float = 10.0
     attempts: int = 4
 
@@ -91,6 +95,8 @@ class Acks(Options, frozen=True, kw_only=True):
             raise FeedError("each", self.each, "expected 'request' or 'topic'")
         if self.each == "topic" and self.by != "count":
             raise FeedError("each", self.each, "says how answers are counted; it goes with by='count'")
+        if not isinstance(self.unsubscribes, bool) or not (self.unsubscribes or self.by == "count"):
+            raise FeedError("unsubscribes", self.unsubscribes, "False says that they are not counted; it goes with by='count'")
         for field in ("id", "sent", "topics"):
             value = getattr(self, field)
             if value is not None and not callable(value) and not (isinstance(value, str) and all(value.split("."))):
@@ -180,10 +186,11 @@ class Subscriptions:
 
     def sent(self, payload: Payload, now: float) -> None:
         """A request went out."""
-        topics = payload.topics
+        topics, acks = payload.topics, self._acks
+        if payload.left and acks is not None and acks.by == "count" and acks.unsubscribes:
+            self._row.extend([()] if acks.each == "request" else [()] * len(payload.left))
         if not topics:
             return
-        acks = self._acks
         if acks is not None and acks.by == "id":
             self._idents.setdefault(payload.ident, deque()).append(topics)
         elif acks is not None and acks.by == "count":
@@ -333,6 +340,8 @@ class Subscriptions:
                 assert self._id_of is not None
                 found = self._pop(self._id_of(message))
             elif acks.by == "count":
+                if self._row and not self._row[0]:
+                    return self._row.popleft()  # of an unsubscription: an error, too, is about none of what waits
                 found = self._row.popleft() if self._row else ()
             else:
                 found = self._named(message)

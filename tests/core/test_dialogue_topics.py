@@ -196,6 +196,24 @@ def test_a_topic_that_was_left_is_followed_no_more() -> None:
     assert told(rig) == []
 
 
+@pytest.mark.parametrize("by_call", [False, True])
+def test_by_count_what_leaves_a_topic_is_a_request(by_call: bool) -> None:
+    """Said by the user, or by a call together with what subscribes: its answer is not that of the next one."""
+    rig = live(change(FOLLOWED, acks=Acks(by="count")))
+    rig.send(ack("x"))
+    leave = Payload(TEXT, b"leave", ("A",))
+    if by_call:
+        rig.engine.spoken(0, 1, (leave,), (ask("A"),), rig.now)
+    else:
+        rig.engine.unsubscribe(["A"], [leave], rig.now)
+        rig.engine.subscribe(["A"], [ask("A")], rig.now)
+    assert states(rig) == {"A": "sent", "B": "acknowledged"}
+    rig.send(ack("x"))
+    assert states(rig) == {"A": "sent", "B": "acknowledged"}
+    rig.send(ack("x"))
+    assert states(rig) == {"A": "acknowledged", "B": "acknowledged"}
+
+
 def test_a_call_that_comes_back_for_what_was_left_meanwhile() -> None:
     """It is not said; what is still wanted of the same request is asked for alone."""
     rig = live()

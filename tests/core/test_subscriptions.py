@@ -81,6 +81,8 @@ def test_a_batch_is_a_whole_number(fields: dict[str, Any]) -> None:
         ({"by": "name"}, "by"),
         ({"by": "count", "each": "symbol"}, "each"),
         ({"by": "id", "each": "topic"}, "each"),
+        ({"by": "id", "unsubscribes": False}, "unsubscribes"),
+        ({"by": "count", "unsubscribes": 2}, "unsubscribes"),
         ({"by": "id", "id": "a..b"}, "id"),
         ({"by": "id", "sent": 5}, "sent"),
         ({"by": "cumulative"}, "topics"),
@@ -95,6 +97,11 @@ def test_acks_that_cannot_be_are_refused(fields: dict[str, Any], field: str) -> 
 
 
 # ---------------------------------------------------------------- data
+
+
+def leave(*topics: Hashable) -> Payload:
+    """A payload that leaves these topics."""
+    return Payload(TEXT, b"leave", left=topics)
 
 
 def test_data_makes_a_topic_live() -> None:
@@ -320,6 +327,38 @@ def test_data_that_does_not_come() -> None:
     assert tick(it, NOW + 5.0) == ([Missed("A", "no data within 5 s", 0.5)], [])
     assert it.came("A") == ["A"]
     assert tick(it, NOW + 100.0) == ([], [])
+
+
+def test_by_count_what_leaves_a_topic_is_answered_too() -> None:
+    """In its place in the row, once or once for each topic; its answer, good or bad, says nothing of what waits."""
+    it = made(Acks(by="count"))
+    it.sent(leave("X", "Y"), NOW)
+    it.sent(ask("A"), NOW)
+    assert [it.acknowledged({}, NOW) for _ in range(2)] == [[], ["A"]]
+    it = made(Acks(by="count", each="topic"))
+    it.sent(leave("X", "Y"), NOW)
+    it.sent(ask("A"), NOW)
+    assert [it.acknowledged({}, NOW) for _ in range(3)] == [[], [], ["A"]]
+    it = made(Acks(by="count"))
+    it.sent(leave("X"), NOW)
+    it.sent(ask("A"), NOW)
+    assert (it.refused({"error": "not subscribed"}), it.acknowledged({}, NOW)) == ([], ["A"])
+
+
+def test_a_venue_that_does_not_answer_what_leaves_a_topic() -> None:
+    """The feed says so; where it does not, one request too many is made, and all is well again."""
+    it = made(Acks(by="count", unsubscribes=False))
+    it.sent(leave("X"), NOW)
+    it.sent(ask("A"), NOW)
+    assert it.acknowledged({}, NOW) == ["A"]
+    it = made(Acks(by="count", within=10.0))
+    it.sent(leave("X"), NOW)
+    it.sent(ask("A"), NOW)
+    assert it.acknowledged({}, NOW) == []
+    tick(it, NOW + 10.0)
+    assert tick(it, NOW + 10.5) == ([], ["A"])
+    it.sent(ask("A"), NOW + 10.6)
+    assert it.acknowledged({}, NOW + 11.0) == ["A"]
 
 
 def test_by_count_a_request_that_was_given_up_leaves_the_row() -> None:

@@ -68,6 +68,8 @@ class LineWatch:
         self.turned_down: set[str] = set()  # keys that the venue has refused here, with nothing else about them under way
         self.awaited: dict[str, float] = {}  # keys asked for, and until when that is to be acknowledged, or told
         self.flowing: set[str] = set()  # keys of which data came here
+        self.confirmed: set[str] = set()  # keys that were acknowledged, or of which data came, since they were last asked for
+        self.guesses = False  # where acknowledgements are counted: one was lost, or a request was
         self.sent: deque[float] = deque(maxlen=config.budget or 1)
         self.excused_until: Optional[float] = None
         self.refusal: Optional[Severity] = None
@@ -107,7 +109,8 @@ class LineWatch:
         self.unsaid = None
         self.calls = self.spoken = 0
         self.turned_down = set()
-        self.awaited, self.flowing = {}, set()
+        self.awaited, self.flowing, self.confirmed = {}, set(), set()
+        self.guesses = False
         self.sent.clear()
         self.transport_at = self.feed_at = self.opened_at = self.heard_at = now
         self.pinged_at = self.data_from = self.broke_at = None
@@ -189,14 +192,22 @@ class LineWatch:
         if piece.proves == DATA:
             at = piece.data.index(NAMES) + len(NAMES)
             self.flowing.add(chr(piece.data[at]))
+            self.confirmed.add(chr(piece.data[at]))
             self.awaited.pop(chr(piece.data[at]), None)
         elif piece.says in ("ack", "error"):
             word = msgspec.json.decode(piece.data[piece.data.index(b"{") :])
             for key in (word["k"], *word.get("all", ())):
                 self.awaited.pop(key, None)
+                if piece.says == "ack" and "left" not in word:
+                    self.confirmed.add(key)
+
+    def may_be_subscribed(self, key: str) -> bool:
+        """Whether it can be told that a key is subscribed: the venue has said so, or sends it, or nobody knows whom it meant."""
+        return key in self.confirmed or (self.guesses and self.config.acks == "count")
 
     def missed(self, key: str, retry_in: Optional[float], now: float) -> None:
         """It is told that a key was not acknowledged: then it is asked for again, or given up."""
+        self.guesses = True  # its acknowledgement may still come
         if retry_in is not None and key in self.awaited and self.config.lines == 1:  # else it may be of the other line
             self.awaited[key] = now + retry_in
         else:
@@ -274,6 +285,7 @@ class LineWatch:
         elif action.payload.startswith(b'{"sub"'):
             key = msgspec.json.decode(action.payload)["sub"]
             self.turned_down.discard(key)
+            self.confirmed.discard(key)
             if self.config.acks in ("id", "key", "cumulative") and key not in self.flowing:
                 self.awaited[key] = now + ACK_WITHIN
         elif action.payload.startswith(b'{"unsub"'):

@@ -1112,6 +1112,16 @@ MUTANTS = (
         first=552,
     ),
     Mutant(
+        "left-is-not-counted",
+        "subscriptions",
+        "Subscriptions.sent",
+        'self._row.extend([()] if acks.each == "request" else [()] * len(payload.left))',
+        "pass",
+        "The answer to an unsubscription is taken for that of the next subscription.",
+        took=4,
+        first=58,
+    ),
+    Mutant(
         "ack-deadline-not-armed",
         "subscriptions",
         "Subscriptions.sent",

@@ -189,6 +189,11 @@ class World:
                     self._quiet(item)
                 elif isinstance(item, Subscribed):
                     self.confirmed = True
+                    require(
+                        any(watch.may_be_subscribed(str(item.key)) for watch in self.watches),
+                        "acks",
+                        f"{item} was told, and no line has heard of it",
+                    )
                 elif isinstance(item, Refused):
                     for watch in self.watches:
                         watch.missed(str(item.key), item.retry_in, self.now)
@@ -352,6 +357,8 @@ class World:
         """The venue hears a message."""
         if "unsub" in wish:
             wire.subscribed.pop(wish["unsub"], None)
+            if self.config.acks == "count":  # where every request has its answer
+                self._say(wire, word("ack", k=wish["unsub"], left=True))
         elif "login" in wish:
             entry = self.venue.entry
             if entry == "final" and not self.ever:
@@ -375,6 +382,7 @@ class World:
             self._say(wire, word("error", id=ident, k=key) if acks else REFUSAL)
         elif key in venue.lost and acks:
             venue.lost.discard(key)
+            self.watches[wire.line].guesses = True
             wire.refused.add(key)
             if ident % 2:
                 wire.subscribed[key] = None
@@ -386,6 +394,7 @@ class World:
                 self._say(wire, word("ack", k=key, **more))
 
     def _say(self, wire: Wire, piece: Piece) -> None:
+        self.watches[wire.line].guesses |= wire.mute
         if not wire.mute:
             wire.put(piece)
             self.later(_RTT, "flush")
