@@ -95,7 +95,8 @@ class Acks(Options, frozen=True, kw_only=True):
             raise FeedError("each", self.each, "expected 'request' or 'topic'")
         if self.each == "topic" and self.by != "count":
             raise FeedError("each", self.each, "says how answers are counted; it goes with by='count'")
-        if not isinstance(self.unsubscribes, bool) or not (self.unsubscribes or self.by == "count"):
+        counted: object = self.unsubscribes
+        if not isinstance(counted, bool) or not (self.unsubscribes or self.by == "count"):
             raise FeedError("unsubscribes", self.unsubscribes, "False says that they are not counted; it goes with by='count'")
         for field in ("id", "sent", "topics"):
             value = getattr(self, field)
