@@ -14,7 +14,7 @@ from .core.failures import WORDS
 from .core.keepalive import Keepalive
 from .core.opening import Step
 from .core.options import Options, check_seconds
-from .core.paths import Path
+from .core.paths import MISSING, Path
 from .core.rules import Kind
 from .core.subscriptions import Acks, Batch
 from .errors import FeedError, Severity
@@ -74,9 +74,9 @@ def rules(life: Life, watch: Watch, place: Callable[[str, Optional[Path]], Any])
     """What the engine is told. `place(field, path)` is the getter of a path in a message."""
     acks = life.acks
     return {
-        "classify": place("classify", life.classify),
+        "classify": _classify(life, place("classify", life.classify), watch),
         "opening": tuple(_watched(step, watch) for step in life.opening),
-        "literals": {text.encode(): kind for text, kind in life.literals.items()},
+        "literals": {text.encode(): kind for text, kind in {**life.literals, **_answers(life.keepalive)}.items()},
         "answer": _answer(life.answer, watch),
         "keepalive": life.keepalive,
         "keepalive_payload": _keepalive_payload(life.keepalive, watch),
@@ -106,6 +106,30 @@ def _answer(answer: Optional[Callable[[Any], Any]], watch: Watch) -> Optional[Ca
         return None if said is None else schema.payload("answer", said)
 
     return reply
+
+
+def _answers(keepalive: Optional[Keepalive]) -> dict[str, Kind]:
+    """The text that answers a keepalive, if that is one."""
+    return {keepalive.expect: Kind.PONG} if keepalive is not None and isinstance(keepalive.expect, str) else {}
+
+
+def _classify(life: Life, classify: Any, watch: Watch) -> Any:
+    """What a message is; what answers a keepalive comes first."""
+    expect = None if life.keepalive is None else life.keepalive.expect
+    if expect is None or isinstance(expect, str):
+        return classify
+    is_answer = watch("keepalive", expect)
+
+    def kind_of(message: Any) -> Optional[Kind]:
+        try:
+            if is_answer(message):
+                return Kind.PONG
+        except MISSING:  # it has no such place
+            pass
+        found: Optional[Kind] = None if classify is None else classify(message)
+        return found
+
+    return kind_of
 
 
 def _keepalive_payload(keepalive: Optional[Keepalive], watch: Watch) -> Optional[Callable[[], Payload]]:
@@ -144,6 +168,9 @@ def _check_kinds(life: Life) -> None:
     for text, kind in pairs:
         if not isinstance(text, str) or not isinstance(kind, Kind) or kind in _DELIVERED:
             raise FeedError("literals", {text: kind}, "each is a text, and what it means; data is decoded, and is no literal")
+    text = life.keepalive.expect if isinstance(life.keepalive, Keepalive) else None
+    if isinstance(text, str) and life.literals.get(text, Kind.PONG) is not Kind.PONG:
+        raise FeedError("keepalive", life.keepalive, f"literals say that what it expects is {life.literals[text]}, not Kind.PONG")
     for field in ("classify", "answer"):
         if getattr(life, field) is not None and not callable(getattr(life, field)):
             raise FeedError(field, harmless(getattr(life, field)), "expected a callable")

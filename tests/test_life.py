@@ -39,6 +39,7 @@ TOPICS: dict[str, Any] = {"subscribe": speak, "key": "k", "classify": kind_of}
         ({"topic_data_limit": 5.0}, "topic_data_limit"),
         ({"keepalive": 20}, "keepalive"),
         ({"keepalive": Keepalive(send=object())}, "keepalive"),
+        ({"keepalive": Keepalive(send="ping", expect="pong"), "literals": {"pong": Kind.HEARTBEAT}}, "keepalive"),
         ({"batch": 5, **TOPICS}, "batch"),
         ({"batch": Batch(topics=5), "subscribe": "all"}, "batch"),
         ({"send_budget": 5}, "send_budget"),
@@ -131,12 +132,29 @@ def test_limits_of_silence() -> None:
         limit("B")
 
 
+def test_what_answers_a_keepalive_is_found_before_all_else() -> None:
+    """A message without the place that is asked for is none; what answers is a pong, whatever else it would be."""
+    rules = Feed(
+        URL,
+        keepalive=Keepalive(send="ping", expect=lambda message: message["op"] == "pong"),
+        classify=lambda message: Kind.RESUME if "op" in message else None,
+    ).rules()
+    assert rules.classify is not None
+    found = [rules.classify(message) for message in ({"op": "pong"}, {"op": "x"}, {"k": 1})]
+    assert found == [Kind.PONG, Kind.RESUME, None]
+    rules = Feed(URL, keepalive=Keepalive(send="ping", expect=lambda message: message["op"] == "pong")).rules()
+    assert rules.classify is not None
+    assert [rules.classify(message) for message in ({"op": "pong"}, {"op": "x"}, {})] == [Kind.PONG, None, None]
+
+
 def test_payloads_of_keepalives_and_answers() -> None:
     """Text as text, bytes as bytes, anything else as JSON; a callable is asked each time."""
     numbers = iter(range(5))
     rules = Feed(URL, keepalive=Keepalive(send=lambda: {"ping": next(numbers)})).rules()
     assert rules.keepalive_payload is not None
     assert [rules.keepalive_payload() for _ in range(2)] == [Payload(TEXT, b'{"ping":0}'), Payload(TEXT, b'{"ping":1}')]
+    rules = Feed(URL, keepalive=Keepalive(send="ping", expect="pong"), literals={"x": Kind.IGNORE}).rules()
+    assert rules.literals == {b"x": Kind.IGNORE, b"pong": Kind.PONG}
     rules = Feed(URL, keepalive=Keepalive(send=b"\x01")).rules()
     assert rules.keepalive_payload is not None
     assert rules.keepalive_payload() == Payload(BINARY, b"\x01")

@@ -59,6 +59,8 @@ class Dialogue:
         item = self.order.read(payload, opcode == frames.TEXT, now)
         if item is None or item.kind is not Kind.PONG:
             place.heard(now)
+        else:
+            place.clocks.answered()
         if item is None:
             return True
         if place.phase is Phase.OPENING and not self._follow_script(place, item, now):
@@ -300,7 +302,7 @@ class Dialogue:
         talk = place.talk
         try:
             if talk.keep_alive(now, place.clocks.transport_at):
-                place.clocks.asked(now)
+                self._expect_answer(place, now)
         except Exception as error:  # user code
             self.connections.notes.append(f"keepalive: raised {type(error).__name__}; nothing was sent")
         talk.tick(now)
@@ -308,6 +310,13 @@ class Dialogue:
         self._missed(place, missed, now)
         if again and place.phase is Phase.LIVE:
             self._call(place, (), [topic for topic in again if topic in self.topics])
+
+    def _expect_answer(self, place: Line, now: float) -> None:
+        keepalive = self.rules.keepalive
+        if keepalive is None or keepalive.expect is None:
+            place.clocks.asked(now)
+        else:
+            place.clocks.awaits(now, keepalive.within)
 
 
 def _leaving(payload: Payload) -> Payload:

@@ -19,7 +19,7 @@ What resets which clock
     that we read again after back-pressure              yes         yes    -
 The transport's clock asks for a ping, the feed's clock holds the line for mute, and the ladder is how long that may take.
 A challenge proves the feed because nobody asked for it: it is how some venues beat. A keepalive of ours is answered by whatever
-comes after it.
+comes after it; one that expects an answer of its own has a clock of its own beside these, which only a PONG stops.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ class Clocks:
         self.transport_at = now
         self.feed_at = now
         self.pinged_at: Optional[float] = None
+        self.answer_due_at: Optional[float] = None  # what a keepalive expects
+        self.answer_within = 0.0
         self.paused = False
         self.excused_until: Optional[float] = None  # the venue has paused
 
@@ -114,6 +116,16 @@ class Clocks:
         """Something was sent that the venue answers."""
         if self.pinged_at is None and not self.patient:
             self.pinged_at = now
+
+    def awaits(self, now: float, within: Optional[float]) -> None:
+        """Something was sent that only a PONG answers, `within` seconds, or as soon as a ping's."""
+        if self.answer_due_at is None and not self.patient:
+            self.answer_within = self.policy.pong_within if within is None else within
+            self.answer_due_at = now + self.answer_within
+
+    def answered(self) -> None:
+        """A PONG came."""
+        self.answer_due_at = None
 
     @property
     def patient(self) -> bool:
@@ -157,6 +169,8 @@ class Clocks:
             return f"mute: the venue has paused for more than {self.policy.pause_limit:g} s"
         if self.pinged_at is not None and now >= self.pinged_at + self.policy.pong_within:
             return f"half-open: no answer to our ping within {self.policy.pong_within:g} s"
+        if self.answer_due_at is not None and now >= self.answer_due_at:
+            return f"half-open: no answer to our keepalive within {self.answer_within:g} s"
         if self.heartbeat is not None:
             limit = HEARTBEAT_TOLERANCE * self.heartbeat
             return f"mute: no message for {now - self.feed_at:.1f} s, limit {limit:g} s (1.5 x heartbeat)"
@@ -170,19 +184,19 @@ class Clocks:
     def begin_anew(self, now: float) -> None:
         """Silence counts from now."""
         self.transport_at = self.feed_at = now
-        self.pinged_at = None
+        self.pinged_at = self.answer_due_at = None
 
     def _dead_at(self) -> float:
         limit = self.silence if self.heartbeat is None else HEARTBEAT_TOLERANCE * self.heartbeat
         dead_at = self.feed_at + limit
         if self.pinged_at is not None:
             dead_at = min(dead_at, self.pinged_at + self.policy.pong_within)
-        return dead_at
+        return dead_at if self.answer_due_at is None else min(dead_at, self.answer_due_at)
 
     def _ping_at(self) -> float:
         return float("inf") if self.pinged_at is not None else self.transport_at + self.policy.ping_after
 
     def _mute_is_no_proof(self, now: float) -> bool:
-        if self.heartbeat is not None:
+        if self.heartbeat is not None or (self.answer_due_at is not None and now >= self.answer_due_at):
             return False
         return self.pinged_at is None or now < self.pinged_at + self.policy.pong_within

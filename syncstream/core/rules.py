@@ -33,7 +33,7 @@ class Kind(enum.Enum):
     SNAPSHOT = "snapshot"  # in-band: replaces the state of its key
     HEARTBEAT = "heartbeat"
     IGNORE = "ignore"  # as if it had not come
-    ACK = "ack"  # a subscription was accepted: see `Acks`; the answer to an unsubscription is to be ignored
+    ACK = "ack"  # a subscription was accepted: see `Acks`; so is an unsubscription where they are counted, else ignore it
     ERROR = "error"  # a subscription was refused
     PONG = "pong"  # the answer to our keepalive: proves the transport, not the feed
     CHALLENGE = "challenge"  # wants an answer: see `Feed.answer`

@@ -72,9 +72,9 @@ class Acks(Options, frozen=True, kw_only=True):
     `by="id"`: what stands at `id` in the message is what stood at `sent` (the same path if not given) in the payload.
     `by="key"`: the message names what it is about: `topics`, a path or callable message → topic or list of them; without it the
     topics of the message's key. `by="count"`: answers come in the order of the requests, one for each request or, with
-    `each="topic"`, one for each topic; those of `unsubscribe` are requests like the others, unless `unsubscribes=False` says that
-    the venue does not answer them, or `classify` tells their answers from acknowledgements. `by="cumulative"`: each answer lists,
-    at `topics`, all that is subscribed now.
+    `each="topic"`, one for each topic. What `unsubscribe` says is a request like the others then; `unsubscribes=False`: the venue
+    does not answer it, or `classify` takes these answers for `IGNORE`. `by="cumulative"`: each answer lists, at `topics`, all
+    that is subscribed now.
 
     `within`: seconds until the topic is asked for again, `attempts` times in all.
     """

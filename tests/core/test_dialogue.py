@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 import pytest
 
@@ -12,6 +12,7 @@ from syncstream.core.budget import Budget
 from syncstream.core.engine import Dial, Hangup, Send
 from syncstream.core.frames import CLOSE, PING, PONG, TEXT
 from syncstream.core.keepalive import Keepalive
+from syncstream.core.rules import Kind
 from syncstream.errors import DataFailed
 from syncstream.events import Disconnected
 
@@ -103,6 +104,88 @@ def test_a_keepalive_without_an_answer() -> None:
     assert rig.said() == []
     rig.wait(0.1)
     assert rig.said() == ["disconnected 0: half-open: no answer to our ping within 10 s"]
+
+
+PONG_TEXT = frame(TEXT, b"pong")
+
+
+def expecting(within: Optional[float] = None, **options: Any) -> Rig:
+    """A line whose keepalive, every 20 s, wants `pong` for an answer."""
+    rules = change(
+        NUMBERED,
+        keepalive=Keepalive(every=20.0, send="ping", expect="pong", within=within),
+        keepalive_payload=lambda: Payload(TEXT, b"ping"),
+        literals={b"pong": Kind.PONG},
+        classify=lambda message: Kind(message["t"]) if "t" in message else None,
+        **options,
+    )
+    rig = Rig(rules)
+    rig.open()
+    rig.did()
+    rig.said()
+    return rig
+
+
+@pytest.mark.parametrize("within", [None, 4.0])
+def test_only_what_is_expected_is_an_answer(within: Optional[float]) -> None:
+    """Data that goes on and pongs of the protocol prove nothing of a venue whose own side does not answer."""
+    limit = within or 10.0
+    rig = expecting(within)
+    rig.wait(20.0)
+    for _ in range(3):
+        rig.wait(limit / 4)
+        rig.send({"t": "heartbeat"})
+        rig.raw(frame(PONG, b""))
+    rig.wait(limit / 4 - 0.1)
+    assert rig.said() == []
+    rig.wait(0.1)
+    assert rig.said() == [f"disconnected 0: half-open: no answer to our keepalive within {limit:g} s"]
+
+
+def test_what_is_expected_comes() -> None:
+    """Before or after other messages, and once for two that were sent; until the next one nothing is awaited."""
+    rig = expecting(within=30.0)
+    for _ in range(5):
+        rig.wait(40.0)  # two are sent
+        rig.raw(text({"t": "heartbeat"}) + PONG_TEXT)
+    rig.wait(49.9)  # the next one after 20
+    assert rig.said() == []
+    rig.wait(0.1)
+    assert rig.said() == ["disconnected 0: half-open: no answer to our keepalive within 30 s"]
+
+
+@pytest.mark.parametrize("patience", ["not read", "paused"])
+def test_nothing_is_expected_while_silence_proves_nothing(patience: str) -> None:
+    """The one that was awaited before is not missed after it, but the next one is."""
+    rig = expecting()
+    rig.wait(21.0)
+    if patience == "paused":
+        rig.send({"t": "pause"})
+    else:
+        rig.engine.paused()
+    rig.wait(40.0)
+    assert rig.said() == []
+    if patience == "paused":
+        rig.send({"t": "resume"})
+    else:
+        rig.engine.resumed(rig.now)
+    rig.said()
+    rig.wait(19.0 + 9.9)  # the next one goes out at 80
+    assert rig.said() == []
+    rig.wait(0.1)
+    assert rig.said() == ["disconnected 0: half-open: no answer to our keepalive within 10 s"]
+
+
+def test_a_new_line_owes_no_answer() -> None:
+    """What the last one was asked dies with it."""
+    rig = expecting()
+    rig.wait(25.0)
+    rig.cut()
+    rig.redial()
+    rig.open()
+    rig.said()
+    rig.wait(19.9)
+    assert rig.said() == []
 
 
 def test_while_we_do_not_read_it_goes_out_and_nothing_is_expected() -> None:

@@ -12,9 +12,16 @@ from syncstream.core.keepalive import Beat, Keepalive
 from syncstream.errors import FeedError
 
 NOW = 100.0
+WRONG: list[dict[str, Any]] = [
+    {"expect": "pong"},
+    {"expect": b"pong", "send": "ping"},
+    {"expect": "", "send": "ping"},
+    {"within": 0, "send": "ping", "expect": "pong"},
+    {"within": 5.0, "send": "ping"},
+]
 
 
-@pytest.mark.parametrize("fields", [{"every": 0}, {"every": True}, {"every": float("inf")}, {"when": "often"}])
+@pytest.mark.parametrize("fields", [{"every": 0}, {"every": True}, {"every": float("inf")}, {"when": "often"}, *WRONG])
 def test_what_cannot_be_is_refused(fields: dict[str, Any]) -> None:
     """The field is named."""
     with pytest.raises(FeedError, match=f"^{next(iter(fields))}="):
@@ -25,6 +32,8 @@ def test_what_is_sent_is_not_shown() -> None:
     """It may hold a key; of a callable the name is."""
     assert repr(Keepalive(send={"key": "s3cr3t"})) == "Keepalive(every=20, send=dict, when='always')"
     assert repr(Keepalive(every=1.5, when="idle")) == "Keepalive(every=1.5, send=None, when='idle')"
+    shown = repr(Keepalive(send="ping", expect="pong", within=2.0))
+    assert shown == "Keepalive(every=20, send=str, when='always', expect=str, within=2)"
 
 
 def test_without_one_nothing_is_due() -> None:

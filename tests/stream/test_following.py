@@ -297,6 +297,18 @@ def test_a_keepalive_of_the_venues_own_kind(broker: Broker) -> None:
         assert now() - began < PATIENCE / 2
 
 
+def test_a_venue_that_streams_and_does_not_answer_is_dead(broker: Broker) -> None:
+    """Its data says nothing of the part that listens to us: an order of ours would go nowhere. One that answers is alive."""
+    keepalive = Keepalive(every=0.1, send={"action": "answer"}, expect="pong", within=0.5)  # which this venue answers by nothing
+    with Stream(followed(broker, keepalive=keepalive)) as stream:
+        items = take_until(stream, marker(Disconnected), stream.events())
+        assert items[-1].reason == "half-open: no answer to our keepalive within 0.5 s"
+    assert broker.counts["heartbeats"] >= 1
+    with Stream(followed(broker, keepalive=Keepalive(every=0.1, send="ping", expect="pong", within=PATIENCE))) as stream:
+        broker.wait_for(lambda: broker.counts["app_pings"] >= 5, PATIENCE)
+        assert (stream.status.quarantined, broker.counts["connects"]) == (0, 2)
+
+
 def test_a_quiet_key_is_told_and_asked_for_again(broker: Broker) -> None:
     """The others speak; the line stays."""
     with Stream(followed(broker, quiet_after=0.4)) as stream:

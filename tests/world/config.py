@@ -220,7 +220,7 @@ def rules(config: Config) -> Rules:
         fetch_limit=FETCH_LIMIT,
         opening=SCRIPT if config.script else (),
         answer=answer if config.classify else None,
-        keepalive=None if config.keepalive is None else Keepalive(every=config.keepalive),
+        keepalive=_keepalive(config),
         keepalive_payload=lambda: Payload(TEXT, b'{"ping":1}'),
         quiet_after=None if config.quiet_after is None else lambda key: config.quiet_after,
         lifetime=config.lifetime,
@@ -242,6 +242,17 @@ def rules(config: Config) -> Rules:
         max_message_size=4096,
         hold_limit=config.hold_limit,
     )
+
+
+def expects_pong(config: Config) -> bool:
+    """Whether only the venue's own pong answers a keepalive."""
+    return config.keepalive is not None and config.acks in ("key", "count")
+
+
+def _keepalive(config: Config) -> Optional[Keepalive]:
+    if config.keepalive is None:
+        return None
+    return Keepalive(every=config.keepalive, send="ping", expect="pong" if expects_pong(config) else None)
 
 
 def _acks(config: Config) -> Optional[Acks]:

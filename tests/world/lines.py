@@ -20,7 +20,7 @@ from syncstream.core.frames import PING, PONG, TEXT
 from syncstream.errors import DialError, Severity
 from syncstream.events import Disconnected, Stale
 
-from .config import ACK_WITHIN, ANSWER_LIMIT, BACKOFF, DIAL_LIMIT, FINAL_CODE, LIVENESS, STEP_WITHIN, Config
+from .config import ACK_WITHIN, ANSWER_LIMIT, BACKOFF, DIAL_LIMIT, FINAL_CODE, LIVENESS, STEP_WITHIN, Config, expects_pong
 from .violation import require
 from .wire import BYTES, DATA, NAMES, Piece, code_of
 
@@ -51,6 +51,7 @@ class LineWatch:
         self.opened_at = self.heard_at = 0.0
         self.resumed_at = self.unread_since = float("-inf")
         self.pinged_at: Optional[float] = None
+        self.pong_by: Optional[float] = None  # when the venue's own answer to a keepalive is due
         self.data_from: Optional[float] = None
         self.data_at = 0.0
         self.broke_at: Optional[float] = None  # when something came that cannot be read
@@ -113,7 +114,7 @@ class LineWatch:
         self.guesses = False
         self.sent.clear()
         self.transport_at = self.feed_at = self.opened_at = self.heard_at = now
-        self.pinged_at = self.data_from = self.broke_at = None
+        self.pinged_at = self.pong_by = self.data_from = self.broke_at = None
         self.rung = self.silence
         self.owed = []
 
@@ -169,14 +170,17 @@ class LineWatch:
             self.step, self.step_until = self.step + 1, now + STEP_WITHIN
             if self.step == _THROUGH:
                 self.ever_open = True
+                self.pong_by = None
                 self.live_at = self.kept_at = self.transport_at = self.feed_at = now
         elif self.step == 1 and piece.says == "no":
             self.refusal = Severity.SLOW if b"true" in piece.data else Severity.FATAL
             return True
         elif piece.says == "pause":
             self.excused_until = now + LIVENESS.pause_limit
+        elif piece.says == "pong":
+            self.pong_by = None
         elif piece.says in ("resume", "resubscribe"):
-            self.excused_until = None
+            self.excused_until = self.pong_by = None
             if self.live:
                 self.missed_at = now
                 if self.unsaid is None:
@@ -246,7 +250,7 @@ class LineWatch:
             self.excused_until = max(self.excused_until, now + LIVENESS.pong_within)
         self.resumed_at, self.unread_since = now, self.transport_at
         self.transport_at = self.feed_at = now
-        self.pinged_at = None
+        self.pinged_at = self.pong_by = None
 
     def _spend(self, action: Send, now: float) -> None:
         """Subscriptions and keepalives wait for the budget, the others only count."""
@@ -280,7 +284,11 @@ class LineWatch:
                 every is not None and now >= self.kept_at + every, "hasty", f"line {self.index} beats, last at {self.kept_at}"
             )
             self.kept_at = now
-            if self.pinged_at is None and not paused and self.excused_until is None:
+            if paused or self.excused_until is not None:
+                return
+            if expects_pong(self.config):
+                self.pong_by = now + LIVENESS.pong_within if self.pong_by is None else self.pong_by
+            elif self.pinged_at is None:
                 self.pinged_at = now
         elif action.payload.startswith(b'{"sub"'):
             key = msgspec.json.decode(action.payload)["sub"]
@@ -331,6 +339,7 @@ class LineWatch:
             require(now >= self.feed_at + limit, "hasty", f"line {self.index} given up after {now - self.feed_at}, limit {limit}")
         elif marker.reason.startswith("half-open"):
             waited = self.pinged_at is not None and now >= self.pinged_at + LIVENESS.pong_within
+            waited |= self.pong_by is not None and now >= self.pong_by
             require(waited, "hasty", f"line {self.index} given up for half-open; pinged at {self.pinged_at}")
         elif marker.reason == "the dial hangs":
             require(now >= self.dialed_at + DIAL_LIMIT, "hasty", f"line {self.index}: dial given up after {now - self.dialed_at}")
@@ -408,6 +417,8 @@ class LineWatch:
             return
         limit = self.rung if self.heartbeat is None else 1.5 * self.heartbeat
         require(now < self.feed_at + limit, "silent", f"line {self.index} is mute since {self.feed_at}, limit {limit}, now {now}")
+        if self.pong_by is not None:
+            require(now < self.pong_by, "silent", f"line {self.index} should have had its pong by {self.pong_by}, now {now}")
         if self.pinged_at is not None:
             answered_by = self.pinged_at + LIVENESS.pong_within
             require(now < answered_by, "silent", f"line {self.index} was pinged at {self.pinged_at}, now {now}")
