@@ -13,7 +13,7 @@ from . import clock, transport, turnstile
 from .core.actions import Payload
 from .core.paths import MISSING, getter
 from .errors import CallableError, DialError, FeedError, Severity
-from .feed import Feed
+from .feed import Endpoint, Feed
 from .schema import payload as payload
 from .urls import named
 
@@ -184,18 +184,34 @@ class Attempt:
         if isinstance(outcome, Opened):
             outcome.connection.close()
 
+    def _enter(self) -> Endpoint:
+        """Where to dial, once there is room in the budget of that host; only the answer names the host, so it is asked first.
+
+        Asked once more after a long wait: then it is as new as can be. If it names another host now, that one counts, too.
+        """
+        endpoint = self._feed.where()
+        while turnstile.enter(endpoint.url, self._feed.dial_budget, cancelled=lambda: self._abandoned) > turnstile.FRESH:
+            before, endpoint = endpoint, self._feed.where()
+            if turnstile.host_of(before.url) == turnstile.host_of(endpoint.url):
+                break
+        return endpoint
+
+    def _redirected(self, url: str, patience: float) -> None:
+        """A redirect is a dial of the host that it leads to."""
+        turnstile.enter(url, self._feed.dial_budget, cancelled=lambda: self._abandoned, patience=patience)
+
     def _work(self) -> Outcome:
         doing = "headers" if callable(self._feed.headers) else "endpoint"  # one of them, as only a plain URL has such headers
         try:
-            endpoint = self._feed.where()
-            doing = "the dial"
-            turnstile.enter(endpoint.url, self._feed.dial_budget, cancelled=lambda: self._abandoned)
+            endpoint = self._enter()
             doing = "subscribe"  # after that wait: a signature may be good for seconds only
             said = subscription(self._feed, self._topics)
             doing = "opening"
             opening = steps(self._feed)
             doing = "the dial"
-            connection = transport.dial(endpoint, timeout=self._feed.dial_timeout, cancelled=lambda: self._abandoned)
+            connection = transport.dial(
+                endpoint, timeout=self._feed.dial_timeout, cancelled=lambda: self._abandoned, before_redirect=self._redirected
+            )
         except DialError as error:
             return Refused(self.line, self.epoch, error)
         except FeedError as error:  # what a callable returned cannot be dialled or sent, and will not be next time

@@ -67,6 +67,10 @@ class Deadline:
             raise self.error(f"timed out ({self._timeout:g} s for the whole attempt)", cause="timeout")
         return min(POLL, left)
 
+    def left(self) -> float:
+        """Seconds until the time is over, 0 after that."""
+        return max(0.0, self._at - time.monotonic())
+
     def wait(self, sock: socket.socket, events: int) -> None:
         """Until the socket is ready for `events` (of `selectors`)."""
         with selectors.DefaultSelector() as selector:

@@ -42,17 +42,28 @@ def _never() -> bool:
     return False
 
 
-def dial(endpoint: Endpoint, *, timeout: float, cancelled: Callable[[], bool] = _never) -> Connection:
+def _at_once(url: str, patience: float) -> None:
+    """Nothing limits how often redirects are dialled."""
+
+
+def dial(
+    endpoint: Endpoint,
+    *,
+    timeout: float,
+    cancelled: Callable[[], bool] = _never,
+    before_redirect: Callable[[str, float], object] = _at_once,
+) -> Connection:
     """Open one line: resolve, connect, proxy, TLS, upgrade, all within `timeout` seconds in total.
 
-    Blocks. Redirects are followed, as many as the endpoint allows. `cancelled` is asked between the steps and at least every
-    0.25 s. Raises `DialError`, always, and never with a header value, a query or a password in its text. Certificates that do not
-    verify, refusals of the 400 kind and answers that are no upgrade are FATAL; overload (408, 425, 429), 5xx and everything that
-    the network does are RETRY.
+    Blocks. Redirects are followed, as many as the endpoint allows; `before_redirect(url, patience)` may wait, or raise
+    `DialError`, before such a URL is dialled. `cancelled` is asked between the steps and at least every 0.25 s. Raises
+    `DialError`, always, and never with a header value, a query or a password in its text. Certificates that do not verify,
+    refusals of the 400 kind and answers that are no upgrade are FATAL; overload (408, 425, 429), 5xx and everything that the
+    network does are RETRY.
     """
     deadline = Deadline(redact(endpoint.url), timeout, cancelled)
     try:
-        return _dial(endpoint, deadline)
+        return _dial(endpoint, deadline, before_redirect)
     except DialError:
         raise
     except Exception as error:
@@ -70,7 +81,7 @@ def _told(error: Exception, deadline: Deadline) -> DialError:
     return deadline.error(f"unexpected {type(error).__name__}", Severity.FATAL)  # its text may hold anything
 
 
-def _dial(endpoint: Endpoint, deadline: Deadline) -> Connection:
+def _dial(endpoint: Endpoint, deadline: Deadline, before_redirect: Callable[[str, float], object]) -> Connection:
     hidden = upgrade.secrets_of(endpoint)
     at = ""
     for left in range(endpoint.max_redirects, -1, -1):
@@ -86,6 +97,12 @@ def _dial(endpoint: Endpoint, deadline: Deadline) -> Connection:
             endpoint = _followed(endpoint, moved, deadline, hidden)
             at = f" at {upgrade.place(endpoint.url, hidden)}"
             hidden = [*hidden, *upgrade.secrets_of(endpoint)]
+            try:
+                before_redirect(endpoint.url, deadline.left())
+            except DialError as error:
+                text = f"{moved.words}; {error}"
+                told = moved.words if any(secret in text for secret in hidden) else text  # the host, too, is what the venue says
+                raise deadline.error(told, retry_after=error.retry_after, cause=error.cause) from None
     raise AssertionError("the last one returns or raises")
 
 

@@ -18,6 +18,9 @@ from .errors import DialError
 PATIENCE = 4.0
 """Seconds an attempt waits here at most; if it would take longer it is refused with the time as its `retry_after`."""
 
+FRESH = 1.0
+"""Seconds; who has waited longer has its endpoint asked once more, for a token or a signature may be good for seconds only."""
+
 _POLL = 0.1
 _HOSTS_LEAST = 1000
 
@@ -25,11 +28,20 @@ _lock = threading.Lock()  # guards _hosts
 _hosts: dict[str, dict[Budget, Ledger]] = {}
 
 
-def enter(url: str, budget: Budget, *, cancelled: Callable[[], bool]) -> None:
-    """Wait until this host may be dialled, and count the dial. Raises `DialError` if that takes too long, or if cancelled."""
+def host_of(url: str) -> str:
+    """What counts as one host: its name and port."""
     parts = urlsplit(url)
-    host = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'wss' else 80)}"
-    until = clock.now() + PATIENCE
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'wss' else 80)}"
+
+
+def enter(url: str, budget: Budget, *, cancelled: Callable[[], bool], patience: float = PATIENCE) -> float:
+    """Wait until this host may be dialled, and count the dial; returns the seconds that took.
+
+    Raises `DialError` if it would take more than `patience`, or if cancelled.
+    """
+    host = host_of(url)
+    began = clock.now()
+    until = began + min(patience, PATIENCE)
     pause = threading.Event()  # nobody sets it: an attempt is cancelled by a flag
     while True:
         if cancelled():
@@ -37,7 +49,7 @@ def enter(url: str, budget: Budget, *, cancelled: Callable[[], bool]) -> None:
         now = clock.now()
         room_at = _take(host, budget, now)
         if room_at <= now:
-            return
+            return now - began
         if room_at > until:
             text = f"{host}: its dial budget ({budget.count} within {budget.per:g} s) is used up"
             raise DialError(text, retry_after=room_at - now, cause="budget")

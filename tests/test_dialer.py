@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from typing import Any, Callable, Iterator, Optional
@@ -10,6 +11,7 @@ import pytest
 
 from syncstream import Acks, Backoff, Batch, Endpoint, Feed, FeedError, Kind, Step, clock, dialer, transport, turnstile
 from syncstream.core.actions import Payload
+from syncstream.core.budget import Budget
 from syncstream.core.frames import BINARY, TEXT
 from syncstream.dialer import LEFT_LIMIT, Attempt, Dialers, Opened, Refused, Spoke, Unspoken, payload, payloads, spoken
 from syncstream.errors import CallableError, DialError, Severity
@@ -41,7 +43,7 @@ class Venue:
         self.goes_on.set()
         self.error: Optional[Exception] = None
 
-    def dial(self, endpoint: Endpoint, *, timeout: float, cancelled: Callable[[], bool]) -> Line:
+    def dial(self, endpoint: Endpoint, *, timeout: float, cancelled: Callable[[], bool], before_redirect: Any) -> Line:
         self.endpoints.append(endpoint)
         self.entered.set()
         assert self.goes_on.wait(PATIENCE)
@@ -108,6 +110,31 @@ def test_the_endpoint_is_asked_for_every_attempt(venue: Venue) -> None:
     assert venue.endpoints[1].headers == {"A": "b"}
 
 
+def test_an_endpoint_that_has_waited_is_asked_again(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is no older than a moment when the dial goes, and the dial is counted once; after a short wait once is enough."""
+    monkeypatch.setattr(turnstile, "FRESH", 0.2)
+    numbers = itertools.count(1)
+    feed = Feed(lambda: f"{URL}?token={next(numbers)}", dial_budget=Budget(count=1, per=0.6))
+    for _ in range(3):
+        outcome(feed)
+    assert [endpoint.url[-1] for endpoint in venue.endpoints] == ["1", "3", "5"]
+    monkeypatch.setattr(turnstile, "FRESH", 60.0)
+    outcome(feed)
+    assert venue.endpoints[-1].url[-1] == "6"
+
+
+def test_an_endpoint_that_moves_while_it_waits(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dial counts for the host that is dialled."""
+    monkeypatch.setattr(turnstile, "FRESH", 0.2)
+    urls = iter(["ws://a.test/", "ws://a.test/", "ws://b.test/"])
+    feed = Feed(lambda: next(urls), dial_budget=Budget(count=1, per=0.6))
+    outcome(feed)
+    outcome(feed)
+    assert [endpoint.url for endpoint in venue.endpoints] == ["ws://a.test/", "ws://b.test/"]
+    with pytest.raises(DialError, match=r"b\.test:80: its dial budget"):
+        turnstile.enter("ws://b.test/", feed.dial_budget, cancelled=lambda: False, patience=0.0)
+
+
 def test_headers_are_asked_for_every_attempt(venue: Venue) -> None:
     """Signatures and tokens expire in a header as in a URL."""
     numbers = iter("12")
@@ -130,7 +157,12 @@ def test_headers_that_cannot_be_sent_are_fatal(venue: Venue, returned: Any) -> N
 def test_what_is_said_is_asked_for_after_the_wait_for_the_dial_budget(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signature with the time in it is good for seconds only, and that wait takes seconds."""
     order: list[str] = []
-    monkeypatch.setattr(turnstile, "enter", lambda *_, **__: order.append("budget"))
+
+    def enter(*_: Any, **__: Any) -> float:
+        order.append("budget")
+        return 0.0
+
+    monkeypatch.setattr(turnstile, "enter", enter)
 
     def speak(what: str, said: str = "x") -> str:
         order.append(what)

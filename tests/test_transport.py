@@ -600,6 +600,35 @@ def test_redirects_have_an_end(allowed: int) -> None:
     assert (error.status, error.severity) == (302, Severity.FATAL)
 
 
+def test_each_redirect_asks_before_it_is_dialled() -> None:
+    """With the URL and the time that is left."""
+    asked: list[tuple[str, float]] = []
+    with Server(moved(lambda: "/again")) as server:
+        url = f"ws://localhost:{server.port}/"
+        endpoint = Endpoint(url=url, max_redirects=2)
+        with pytest.raises(DialError):
+            dial(endpoint, timeout=5.0, before_redirect=lambda url, patience: asked.append((url, patience)))
+    assert [where for where, _ in asked] == [f"{url}again"] * 2
+    assert all(0.0 < patience <= 5.0 for _, patience in asked)
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_a_redirect_that_may_not_be_dialled(repeats: bool) -> None:
+    """It says why and for how long; not where, if the place holds a secret of ours."""
+
+    def full(url: str, patience: float) -> None:
+        raise DialError(f"{url.split('/')[2]}: is full", retry_after=7.0, cause="budget")
+
+    with Server(moved(lambda: "ws://s3cr3t.test/" if repeats else "ws://other.test/")) as server:
+        endpoint = Endpoint(url=f"ws://localhost:{server.port}/?token=s3cr3t")
+        with pytest.raises(DialError) as caught:
+            dial(endpoint, timeout=5.0, before_redirect=full)
+        assert server.connections == 1
+    assert (caught.value.retry_after, caught.value.cause) == (7.0, "budget")
+    assert ("other.test: is full" in str(caught.value)) is not repeats
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_redirects_share_one_deadline() -> None:
     """Each takes its time, and all together no more than there was for one."""
 

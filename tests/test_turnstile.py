@@ -65,6 +65,22 @@ def test_a_long_wait_is_a_refusal() -> None:
     assert (error.severity, error.cause) == (Severity.RETRY, "budget")
 
 
+def test_a_wait_is_as_long_as_it_took() -> None:
+    """Nothing where there is room."""
+    budget = Budget(count=1, per=0.3)
+    assert turnstile.enter(URL, budget, cancelled=lambda: False) < 0.25
+    assert turnstile.enter(URL, budget, cancelled=lambda: False) >= 0.25
+
+
+def test_who_has_less_patience_is_refused_sooner() -> None:
+    """And has used nothing up."""
+    enter()
+    for _ in range(3):
+        with pytest.raises(DialError, match="used up"):
+            turnstile.enter(URL, Budget(count=1, per=0.3), cancelled=lambda: False, patience=0.0)
+    assert enter() <= 0.3 + SLACK
+
+
 def test_a_wait_can_be_cancelled() -> None:
     """Soon; and what was cancelled has not used anything up."""
     budget = Budget(count=1, per=3.0)

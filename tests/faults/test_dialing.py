@@ -13,8 +13,9 @@ from typing import Any, Iterator, Optional
 import msgspec
 import pytest
 
-from syncstream import Backoff, Connected, ConnectFailed, Disconnected, Endpoint, Event, Feed, Stream
+from syncstream import Backoff, Budget, Connected, ConnectFailed, Disconnected, Endpoint, Event, Feed, Stream, turnstile
 from syncstream.clock import now, wall_ns
+from syncstream.errors import DialError
 from syncstream.testing import Broker
 from tests.servers.certificates import ca_file, server_context
 from tests.servers.relay import Relay
@@ -196,6 +197,16 @@ def test_a_redirect_to_another_host_is_followed_and_takes_nothing_along(broker: 
     assert asked[0].startswith(b"GET /take?x=1 HTTP/1.1\r\n")
     assert b"mine" not in asked[0]
     assert b"Authorization" not in asked[0]
+
+
+def test_a_redirect_counts_as_a_dial_of_its_host(broker: Broker) -> None:
+    """The budget of the host that it leads to is used, too."""
+    budget = Budget(count=1, per=60.0)
+    with redirected(broker, broker.port) as endpoint:
+        with Stream(feed_of(broker, endpoint=msgspec.structs.replace(endpoint, headers={}), dial_budget=budget)):
+            broker.wait_for(lambda: broker.counts["connects"] + broker.counts["not_found"])
+        with pytest.raises(DialError, match=f"127.0.0.1:{broker.port}: its dial budget"):
+            turnstile.enter(broker.url, budget, cancelled=lambda: False)
 
 
 def test_a_redirect_is_refused_where_none_may_be_followed(broker: Broker) -> None:
