@@ -52,7 +52,7 @@ class Deflate(Options, frozen=True, kw_only=True):
                 raise FeedError(field, getattr(self, field), "expected True or False")
         for field in ("server_window_bits", "client_window_bits"):
             value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, int) or not 9 <= value <= 15:
+            if not isinstance(value, int) or not 9 <= value <= 15:  # no bool is that much
                 raise FeedError(field, value, "window bits are a whole number from 9 to 15")
 
     def offer(self) -> str:
@@ -153,9 +153,7 @@ class Inflate:
     def piece(self, data: bytes, room: int) -> bytes:
         """What this piece of a message unpacks to, at most `room` + 1 bytes. Raises `ValueError` if it cannot be unpacked."""
         unpacked = self._unpack(data, room + 1)
-        if self._stream.eof:
-            unpacked += self._behind(room - len(unpacked))
-        return unpacked
+        return unpacked + self._behind(room - len(unpacked))
 
     def end(self, room: int) -> bytes:
         """The rest, when the message is whole."""
@@ -166,7 +164,7 @@ class Inflate:
         return unpacked
 
     def _behind(self, room: int) -> bytes:
-        """What stands behind a block that is marked as the last one; at most `room` + 1 bytes."""
+        """What stands behind a block that is marked as the last one, if that was one; at most `room` + 1 bytes."""
         unpacked = b""
         while self._stream.eof:
             data = self._stream.unused_data
@@ -174,7 +172,7 @@ class Inflate:
             if self._last_blocks > _LAST_BLOCKS:
                 raise ValueError(f"more than {_LAST_BLOCKS} last blocks in a message")
             self._stream = zlib.decompressobj(_LARGEST_WINDOW)
-            if data and len(unpacked) <= room:
+            if len(unpacked) <= room:
                 unpacked += self._unpack(data, room + 1 - len(unpacked))
         return unpacked
 

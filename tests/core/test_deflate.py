@@ -60,10 +60,11 @@ def test_an_answer_is_taken(deflate: Deflate, answer: str, agreed: Agreed) -> No
 @pytest.mark.parametrize(
     ("deflate", "answer", "words"),
     [
-        (Deflate(), "x-webkit-deflate-frame", "not offered"),
+        (Deflate(), "x-webkit-deflate-frame", "^the answer has an extension that was not offered$"),
         (Deflate(), "PERMESSAGE-DEFLATE", "not offered"),
         (Deflate(), "permessage-deflate, permessage-deflate", "more than the one extension"),
-        (Deflate(), "permessage-deflate, mux", "more than the one extension"),
+        (Deflate(), "permessage-deflate, mux", "^the answer has more than the one extension that was offered$"),
+        (Deflate(), 'permessage-deflate; client_max_window_bits="8,9"', "is a whole number from 8 to 15"),
         (Deflate(), "permessage-deflate; server_no_context_takeover; server_no_context_takeover", "twice"),
         (Deflate(), "permessage-deflate; server_no_context_takeover=1", "takes no value"),
         (Deflate(), 'permessage-deflate; client_no_context_takeover=""', "takes no value"),
@@ -101,22 +102,30 @@ def test_any_answer_is_agreed_on_or_refused(answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "expected"),
     [
-        {"send": 1},
-        {"server_context": None},
-        {"client_context": "no"},
-        {"server_window_bits": 8},
-        {"client_window_bits": 16},
-        {"client_window_bits": True},
-        {"server_window_bits": 9.0},
+        ({"send": 1}, "expected True or False"),
+        ({"server_context": None}, "expected True or False"),
+        ({"client_context": "no"}, "expected True or False"),
+        ({"server_window_bits": 8}, "window bits are a whole number from 9 to 15"),
+        ({"client_window_bits": 16}, "window bits are a whole number from 9 to 15"),
+        ({"client_window_bits": True}, "window bits are a whole number from 9 to 15"),
+        ({"server_window_bits": 9.0}, "window bits are a whole number from 9 to 15"),
     ],
 )
-def test_options_are_checked(options: dict[str, Any]) -> None:
-    """The error names the field and the value."""
+def test_options_are_checked(options: dict[str, Any], expected: str) -> None:
+    """The error names the field and the value, and what it should be."""
     [(field, value)] = options.items()
-    with pytest.raises(FeedError, match=f"{field}={value!r}"):
+    with pytest.raises(FeedError) as caught:
         Deflate(**options)
+    assert str(caught.value) == f"{field}={value!r}: {expected}"
+
+
+@pytest.mark.parametrize("bits", range(9, 16))
+def test_every_window_can_be_asked_for(bits: int) -> None:
+    """From the smallest that zlib can keep to, to the largest."""
+    deflate = Deflate(server_window_bits=bits, client_window_bits=bits)
+    assert (deflate.server_window_bits, deflate.client_window_bits) == (bits, bits)
 
 
 @pytest.mark.parametrize("bits", range(9, 16))
@@ -190,7 +199,13 @@ def in_pieces(inflate: Inflate, packed: bytes, room: int) -> bytes:
     return unpacked + inflate.end(room - len(unpacked))
 
 
-WAYS = pytest.mark.parametrize("way", [at_once, in_pieces])
+def in_one_piece(inflate: Inflate, packed: bytes, room: int) -> bytes:
+    """As `Frames` does it with a message that comes whole, and in fragments."""
+    unpacked = inflate.piece(packed, room)
+    return unpacked if len(unpacked) > room else unpacked + inflate.end(room - len(unpacked))
+
+
+WAYS = pytest.mark.parametrize("way", [at_once, in_one_piece, in_pieces])
 Way = Callable[[Inflate, bytes, int], bytes]
 
 
