@@ -299,6 +299,62 @@ def test_no_answer_is_awaited_where_silence_proves_nothing(patience: str) -> Non
     assert c.deadline() == 131.0
 
 
+# ---------------------------------------------------------------- an answer of its own
+
+
+@pytest.mark.parametrize(("within", "limit"), [(None, 10.0), (3.0, 3.0), (40.0, 40.0)])
+@pytest.mark.parametrize("heartbeat", [None, 60.0])
+def test_nothing_else_stands_for_the_answer_to_a_keepalive(
+    within: Optional[float], limit: float, heartbeat: Optional[float]
+) -> None:
+    """Messages and bytes do not stop its clock: `within` seconds, or as many as for a pong, and the line is half-open."""
+    c = clocks(heartbeat=heartbeat)
+    c.awaits(100.0, within)
+    for after in (0.9, 0.999):
+        c.proved_feed(100.0 + after * limit)
+        c.proved_transport(100.0 + after * limit)
+        assert c.due(100.0 + after * limit) is None
+    assert c.deadline() == 100.0 + limit
+    assert c.due(100.0 + limit) is Due.DEAD
+    assert c.reason(100.0 + limit) == f"half-open: no answer to our keepalive within {limit:g} s"
+
+
+def test_the_answer_stops_its_clock() -> None:
+    """And the next one has its whole time; the line may be mute or silent as before."""
+    c = clocks()
+    c.awaits(100.0, 3.0)
+    c.answered()
+    assert c.deadline() == 115.0
+    c.awaits(110.0, 4.0)
+    c.awaits(113.0, 9.0)  # the first of two that go unanswered counts
+    assert c.due(113.9) is None
+    assert c.due(114.0) is Due.DEAD
+    assert c.reason(114.0) == "half-open: no answer to our keepalive within 4 s"
+
+
+def test_while_the_answer_may_come_a_mute_feed_is_no_death() -> None:
+    """STALE until then, and then DEAD."""
+    c = clocks(Liveness(ping_after=math.inf))
+    c.awaits(155.0, 10.0)
+    assert c.due(160.0) is Due.STALE
+    assert c.reason(160.0) == "mute: no message for 60.0 s"
+    assert c.due(165.0) is Due.DEAD
+
+
+@pytest.mark.parametrize("patience", ["pause", "excuse"])
+def test_an_answer_is_not_awaited_where_silence_proves_nothing(patience: str) -> None:
+    """Neither one that was asked for during a pause nor one from before it is missed after it."""
+    for at in (99.0, 105.0):
+        c = clocks()
+        if at < 100.0:
+            c.awaits(at, 3.0)
+        c.pause() if patience == "pause" else c.excuse(100.0)
+        c.awaits(105.0, 3.0)
+        assert c.due(114.9) is None
+        c.resume(116.0) if patience == "pause" else c.expect(116.0)
+        assert c.deadline() == 131.0
+
+
 # ---------------------------------------------------------------- any sequence of inputs
 
 SPAN = st.sampled_from([0.5, 1.0, 3.0, 7.0, 15.0, 60.0]) | st.floats(0.01, 1e5)
@@ -340,6 +396,7 @@ class AnyInputs(RuleBasedStateMachine):
         self.ping_at: Optional[float] = None
         self.paused = False
         self.excused_until: Optional[float] = None
+        self.answer_at: Optional[float] = None
 
     @rule()
     def bytes_come(self) -> None:
@@ -362,7 +419,7 @@ class AnyInputs(RuleBasedStateMachine):
     def resume(self) -> None:
         self.clocks.resume(self.now)
         self.bytes_at = self.message_at = self.now
-        self.ping_at, self.paused = None, False
+        self.ping_at, self.answer_at, self.paused = None, None, False
         if self.excused_until is not None:
             self.excused_until = max(self.excused_until, self.now + self.policy.pong_within)
 
@@ -376,7 +433,18 @@ class AnyInputs(RuleBasedStateMachine):
     def the_venue_goes_on(self) -> None:
         self.clocks.expect(self.now)
         self.bytes_at = self.message_at = self.now
-        self.ping_at = self.excused_until = None
+        self.ping_at = self.answer_at = self.excused_until = None
+
+    @rule(within=st.none() | SPAN)
+    def an_answer_is_awaited(self, within: Optional[float]) -> None:
+        self.clocks.awaits(self.now, within)
+        if self.answer_at is None and not self.paused and self.excused_until is None:
+            self.answer_at = self.now + (self.policy.pong_within if within is None else within)
+
+    @rule()
+    def it_is_answered(self) -> None:
+        self.clocks.answered()
+        self.answer_at = None
 
     @rule()
     def something_is_asked(self) -> None:
@@ -422,6 +490,8 @@ class AnyInputs(RuleBasedStateMachine):
         if self.paused or self.excused_until is not None:
             return Due.PING if self.now >= self.bytes_at + self.policy.ping_after else None
         if self.ping_at is not None and self.now >= self.ping_at + self.policy.pong_within:
+            return Due.DEAD
+        if self.answer_at is not None and self.now >= self.answer_at:
             return Due.DEAD
         if self.heartbeat is not None and self.now >= self.message_at + 1.5 * self.heartbeat:
             return Due.DEAD
