@@ -32,6 +32,7 @@ from .wire import DATA, FEED, REFUSAL, Piece, Wire, goodbye, pong, word
 
 MOST_TICKS = 20  # at one moment
 START = 1000.0
+MOST_FLOW = 5000  # messages of the steady market in one wait: in one of an hour it is a slower market
 _RTT = 0.01
 _SEVERITIES = {"retry": Severity.RETRY, "slow": Severity.SLOW, "fatal": Severity.FATAL}
 
@@ -77,6 +78,7 @@ class World:
         self._events: list[tuple[float, int, str, tuple[Any, ...]]] = []
         self._order = 0
         self._flowed = 0
+        self._pace = config.flow  # seconds between two messages of the steady market
         self._at_this_moment = 0
         self._moment = START
         for watch in self.watches:
@@ -105,6 +107,7 @@ class World:
 
     def wait(self, seconds: float) -> None:
         """Time passes, and everything happens when it is due."""
+        self._pace = max(self.config.flow, seconds / MOST_FLOW)
         end = self.now + seconds
         while True:
             due = self.deadline()
@@ -411,7 +414,7 @@ class World:
         if self.config.flow and not self.calm_down:
             self._flowed += 1
             self.publish(KEYS[self._flowed % self.config.keys], 1)
-            self.later(self.config.flow, "flow")
+            self.later(self._pace, "flow")
 
     def _on_flush(self) -> None:
         for wire in list(self.venue.wires.values()):
