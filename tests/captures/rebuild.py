@@ -15,7 +15,7 @@ from syncstream import Event, Feed, Gap, Snapshot, Stream
 from syncstream.events import Status
 from tests.replay import Book, History, ReplayServer, Top
 
-PATIENCE = 20.0  # seconds after which a stream that does not get there is closed, and the test fails
+PATIENCE = 45.0  # seconds after which a stream that does not get there is closed, and the test fails
 
 
 class Rebuild:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.together import asked
+
 from . import __main__ as command
 from . import table
 from .__main__ import main
@@ -19,13 +21,8 @@ NAMES = [scenario.name for scenario in SCENARIOS]
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest) -> dict[str, Outcome]:
     """What became of each scenario that this run of pytest will ask for."""
-    asked = {
-        item.callspec.params["name"]
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
-        if "name" in item.callspec.params
-    }
-    found = play_all(scenario for scenario in SCENARIOS if scenario.name in asked)
+    names = asked(request, "name")
+    found = play_all(scenario for scenario in SCENARIOS if scenario.name in names)
     return {outcome.scenario.name: outcome for outcome in found}
 
 

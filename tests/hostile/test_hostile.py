@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
+
+from tests.together import asked, together
 
 from .__main__ import row, wrong
 from .cases import CASES, MEBIBYTE, Case, Found, endless_body, run
 
 GOOD = Found(["`ConnectFailed`: ws://localhost:1234/: upgrade: refused"], 0.5, False, 0.1, [], MEBIBYTE)
+NAMED = {case.name: case for case in CASES}
+JOBS = 3
 CASE = Case("a refusal", endless_body, "`ConnectFailed`", recovers=False, seconds=1.0, memory=2 * MEBIBYTE)
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest) -> dict[str, Future[Found]]:
+    """What came of the cases that this run of pytest will ask for. The longest is begun first."""
+    names = sorted(asked(request, "name"), key=lambda name: -NAMED[name].seconds)
+    return together(lambda name: run(NAMED[name]), names, jobs=JOBS)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_hostile_server(case: Case) -> None:
+@pytest.mark.parametrize("name", NAMED)
+def test_a_hostile_server(outcomes: dict[str, Future[Found]], name: str) -> None:
     """What it costs is bounded, what is told is one thing, and the rest is as the policy says."""
-    assert wrong(case, run(case)) == []
+    assert wrong(NAMED[name], outcomes[name].result()) == []
 
 
 @pytest.mark.parametrize(
