@@ -168,9 +168,18 @@ class Faults:
         self._add(Rule("lose_request", left=count))
 
     def forget(self, symbol: str, *, connection: Optional[int] = None) -> int:
-        """Send nothing of this symbol any more, until it is subscribed again, and do not say so. Counted as `forgotten`."""
+        """Send nothing of this symbol any more, until it is subscribed again, and do not say so.
+
+        Counted as `forgotten`, once for each connection that had it; returns how many.
+        """
         self._check_symbol(symbol)
-        return self._connections("forgotten", connection, lambda client: client.topics.discard(symbol))
+        with self._venue.lock:
+            clients = [client for client in self._venue.open_clients(connection) if symbol in client.topics]
+            for client in clients:
+                client.topics.discard(symbol)
+            self._venue.counts["forgotten"] += len(clients)
+            self._venue.note()
+        return len(clients)
 
     def refuse_topic(self, symbol: str, *, count: Optional[int] = 1) -> None:
         """Answer a subscription with this symbol in it by an error. Counted as `refused_topics`."""

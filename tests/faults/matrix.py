@@ -4,8 +4,7 @@ Each fault meets each phase; what the line runs over is dealt out so that every 
 fault comes and how long it lasts is drawn from the case's own seed. Afterwards all must be whole: the replica equals the venue,
 nothing lost that was not told, nothing doubled, nothing out of order. In the phase "closing" `close` must hold its deadline.
 
-Two things the matrix of a venue has are not here yet: wrong checksums (there is no `check` so far), and subscriptions that are
-refused.
+One thing the matrix of a venue has is not here: wrong checksums, for a feed has no `check` that would find them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple
 
-from syncstream import Backoff, Endpoint, Rest, Stream
+import msgspec
+
+from syncstream import Acks, Backoff, Batch, Endpoint, Kind, Rest, Stream
 from syncstream.clock import now
 from syncstream.testing import Broker
 from tests.servers.certificates import server_context
@@ -78,6 +79,18 @@ def failing_snapshot(stage: Stage) -> None:
     stage.broker.faults.drop(1)
 
 
+def refused_subscription(stage: Stage) -> None:
+    stage.broker.faults.refuse_topic("ABC")
+
+
+def lost_subscription(stage: Stage) -> None:
+    stage.broker.faults.lose_request()
+
+
+def forgotten_key(stage: Stage) -> None:
+    stage.broker.faults.forget("ABC")
+
+
 _REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
 
 FAULTS: dict[str, Act] = {
@@ -110,7 +123,13 @@ FAULTS: dict[str, Act] = {
     "stale snapshot": stale_snapshot,
     "failing snapshot": failing_snapshot,
     "garbage": lambda stage: stage.broker.faults.garbage(),
+    "subscription refused": redial(refused_subscription),
+    "subscription lost": redial(lost_subscription),
+    "key forgotten": forgotten_key,
 }
+
+TOLD = {"subscription refused": "Refused", "subscription lost": "Refused", "key forgotten": "Stale"}
+"""Faults of single topics: the feed follows them, and what it tells of each that has happened."""
 
 PHASES = ("connecting", "subscribing", "snapshot", "live", "resync", "closing")
 FRONTS = ("plain", "TLS", "proxy")
@@ -143,7 +162,11 @@ def play(case: Case, authority: str) -> list[str]:
             if case.phase == "closing":
                 return _close(stage, stream)
             follower.drain(dice.choice(HOLDS))
+            if case.fault in TOLD and (case.fault != "key forgotten" or case.phase in ("live", "resync")):
+                follower.until(lambda: TOLD[case.fault] in follower.saw)  # else no line was open that could forget
             stage.heal()
+            if case.fault == "subscription refused":
+                stage.relay.cut()  # the next connection asks for everything
             return list(follower.record(0.0, now()).wrong)
 
 
@@ -166,11 +189,28 @@ def _venue(case: Case, authority: str) -> Iterator[tuple[Stage, Any]]:
                 dial_timeout=0.5,
                 verify_after=0.2,
             )
+            if case.fault in TOLD:
+                feed = msgspec.structs.replace(feed, **_followed(case.fault))
             stage = Stage(broker, relay, stack)
             try:
                 yield stage, feed
             finally:
                 stage.heal()
+
+
+def _followed(fault: str) -> dict[str, Any]:
+    """One request for each topic, its answers, and for one that is forgotten its silence."""
+    kinds = {"subscribed": Kind.ACK, "unsubscribed": Kind.IGNORE, "error": Kind.ERROR, "heartbeat": Kind.HEARTBEAT}
+    return {
+        "subscribe": lambda topics: {"action": "subscribe", "symbols": topics},
+        "unsubscribe": lambda topics: {"action": "unsubscribe", "symbols": topics},
+        "topics": ["ABC", "XYZ"],
+        "batch": Batch(topics=1),
+        "classify": lambda message: kinds.get(message["type"]),
+        "acks": Acks(by="key", topics="symbols", within=0.3),
+        "topic_data_limit": 0.4,  # a key that has never spoken is not known to be quiet
+        "quiet_after": 0.4 if fault == "key forgotten" else None,
+    }
 
 
 def _enter(phase: str, stage: Stage, follower: Follower) -> None:

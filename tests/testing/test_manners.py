@@ -83,6 +83,7 @@ def test_a_subscription_that_is_forgotten() -> None:
         assert broker.subscriptions == {1: frozenset(), 2: frozenset({"ABC"})}
         assert ask(one, action="subscribe", symbols=["ABC"])["type"] == "subscribed"
         assert broker.subscriptions[1] == {"ABC"}
+        assert broker.faults.forget("XYZ") == 0
         assert broker.counts["forgotten"] == 1
         with pytest.raises(ValueError, match="symbol"):
             broker.faults.forget("no")
