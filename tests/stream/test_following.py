@@ -360,7 +360,7 @@ def test_the_dial_budget_is_one_for_all_streams(broker: Broker) -> None:
 
 
 def test_after_so_many_attempts_it_is_over(broker: Broker) -> None:
-    """A venue that accepts and drops is given up; so is one whose close code the feed calls final."""
+    """A venue that accepts and drops is given up; so is one whose status the feed calls final."""
     broker.faults.accept_then_drop(attempts=99)
     feed = plain_feed(broker, backoff=Backoff(base=0.01, maximum=0.02, max_attempts=3))
     with pytest.raises(ConnectFailed, match=r"max_attempts=3 are used up"):
@@ -371,3 +371,20 @@ def test_after_so_many_attempts_it_is_over(broker: Broker) -> None:
     broker.faults.refuse(503)
     with pytest.raises(ConnectFailed, match="503"):
         Stream(refused).get(timeout=PATIENCE)
+
+
+def test_a_venue_that_lets_in_and_closes_on_a_wrong_key(broker: Broker) -> None:
+    """With a code that the feed calls final: before any data the stream ends, after it the line is replaced."""
+    feed = plain_feed(broker, failures={4001: Severity.FATAL}, backoff=Backoff(base=0.05, maximum=0.1))
+    with Stream(feed) as stream:
+        broker.wait_for(lambda: broker.subscriptions == {1: frozenset(SYMBOLS)}, PATIENCE)
+        broker.faults.close(4001, "bad key")
+        with pytest.raises(ConnectFailed, match="closed by the venue: 4001 bad key"):
+            stream.get(timeout=PATIENCE)
+    with Stream(feed) as stream:
+        broker.wait_for(lambda: broker.subscriptions == {2: frozenset(SYMBOLS)}, PATIENCE)
+        broker.publish("A")
+        assert stream.get(timeout=PATIENCE)["symbol"] == "A"
+        broker.faults.close(4001, "maintenance")
+        broker.wait_for(lambda: broker.connections == (3,), PATIENCE)
+    assert broker.counts["connects"] == 3
