@@ -285,13 +285,41 @@ def test_asked_twice_the_first_one_counts() -> None:
     assert c.due(125.0) is Due.DEAD
 
 
+def test_an_answer_of_its_own_is_awaited_beside_the_others() -> None:
+    """Bytes and messages do not stop that clock, an answer does; the first that is awaited counts, and it is no mere silence."""
+    for within, limit in ((None, 10.0), (4.0, 4.0)):
+        c = clocks()
+        c.awaits(105.0, within)
+        c.awaits(106.0, 1.0)
+        c.proved_transport(105.0 + limit - 1)
+        c.proved_feed(105.0 + limit - 1)
+        assert c.deadline() == 105.0 + limit
+        assert c.due(105.0 + limit - 0.1) is None
+        assert c.due(105.0 + limit) is Due.DEAD
+        assert c.reason(105.0 + limit) == f"half-open: no answer to our keepalive within {limit:g} s"
+    c.answered()
+    assert c.due(105.0 + limit) is None
+    c.awaits(110.0, 4.0)
+    assert c.due(114.0) is Due.DEAD
+
+
+def test_silence_before_an_awaited_answer_is_due_is_silence() -> None:
+    """Each says what it is."""
+    c = clocks()
+    c.awaits(100.0, 1000.0)
+    c.proved_transport(159.0)
+    assert c.due(160.0) is Due.STALE
+    assert c.reason(160.0) == "mute: no message for 60.0 s"
+
+
 @pytest.mark.parametrize("patience", ["pause", "excuse"])
 def test_no_answer_is_awaited_where_silence_proves_nothing(patience: str) -> None:
     """It was asked for during a pause, and is not missed after it."""
     c = clocks()
     c.pause() if patience == "pause" else c.excuse(100.0)
     c.asked(105.0)
-    assert c.pinged_at is None
+    c.awaits(105.0, 1.0)
+    assert (c.pinged_at, c.answer_due_at) == (None, None)
     assert c.due(114.9) is None
     assert c.due(115.0) is Due.PING
     c.resume(116.0)
