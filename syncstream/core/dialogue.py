@@ -313,7 +313,8 @@ class Dialogue:
 
     def _expect_answer(self, place: Line, now: float) -> None:
         keepalive = self.rules.keepalive
-        if keepalive is None or keepalive.expect is None:
+        assert keepalive is not None  # else none was sent
+        if keepalive.expect is None:
             place.clocks.asked(now)
         else:
             place.clocks.awaits(now, keepalive.within)

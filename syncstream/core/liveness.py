@@ -76,7 +76,7 @@ class Clocks:
         self.feed_at = now
         self.pinged_at: Optional[float] = None
         self.answer_due_at: Optional[float] = None  # what a keepalive expects
-        self.answer_within = 0.0
+        self.answer_within: float  # the time for that
         self.paused = False
         self.excused_until: Optional[float] = None  # the venue has paused
 

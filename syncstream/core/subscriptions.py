@@ -341,9 +341,9 @@ class Subscriptions:
                 assert self._id_of is not None
                 found = self._pop(self._id_of(message))
             elif acks.by == "count":
-                if self._row and not self._row[0]:
-                    return self._row.popleft()  # of an unsubscription: an error, too, is about none of what waits
-                found = self._row.popleft() if self._row else ()
+                if self._row:
+                    return self._row.popleft()  # none, where it is of an unsubscription: its error is about nothing that waits
+                found = ()
             else:
                 found = self._named(message)
         except MISSING:

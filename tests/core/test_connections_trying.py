@@ -10,6 +10,7 @@ from syncstream.core.actions import Payload
 from syncstream.core.backoff import Backoff
 from syncstream.core.engine import Dial, Hangup, Send
 from syncstream.core.frames import CLOSE, TEXT
+from syncstream.core.opening import Step
 from syncstream.core.rules import Kind
 from syncstream.core.subscriptions import Acks
 from syncstream.errors import ConnectFailed, Severity
@@ -206,6 +207,31 @@ def test_a_close_code_that_is_final() -> None:
     assert str(failure) == "closed by the venue: 4001 bad key"
     assert getattr(failure.__cause__, "severity", None) is Severity.FATAL
     assert (rig.said()[-1], rig.engine.finished) == ("closed", True)
+
+
+def test_a_final_close_code_while_a_script_is_gone_through() -> None:
+    """Final as long as none was through; data in the midst of it does not let in, but one connection that was live does."""
+    rules = change(
+        NUMBERED,
+        failures=WRONG_KEY,
+        opening=(Step(expect=lambda message: message.get("t") == "ok"),),
+        classify=lambda message: Kind.IGNORE if "t" in message else None,
+    )
+    rig = Rig(rules)
+    rig.open()
+    rig.send(delta("A", 1))
+    close_for_good(rig)
+    assert isinstance(rig.failure(), ConnectFailed)
+    rig = Rig(rules)
+    rig.open()
+    rig.send({"t": "ok"})
+    rig.cut()
+    rig.redial()
+    rig.open()
+    close_for_good(rig)
+    before = rig.now
+    rig.redial()
+    assert (rig.now - before, rig.failure()) == (6.0, None)
 
 
 @pytest.mark.parametrize("works", ["data", "data on an earlier line", "an acknowledgement"])

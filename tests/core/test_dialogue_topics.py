@@ -9,13 +9,13 @@ import pytest
 from syncstream.core.actions import Payload
 from syncstream.core.backoff import Backoff
 from syncstream.core.engine import Call, Send
-from syncstream.core.frames import TEXT
+from syncstream.core.frames import CLOSE, TEXT
 from syncstream.core.rules import Kind, Rules
 from syncstream.core.subscriptions import Acks
-from syncstream.errors import SubscribeFailed
+from syncstream.errors import ConnectFailed, Severity, SubscribeFailed
 from syncstream.events import Refused, Subscribed
 
-from .rig import NUMBERED, Rig, change, delta
+from .rig import NUMBERED, Rig, change, delta, frame
 
 
 def kind_of(message: Any) -> Optional[Kind]:
@@ -194,6 +194,19 @@ def test_a_topic_that_was_left_is_followed_no_more() -> None:
     told(rig)
     rig.wait(60.0)
     assert told(rig) == []
+
+
+def test_one_acknowledgement_is_enough_to_have_been_let_in() -> None:
+    """A close code that would be final is not; later answers that acknowledge nothing do not take that back."""
+    rig = live(change(FOLLOWED, failures={4001: Severity.FATAL}))
+    rig.send(ack("A"))
+    rig.send(ack("Z"))
+    rig.raw(frame(CLOSE, (4001).to_bytes(2, "big")))
+    assert rig.failure() is None
+    rig = live(change(FOLLOWED, failures={4001: Severity.FATAL}))
+    rig.send(ack("Z"))
+    rig.raw(frame(CLOSE, (4001).to_bytes(2, "big")))
+    assert isinstance(rig.failure(), ConnectFailed)
 
 
 @pytest.mark.parametrize("by_call", [False, True])

@@ -28,10 +28,30 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any]) -> None:
         Keepalive(**fields)
 
 
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"when": "often"}, "when='often': expected 'always' or 'idle'"),
+        (
+            {"send": "ping", "expect": b"pong"},
+            "expect='bytes': expected the text of the answer, or a callable: message -> whether it is one",
+        ),
+        ({"expect": print}, "expect='print': a WebSocket ping has its own pong; an answer of another kind needs send="),
+        ({"send": "ping", "within": 5.0}, "within=5.0: is the time for what is expected; give expect="),
+    ],
+)
+def test_what_cannot_be_says_what_can(fields: dict[str, Any], text: str) -> None:
+    """In words; what is expected is not shown."""
+    with pytest.raises(FeedError) as caught:
+        Keepalive(**fields)
+    assert str(caught.value) == text
+
+
 def test_what_is_sent_is_not_shown() -> None:
     """It may hold a key; of a callable the name is."""
     assert repr(Keepalive(send={"key": "s3cr3t"})) == "Keepalive(every=20, send=dict, when='always')"
     assert repr(Keepalive(every=1.5, when="idle")) == "Keepalive(every=1.5, send=None, when='idle')"
+    assert repr(Keepalive(send="ping", expect=len)) == "Keepalive(every=20, send=str, when='always', expect=len)"
     shown = repr(Keepalive(send="ping", expect="pong", within=2.0))
     assert shown == "Keepalive(every=20, send=str, when='always', expect=str, within=2)"
 

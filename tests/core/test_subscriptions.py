@@ -96,6 +96,13 @@ def test_acks_that_cannot_be_are_refused(fields: dict[str, Any], field: str) -> 
         Acks(**fields)
 
 
+def test_what_is_wrong_with_unsubscribes() -> None:
+    """In words."""
+    with pytest.raises(FeedError) as caught:
+        Acks(by="id", unsubscribes=False)
+    assert str(caught.value) == "unsubscribes=False: False says that they are not counted; it goes with by='count'"
+
+
 # ---------------------------------------------------------------- data
 
 
@@ -343,6 +350,33 @@ def test_by_count_what_leaves_a_topic_is_answered_too() -> None:
     it.sent(leave("X"), NOW)
     it.sent(ask("A"), NOW)
     assert (it.refused({"error": "not subscribed"}), it.acknowledged({}, NOW)) == ([], ["A"])
+
+
+def test_by_count_what_was_left_and_is_asked_for_again() -> None:
+    """The first answer is that of the first request."""
+    it = made(Acks(by="count"))
+    it.sent(ask("A"), NOW)
+    it.left(["A"])
+    it.sent(ask("A"), NOW)
+    assert [it.acknowledged({}, NOW) for _ in range(2)] == [[], ["A"]]
+
+
+def test_where_nothing_is_counted_what_leaves_a_topic_is_nothing() -> None:
+    """No answers are declared, or they say themselves what they are about."""
+    for acks in (None, Acks(by="id")):
+        it = made(acks)
+        it.sent(leave("X"), NOW)
+        assert (it.status(), it.acknowledged({}, NOW), len(it._row)) == ({}, [], 0)
+
+
+def test_an_error_beyond_what_is_counted() -> None:
+    """It is about the only one that waits, as where nothing is counted."""
+    it = made(Acks(by="count", within=10.0, attempts=1))
+    it.sent(ask("A"), NOW)
+    it.acknowledged({}, NOW)
+    it.sent(ask("B"), NOW)
+    it._row.clear()
+    assert [missed.topic for missed in it.refused({"error": "no"})] == ["B"]
 
 
 def test_a_venue_that_does_not_answer_what_leaves_a_topic() -> None:
