@@ -12,11 +12,13 @@ from __future__ import annotations
 import queue
 import threading
 import weakref
+from bisect import bisect_right
+from itertools import accumulate
 from types import TracebackType
-from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional
+from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequence
 
 from . import clock
-from .core.backlog import Backlog, Tally, keys_of, shown
+from .core.backlog import Backlog, Tally, keys_of, shown, shown_sizes
 from .core.histogram import FRESH, Histogram, Spread
 from .core.pressure import POLICIES, Pressure, Verdict
 from .errors import Empty, FeedError, Overflow, StreamClosed, StreamFailed, UsageError
@@ -91,21 +93,24 @@ class Delivery(queue.Queue[Any]):
 
     # --- the reader's side ---
 
-    def put_batch(self, items: list[Any], now: float, size: float = 0.0) -> list[Hashable]:
+    def put_batch(self, items: list[Any], now: float, sizes: Optional[Sequence[int]] = None) -> list[Hashable]:
         """Add `items` in order, all at once. Returns the keys that lost something to make room, each once, oldest first.
 
-        `size`: bytes of all of them, as they came over the line, inflated.
+        `sizes`: the bytes of each of them, as they came over the line, inflated; `None` where there is no bound to hold.
         A `Closed` at the end of a batch waits for the end of the queue; `events()` shows it last. (If none is given, one is
         made.) After the end (closed, failed) everything is discarded.
         """
         if items and isinstance(items[-1], Closed):
             self._last_word = items[-1]
             items = items[:-1]
+            sizes = sizes and sizes[:-1]
         view = self._backlog.view
-        items = shown(items, view)
+        items, sizes = shown(items, view), sizes and shown_sizes(items, sizes, view)
+        size = sum(sizes or ())
         with self.mutex:
             if view is not self._backlog.view:  # it was fixed between the lines above
-                items = shown(items, self._backlog.view)
+                items, sizes = shown(items, self._backlog.view), sizes and shown_sizes(items, sizes, self._backlog.view)
+                size = sum(sizes or ())
             if self.is_shutdown:
                 self._backlog.refuse(items)
                 return []
@@ -117,13 +122,13 @@ class Delivery(queue.Queue[Any]):
             verdict = self._pressure.arrived(depth, now, consumed=consumed, size=total, alone=not before)
             warn = self._pressure.may_warn(depth, now, consumed=consumed, size=total)
             if verdict is Verdict.FITS:
-                backlog.append(items, size, now)
+                backlog.append(items, now, sizes)
                 self._added(len(items))
             elif verdict is Verdict.FAILS:
                 self._overflow(
-                    items, f"{self._amount(depth, total)} came together and the queue holds {self._bound()}", size, now
+                    items, f"{self._amount(depth, total)} came together and the queue holds {self._bound()}", sizes, now
                 )
-        lost = self._make_room(items, size, now) if verdict is Verdict.DROPS else []
+        lost = self._make_room(items, sizes, now) if verdict is Verdict.DROPS else []
         if warn:
             reason = "the consumer is slow" if consumed else "nobody consumes yet"
             _log.warning("the queue is over 80 %% full (%s): %s", self._share(depth, total), reason)
@@ -155,8 +160,8 @@ class Delivery(queue.Queue[Any]):
             verdict = self._pressure.expired(now, consumed=self.started)
             if verdict is Verdict.FAILS:
                 amount = self._amount(self.depth, self._backlog.size)
-                self._overflow([], f"after the longest pause {amount} still wait, and the queue holds {self._bound()}", 0.0, now)
-        return self._make_room([], 0.0, now) if verdict is Verdict.DROPS else []
+                self._overflow([], f"after the longest pause {amount} still wait, and the queue holds {self._bound()}", None, now)
+        return self._make_room([], None, now) if verdict is Verdict.DROPS else []
 
     def fail(self, error: StreamFailed) -> None:
         """End for good: what is queued is taken first, then every wait raises this `error`. The first end counts."""
@@ -344,9 +349,9 @@ class Delivery(queue.Queue[Any]):
 
     # --- for workers: what is in hand counts to the bound ---
 
-    def take_in_hand(self, max_items: int, stopped: Callable[[], bool]) -> list[tuple[Any, float]]:
-        """Like `get_many` without a time-out, each item with the moment it came. `[]` as soon as `stopped` is true; it is asked
-        under the lock: see `rouse`.
+    def take_in_hand(self, max_items: int, stopped: Callable[[], bool]) -> list[tuple[Any, float, int]]:
+        """Like `get_many` without a time-out, each item with the moment it came and its bytes. `[]` as soon as `stopped` is true;
+        it is asked under the lock: see `rouse`.
         """
         if self._backlog.view is None:
             self.use("default")
@@ -362,30 +367,36 @@ class Delivery(queue.Queue[Any]):
         with self.mutex:
             self.not_empty.notify_all()
 
-    def finish(self, count: int = 1, waited: Optional[float] = None) -> None:
-        """Items in hand are done, as by `task_done`. `waited`: seconds from when they came until they were begun."""
+    def finish(self, count: int = 1, waited: Optional[float] = None, size: int = 0) -> None:
+        """Items in hand, of `size` bytes together, are done, as by `task_done`. `waited`: seconds from when they came until they
+        were begun."""
         with self.mutex:
             if waited is not None:
                 self._latency.record(waited, clock.now(), count)
-            self._backlog.finish(count)
+            self._backlog.finish(count, size)
             self._done += count
             self._settle()
             relieved = len(self.queue) < self._pressure.alarm and self._ease()
         if relieved:
             self._wake()
 
-    def give_back(self, items: list[Any], came_at: float = 0.0) -> None:
+    def give_back(self, items: list[Any], came_at: float = 0.0, sizes: Optional[Sequence[int]] = None) -> None:
         """Put items in hand back to where they were, before all that waits. They are discarded if the queue discards.
 
-        `came_at`: when the oldest of them came.
+        `came_at`: when the oldest of them came. `sizes`: their bytes, as they were taken.
         """
         with self.mutex:
-            self._backlog.give_back(items, came_at)
+            self._backlog.give_back(items, came_at, sizes)
             gone = self._discard() if self.discards else []
             self._added(len(items))
         del gone  # not under the lock
 
     # --- figures ---
+
+    @property
+    def bounds_bytes(self) -> bool:
+        """Whether the sizes of what is put matter."""
+        return self._backlog.maxbytes is not None
 
     @property
     def depth(self) -> int:
@@ -488,7 +499,7 @@ class Delivery(queue.Queue[Any]):
         if self._backlog.view == "events" and not self._said_last_word:
             self._said_last_word = True
             error = str(self.error) if self.error else ""
-            self._backlog.append([self._last_word or Closed(error=error, at_ns=clock.wall_ns())], at=clock.now())
+            self._backlog.append([self._last_word or Closed(error=error, at_ns=clock.wall_ns())], clock.now())
             self._settle()
             return True
         if self.error is not None:
@@ -515,11 +526,11 @@ class Delivery(queue.Queue[Any]):
         items = f"{depth} of {self.maxsize} items"
         return items if self._backlog.maxbytes is None else f"{items}, {size:.0f} of {self._backlog.maxbytes} bytes"
 
-    def _overflow(self, items: list[Any], what: str, size: float, now: float) -> None:
+    def _overflow(self, items: list[Any], what: str, sizes: Optional[Sequence[int]], now: float) -> None:
         room = max(0, self.maxsize - self._backlog.depth)
-        if self._backlog.maxbytes is not None and size > 0:
-            room = min(room, max(0, int(len(items) * (self._backlog.maxbytes - self._backlog.size) / size)))
-        self._backlog.append(items[:room], size * room / (len(items) or 1), now)
+        if self._backlog.maxbytes is not None and sizes:
+            room = min(room, bisect_right(list(accumulate(sizes)), self._backlog.maxbytes - self._backlog.size))
+        self._backlog.append(items[:room], now, sizes and sizes[:room])
         self._backlog.refuse(items[room:])
         self._added(room)
         self._end(
@@ -529,7 +540,8 @@ class Delivery(queue.Queue[Any]):
             )
         )
 
-    def _make_room(self, batch: list[Any], size: float, now: float) -> list[Hashable]:
+    def _make_room(self, batch: list[Any], sizes: Optional[Sequence[int]], now: float) -> list[Hashable]:
+        size = sum(sizes or ())
         while True:
             with self.mutex:
                 seen = self._backlog.look(batch, size)
@@ -538,7 +550,7 @@ class Delivery(queue.Queue[Any]):
                 if self.is_shutdown:
                     self._backlog.refuse(batch)
                     return []
-                lost = self._backlog.make_room(batch, seen, keys, clock.wall_ns(), size=size, at=now)
+                lost = self._backlog.make_room(batch, seen, keys, clock.wall_ns(), at=now, sizes=sizes)
                 if lost is not None:
                     if not self._pressure.relieved(self._backlog.depth, self._backlog.size):
                         self._pressure.press()

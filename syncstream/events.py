@@ -194,7 +194,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     queued: int = 0  # items waiting for the consumer
     depth: int = 0  # what the bound counts: the same, and what workers have in hand
     high_water: int = 0  # the greatest depth so far
-    queued_bytes: int = 0  # of `depth`, as they came over the line, inflated
+    queued_bytes: int = 0  # of `depth`, as they came over the line, inflated; 0 where `queue_bytes` is off
     lag: Optional[float] = None  # seconds since the oldest item came that waits; None: nothing does
     syncing: int = 0  # keys that are not live
     silence: Optional[float] = None  # seconds since the last message

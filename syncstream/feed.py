@@ -175,7 +175,8 @@ class Feed(_Where, frozen=True, kw_only=True):
         may be sent on one line (`Budget`).
     Bounds
         `max_message_size` bytes, inflated; `max_fragments` of one message; `max_pings`: so many of the venue's, the latest, wait
-        for an answer; `max_keys`; `hold_limit`: messages held while snapshots are on their way, over all keys.
+        for an answer; `max_keys`; `hold_limit`: messages held while snapshots are on their way and in reorder windows, over all
+        keys; `hold_bytes`: how many bytes they may be, as they came over the line, inflated.
     """
 
     subscribe: Any = None
@@ -206,6 +207,7 @@ class Feed(_Where, frozen=True, kw_only=True):
     max_pings: int = 64
     max_keys: int = 100_000
     hold_limit: int = 100_000
+    hold_bytes: int = 256 * 1024 * 1024
 
     def __post_init__(self) -> None:
         _check_connection(self)
@@ -275,6 +277,7 @@ class Feed(_Where, frozen=True, kw_only=True):
             max_fragments=self.max_fragments,
             max_keys=self.max_keys,
             hold_limit=self.hold_limit,
+            hold_bytes=self.hold_bytes,
         )
 
     def sent_ns(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Optional[Callable[[Any], int]]:
@@ -405,7 +408,7 @@ def _check_limits(feed: Feed) -> None:
             raise FeedError(field, value, "expected a number of seconds, zero or more")
     if feed.reorder and not isinstance(feed.sequence, Contiguous):
         raise FeedError("reorder", feed.reorder, "only a Contiguous sequence can tell that a message came too early")
-    for field in ("restart_after", "max_message_size", "max_fragments", "max_pings", "max_keys", "hold_limit"):
+    for field in ("restart_after", "max_message_size", "max_fragments", "max_pings", "max_keys", "hold_limit", "hold_bytes"):
         _count(field, getattr(feed, field))
     for field, kind in (("liveness", Liveness), ("backoff", Backoff)):
         if not isinstance(getattr(feed, field), kind):

@@ -92,6 +92,7 @@ class Reader:
             wall_ns=_wall_offset(),
             topics=feed.topics,
             topic_key=feed.topic_key or (lambda topic: topic),
+            sized=delivery.bounds_bytes,
         )
         self._selector = selectors.DefaultSelector()
         self._links: dict[int, Link] = {}
@@ -286,7 +287,7 @@ class Reader:
 
     def _take_fetched(self, item: Fetched, now: float) -> None:
         if item.error is None:
-            self.engine.fetched(item.epoch, item.position, item.state, now)
+            self.engine.fetched(item.epoch, item.position, item.state, now, size=item.size)
         else:
             _log.info("snapshot of %r: %s", item.key, item.error)
             self.engine.unfetched(item.epoch, item.error, now)
@@ -345,7 +346,7 @@ class Reader:
         """Hand over what the engine has let through, and hear what became of the queue."""
         engine, delivery = self.engine, self._delivery
         items = engine.take_deliveries()
-        dropped = delivery.put_batch(items, now, len(items) * engine.mean_size()) if items else []
+        dropped = delivery.put_batch(items, now, engine.take_sizes(items)) if items else []
         if self._sent_ns is not None and items and not has_markers(items):  # with markers comes what was held: it is older
             self._time(self._sent_ns, items[0])
         overdue = delivery.deadline()
@@ -402,7 +403,8 @@ class Reader:
                 link.close()
             self._links.clear()
             self._selector.close()
-            self._delivery.put_batch(self.engine.take_deliveries(), now)
+            items = self.engine.take_deliveries()
+            self._delivery.put_batch(items, now, self.engine.take_sizes(items))
             self._show(now)
         finally:
             if self.engine.failure is not None:

@@ -34,12 +34,13 @@ _CHUNK = 8  # items pulled at once, per worker
 
 
 class Job(NamedTuple):
-    """One item, its key, and when it came."""
+    """One item, its key, when it came, and its bytes."""
 
     number: int  # in the order of the stream
     key: Optional[Hashable]
     item: Any
     came_at: float
+    size: int
 
 
 class Workers:
@@ -177,7 +178,7 @@ class Workers:
         try:
             self._handle(job.item)
         finally:
-            self._delivery.finish(waited=waited)
+            self._delivery.finish(waited=waited, size=job.size)
 
     def _next(self, done: Optional[Job]) -> Optional[Job]:
         """The next job for this worker, which has `done` one; `None` when it should end. Waits."""
@@ -241,7 +242,7 @@ class Workers:
         try:
             most = min(self._chunk, self._most_ahead - self._ahead)  # only the one who pulls adds to it
             taken = self._delivery.take_in_hand(most, self._stop.is_set)
-            keys = keys_of([item for item, _ in taken], self._key)  # the user's code, so not under the lock
+            keys = keys_of([item for item, _, _ in taken], self._key)  # the user's code, so not under the lock
             jobs = [Job(number, key, *one) for number, (key, one) in enumerate(zip(keys, taken), self._numbered)]
         except (StreamClosed, StreamFailed):
             exhausted = True
@@ -285,7 +286,7 @@ class Workers:
             self._changed.notify_all()
             self._fewer.notify_all()
         if left:
-            self._delivery.give_back([job.item for job in left], left[0].came_at)
+            self._delivery.give_back([job.item for job in left], left[0].came_at, [job.size for job in left])
 
     def _left(self) -> int:
         """How many have not left. Under the lock."""

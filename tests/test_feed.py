@@ -245,6 +245,7 @@ def test_every_limit_is_handed_on() -> None:
         "max_message_size": 16,
         "max_keys": 17,
         "hold_limit": 18,
+        "hold_bytes": 23,
         "heartbeat": 19.0,
         "liveness": Liveness(silence=20.0),
         "backoff": Backoff(base=21.0),

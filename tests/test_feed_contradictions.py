@@ -206,7 +206,7 @@ def test_seconds_from_zero_on(field: str, value: Any) -> None:
     assert str(caught.value) == f"{field}={value!r}: expected a number of seconds, zero or more"
 
 
-@pytest.mark.parametrize("field", ["restart_after", "max_message_size", "max_keys", "hold_limit"])
+@pytest.mark.parametrize("field", ["restart_after", "max_message_size", "max_keys", "hold_limit", "hold_bytes"])
 @pytest.mark.parametrize("value", NOT_COUNTS)
 def test_whole_numbers_above_zero(field: str, value: Any) -> None:
     """Each bound is one; there is no unbounded."""

@@ -1,22 +1,25 @@
-"""When what waits in a queue came, and how many bytes it was: one record a batch, nothing per item. Pure.
+"""When what waits in a queue came, and how many bytes each of it was: one record a batch, a take has nothing to count. Pure.
 
 Items are numbered in the order of the queue. The newest so far has the number `end`, so of `n` that wait the oldest is the one
-after `end - n`: what was taken from the left is reckoned from the length of the queue, and a take has nothing to count.
-The bytes of a batch are spread evenly over its items.
+after `end - n`: what was taken from the left is reckoned from the length of the queue.
+Bytes are optional: a batch without sizes has none. Its sizes are a list, given once and only read after that.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
+from itertools import accumulate, compress
 from typing import NamedTuple, Optional, Sequence
 
 
 class Arrival(NamedTuple):
-    """One batch: the number of its last item, all bytes up to there, and when it came."""
+    """One batch: the number of its last item, all bytes up to there, when it came, and the bytes of each item, if it has any."""
 
     end: int
-    size_end: float
+    size_end: int
     at: float
+    sizes: Sequence[int] = ()
 
 
 class Arrivals:
@@ -25,14 +28,15 @@ class Arrivals:
     def __init__(self) -> None:
         self.end = 0
         self.batches: deque[Arrival] = deque()  # of what waits, and perhaps of what was taken since
-        self._before = Arrival(0, 0.0, 0.0)  # the batch before the first of them
+        self._before = Arrival(0, 0, 0.0)  # the batch before the first of them
+        self._summed: tuple[Sequence[int], list[int]] = ((), [])  # the sizes of one batch, and their sums from its first item on
 
-    def add(self, count: int, size: float, at: float) -> None:
-        """A batch of `count` items and `size` bytes came."""
+    def add(self, count: int, at: float, sizes: Optional[Sequence[int]] = None) -> None:
+        """A batch of `count` items came. `sizes`: the bytes of each; `None`: none."""
         if count:
             self.end += count
             size_end = self.batches[-1].size_end if self.batches else self._before.size_end
-            self.batches.append(Arrival(self.end, size_end + size, at))
+            self.batches.append(Arrival(self.end, size_end + sum(sizes), at, sizes) if sizes else Arrival(self.end, size_end, at))
 
     def oldest(self, waiting: int) -> Optional[float]:
         """When the oldest of `waiting` items came; `None` if none waits. What came before it is forgotten."""
@@ -54,9 +58,21 @@ class Arrivals:
             at = upto
         return found
 
-    def size(self, waiting: int) -> float:
+    def size(self, waiting: int) -> int:
         """Bytes of `waiting` items."""
-        return self.batches[-1].size_end - self._size_before(waiting) if self.oldest(waiting) is not None else 0.0
+        return self.batches[-1].size_end - self._size_before(waiting) if self.oldest(waiting) is not None else 0
+
+    def sizes(self, waiting: int, count: int) -> list[int]:
+        """The bytes of each of the oldest `count` of `waiting` items."""
+        self.oldest(waiting)
+        found: list[int] = []
+        start, at = self._before.end, self.end - waiting
+        for batch in self.batches:
+            if len(found) >= count:
+                break
+            found += batch.sizes[at - start :] if batch.sizes else [0] * (batch.end - at)
+            start = at = batch.end
+        return found[:count]
 
     def leading(self, waiting: int, size: float) -> int:
         """How many of the oldest of `waiting` items have `size` bytes together, or all of them."""
@@ -64,38 +80,48 @@ class Arrivals:
         first, before = self.end - waiting, self._before
         for batch in self.batches:
             if batch.size_end >= goal:
-                share = (goal - before.size_end) / (batch.size_end - before.size_end)
-                return min(waiting, -int(-share * (batch.end - before.end) // 1) + before.end - first)
+                within = bisect_left(self._sums(batch), goal - before.size_end) + 1 if goal > before.size_end else 0
+                return max(0, before.end + within - first)
             before = batch
         return waiting
 
     def keep(self, stays: Sequence[bool]) -> None:
         """Of what waits only these stay."""
-        self.oldest(len(stays))
-        at, count, size = 0, 0, 0.0
-        start, before, kept = self.end - len(stays), self._before, deque[Arrival]()
+        waiting = len(stays)
+        self.oldest(waiting)
+        at, count, size = 0, 0, 0
+        start, kept = self.end - waiting, deque[Arrival]()
         for batch in self.batches:
             upto = batch.end - start
-            staying = sum(stays[at:upto])
-            if staying:
-                count += staying
-                size += staying * (batch.size_end - before.size_end) / (batch.end - before.end)
-                kept.append(Arrival(count, size, batch.at))
-            at, before = upto, batch
-        self.end, self.batches, self._before = count, kept, Arrival(0, 0.0, 0.0)
+            staying = stays[at:upto]
+            if any(staying):
+                sizes = list(compress(batch.sizes[-len(staying) :], staying))  # of the first batch some may have been taken
+                count += sum(staying)
+                size += sum(sizes)
+                kept.append(Arrival(count, size, batch.at, sizes))
+            at = upto
+        self.end, self.batches, self._before = count, kept, Arrival(0, 0, 0.0)
 
-    def put_back(self, waiting: int, count: int, size: float, at: float) -> None:
+    def put_back(self, waiting: int, count: int, at: float, sizes: Optional[Sequence[int]] = None) -> None:
         """Before `waiting` items come `count` older ones again."""
-        if count:
-            size_before = self._size_before(waiting)
-            first = self.end - waiting
-            self.batches.appendleft(Arrival(first, size_before, at))
-            self._before = Arrival(first - count, size_before - size, at)
+        if not count:
+            return
+        size_before = self._size_before(waiting)
+        first = self.end - waiting
+        if self.batches:  # what was taken of the first is no part of it any more
+            head = self.batches[0]
+            self.batches[0] = head._replace(sizes=head.sizes[first - self._before.end :])
+        self.batches.appendleft(Arrival(first, size_before, at, sizes or ()))
+        self._before = Arrival(first - count, size_before - sum(sizes or ()), at)
 
-    def _size_before(self, waiting: int) -> float:
+    def _size_before(self, waiting: int) -> int:
         """All bytes up to the oldest of `waiting` items."""
-        if self.oldest(waiting) is None:
+        taken = 0 if self.oldest(waiting) is None else self.end - waiting - self._before.end
+        if not taken or not self.batches[0].sizes:
             return self._before.size_end
-        head, before = self.batches[0], self._before
-        share = (self.end - waiting - before.end) / (head.end - before.end)
-        return before.size_end + share * (head.size_end - before.size_end)
+        return self._before.size_end + self._sums(self.batches[0])[taken - 1]
+
+    def _sums(self, batch: Arrival) -> list[int]:
+        if self._summed[0] is not batch.sizes:
+            self._summed = (batch.sizes, list(accumulate(batch.sizes)))
+        return self._summed[1]

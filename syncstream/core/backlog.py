@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter, OrderedDict, deque
-from itertools import islice
-from typing import Any, Callable, Hashable, NamedTuple, Optional
+from itertools import compress, islice
+from typing import Any, Callable, Hashable, NamedTuple, Optional, Sequence
 
 from ..events import Dropped, Event, Snapshot
 from .arrivals import Arrivals
@@ -68,6 +68,14 @@ def shown(items: list[Any], view: Optional[str]) -> list[Any]:
     return [item for item in items if not isinstance(item, Event) or item.in_default_view]
 
 
+def shown_sizes(items: list[Any], sizes: Sequence[int], view: Optional[str]) -> Sequence[int]:
+    """The sizes, given for all `items`, of those that a view shows."""
+    kept = shown(items, view)
+    if kept is items or len(kept) == len(items):
+        return sizes
+    return list(compress(sizes, [bool(shown([item], view)) for item in items]))
+
+
 def keys_of(items: list[Any], key: Callable[[Any], Optional[Hashable]]) -> list[Optional[Hashable]]:
     """The key of each message and marker. `key` is the user's code: what it raises, or cannot be a key, means no key."""
     with contextlib.suppress(Exception):  # then one by one, to find out which
@@ -89,22 +97,41 @@ def key_of(item: Any, key: Callable[[Any], Optional[Hashable]]) -> Optional[Hash
     return None
 
 
-def falls(items: list[Any], keys: list[Optional[Hashable]], need: int, *, heals: bool) -> tuple[int, set[Hashable]]:
-    """Which of `items`, oldest first, must go to free `need` places: so many from the left, and all items of these keys."""
+def falls(
+    items: list[Any],
+    keys: list[Optional[Hashable]],
+    need: int,
+    *,
+    heals: bool,
+    sizes: Sequence[int] = (),
+    excess: float = 0,
+    old: int = 0,
+) -> tuple[int, set[Hashable]]:
+    """Which of `items`, oldest first, must go to free `need` places: so many from the left, and all items of these keys.
+
+    Where `sizes` of all items are given, the `old` ones (the others are fresh) must make room for `excess` bytes, too.
+    """
     left = Counter(keys) if heals else Counter()
+    bytes_left: Counter[Optional[Hashable]] = Counter()
+    for key, size in zip(keys, sizes):
+        bytes_left[key] += size
     purged: set[Hashable] = set()
     at = 0
-    while need > 0 and at < len(items):
+    while at < len(items) and (need > 0 or (excess > 0 and at < old)):
         item, key = items[at], keys[at]
+        size = sizes[at] if sizes else 0
         at += 1
         if key in purged:  # its place was reckoned with its key
             continue
         if heals and key is not None and _matters(item):
             purged.add(key)
             need -= left[key]
+            excess -= bytes_left[key]
         else:
             left[key] -= 1
             need -= 1
+            bytes_left[key] -= size
+            excess -= size
     return at, purged
 
 
@@ -141,7 +168,7 @@ class Backlog:
         self.in_hand = 0
         self.view: Optional[str] = None
         self.arrivals = Arrivals()  # of the queue
-        self._hand_size = 0.0
+        self._hand_size = 0
         self._heals = heals
         self._conflates = conflates
         self._keyless = keyless  # everything belongs to one key, and that key is `None`
@@ -156,7 +183,7 @@ class Backlog:
         return len(self.queue) + self.in_hand
 
     @property
-    def size(self) -> float:
+    def size(self) -> int:
         """Bytes of what the bound counts."""
         return self.arrivals.size(len(self.queue)) + self._hand_size
 
@@ -186,14 +213,14 @@ class Backlog:
             queued,
             self.in_hand,
             self._high_water,
-            round(self.size),
+            self.size,
         )
 
-    def append(self, items: list[Any], size: float = 0.0, at: float = 0.0) -> None:
-        """A batch of `size` bytes that came `at` this moment."""
+    def append(self, items: list[Any], at: float = 0.0, sizes: Optional[Sequence[int]] = None) -> None:
+        """A batch that came `at` this moment. `sizes`: the bytes of each of it, if they are counted."""
         self._received += len(items)
         self.queue.extend(items)
-        self.arrivals.add(len(items), size, at)
+        self.arrivals.add(len(items), at, sizes)
         if self.depth > self._high_water:
             self._high_water = self.depth
 
@@ -215,38 +242,37 @@ class Backlog:
             items.extend([self.queue.popleft() for _ in range(most - len(items))])
         return items
 
-    def take_in_hand(self, most: int, now: float) -> list[tuple[Any, float]]:
-        """Like `take`; they count to the bound until `finish`. Each with the moment it came (a marker made here: `now`)."""
-        size = self.arrivals.size(len(self.queue))
+    def take_in_hand(self, most: int, now: float) -> list[tuple[Any, float, int]]:
+        """Like `take`; they count to the bound until `finish`. Each with the moment it came (a marker made here: `now`) and its
+        bytes."""
         ahead = min(self.ahead, most)
-        ages = self.arrivals.taken(len(self.queue), min(most - ahead, len(self.queue)))
+        from_queue = min(most - ahead, len(self.queue))
+        ages = self.arrivals.taken(len(self.queue), from_queue)
         moments = [now] * ahead + [at for at, count in ages for _ in range(count)]
+        sizes = [0] * ahead + self.arrivals.sizes(len(self.queue), from_queue)
         items = self.take(most)
         self.in_hand += len(items)
-        self._hand_size += size - self.arrivals.size(len(self.queue))
-        return list(zip(items, moments))
+        self._hand_size += sum(sizes)
+        return list(zip(items, moments, sizes))
 
-    def finish(self, count: int) -> None:
-        """So many in hand are done."""
-        self._hand_size -= self._share_of_hand(count)
+    def finish(self, count: int, size: int = 0) -> None:
+        """So many in hand, of so many bytes together, are done."""
+        self._hand_size -= size
         self.in_hand -= count
 
-    def give_back(self, items: list[Any], at: float = 0.0) -> None:
+    def give_back(self, items: list[Any], at: float = 0.0, sizes: Optional[Sequence[int]] = None) -> None:
         """Put items in hand back where they were. What stood ahead of the queue is later, so it goes into it behind them.
 
-        `at`: when the oldest of them came.
+        `at`: when the oldest of them came. `sizes`: their bytes, as they were taken.
         """
-        size = self._share_of_hand(len(items))
-        self._hand_size -= size
+        self._hand_size -= sum(sizes or ())
         self.in_hand -= len(items)
-        back = [*items, *self._drops.values(), *self._kept]
-        self.arrivals.put_back(len(self.queue), len(back), size, at)
+        ahead = [*self._drops.values(), *self._kept]
+        back = [*items, *ahead]
+        self.arrivals.put_back(len(self.queue), len(back), at, [*sizes, *[0] * len(ahead)] if sizes else None)
         self.queue.extendleft(reversed(back))
         self._reordered += 1
         self._empty_ahead()
-
-    def _share_of_hand(self, count: int) -> float:
-        return self._hand_size if count >= self.in_hand else self._hand_size * count / self.in_hand
 
     def fix(self, view: str) -> list[Any]:
         """Fix the view. Returns what it does not show; let go of it without the lock, it is the user's."""
@@ -276,8 +302,8 @@ class Backlog:
         self._reordered += 1
         return gone
 
-    def look(self, batch: list[Any], size: float = 0.0) -> Look:
-        """What may have to go so that `batch` fits. Find the keys of these items without the lock, then `make_room`."""
+    def look(self, batch: list[Any], size: int = 0) -> Look:
+        """What may have to go so that `batch`, of `size` bytes, fits. Find the keys of it without the lock, then `make_room`."""
         need = self._excess(len(batch), self.size + size)
         everything = self._heals or self._conflates
         items = list(self.queue if everything else islice(self.queue, need)) + batch
@@ -290,23 +316,23 @@ class Backlog:
         keys: list[Optional[Hashable]],
         at_ns: int,
         *,
-        size: float = 0.0,
         at: float = 0.0,
+        sizes: Optional[Sequence[int]] = None,
     ) -> Optional[list[Hashable]]:
         """Let go of what must go and append `batch`. Returns the keys that lost something, or `None`: look again.
 
         `keys` are those of `seen.items`. Items that consumers took since that look are skipped.
         """
-        need = self._excess(len(batch), self.size + size)
+        need = self._excess(len(batch), self.size + sum(sizes or ()))
         if not need:
-            self.append(batch, size, at)
+            self.append(batch, at, sizes)
             return []
         taken = seen.queued - len(self.queue)
         if self._reordered != seen.reordered or len(seen.items) - taken < need:
             return None
         items, keys = seen.items[taken:], keys[taken:]
         self._received += len(batch)
-        self.arrivals.add(len(batch), size, at)
+        self.arrivals.add(len(batch), at, sizes)
         if self._heals or self._conflates:
             gone = self._sift(items, keys, need, len(batch))
         else:
@@ -332,12 +358,24 @@ class Backlog:
             pairs = self._only(pairs, stays)
             need = self._excess(fresh, self.size, old=len(pairs) - fresh)
         if need:
-            spare = self.maxsize // SPARE if self._heals else 0
-            at, purged = falls([item for item, _ in pairs], [key for _, key in pairs], need + spare, heals=self._heals)
+            at, purged = self._falls([item for item, _ in pairs], [key for _, key in pairs], need, fresh)
             stays = [place >= at and key not in purged for place, (_, key) in enumerate(pairs)]
             gone += [pair for pair, stay in zip(pairs, stays) if not stay]
             self._only(pairs, stays)
         return gone
+
+    def _falls(self, items: list[Any], keys: list[Optional[Hashable]], need: int, fresh: int) -> tuple[int, set[Hashable]]:
+        """Which of all that waits must go. Where a key goes as a whole, its later items may be smaller than the oldest ones."""
+        if not self._heals:
+            return falls(items, keys, need, heals=False)
+        spare = self.maxsize // SPARE
+        size = self.arrivals.size(len(items)) + self._hand_size  # the fresh ones are no part of the queue yet
+        if self.maxbytes is None or size <= self.maxbytes:
+            return falls(items, keys, need + spare, heals=True)
+        places, old = self._crowd(fresh, len(items) - fresh), len(items) - fresh
+        sizes = self.arrivals.sizes(len(items), len(items))
+        excess = size - self.maxbytes + self.maxbytes // SPARE
+        return falls(items, keys, places + spare if places else 0, heals=True, sizes=sizes, excess=excess, old=old)
 
     def _only(self, pairs: list[tuple[Any, Optional[Hashable]]], stays: list[bool]) -> list[tuple[Any, Optional[Hashable]]]:
         """Of all that waits these stay."""
@@ -394,10 +432,14 @@ class Backlog:
         Fresh ones are never too big for an empty queue by their bytes alone.
         """
         old = len(self.queue) if old is None else old
-        need = max(0, min(old + fresh, old + fresh + self.in_hand - self.maxsize))
+        need = self._crowd(fresh, old)
         if self.maxbytes is not None and size > self.maxbytes and need < old:
             need = max(need, min(old, self.arrivals.leading(len(self.queue), size - self.maxbytes)))
         return need
+
+    def _crowd(self, fresh: int, old: int) -> int:
+        """How many of them have no place, whatever their bytes."""
+        return max(0, min(old + fresh, old + fresh + self.in_hand - self.maxsize))
 
     def _empty_ahead(self) -> None:
         self._drops.clear()

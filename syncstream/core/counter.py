@@ -42,11 +42,15 @@ def countable(*numbers: Any) -> None:
 
 
 class Held(NamedTuple):
-    """A message that waits for a snapshot, with its numbers in the key's numbering (`None` where there are none)."""
+    """A message that waits for a snapshot, with its numbers in the key's numbering (`None` where there are none).
+
+    `size`: its bytes as they came, inflated.
+    """
 
     message: Any
     first: Any
     last: Any
+    size: int = 0
 
 
 class Numbered(NamedTuple):

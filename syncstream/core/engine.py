@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Callable, Hashable, Iterable, Optional, Sequence
 
 from ..errors import DialError, FetchError, StreamFailed
-from ..events import Event, Stale, Status
+from ..events import Event, Snapshot, Stale, Status
 from . import picture
 from .actions import Abandon as Abandon
 from .actions import Call as Call
@@ -42,11 +42,13 @@ class Engine:
         topics: Sequence[Hashable] = (),
         topic_key: Callable[[Any], Hashable] = lambda topic: topic,
         lines: int = 1,
+        sized: bool = False,
     ) -> None:
+        """`sized`: the bytes of what is delivered are wanted, see `take_sizes`."""
         self.rules = rules
         self.random = random
         self.topics: dict[Hashable, None] = dict.fromkeys(topics)
-        self.order = Order(rules, wall_ns=wall_ns, lines=lines)
+        self.order = Order(rules, wall_ns=wall_ns, lines=lines, sized=sized)
         self.keys = self.order.keys
         self.connections = Connections(rules, self.order, self.topics, random=random, count=lines)
         self.lines = self.connections.lines
@@ -54,8 +56,6 @@ class Engine:
         self.quiet = Quiet(rules.quiet_after, self._mark)
         self.dialogue = Dialogue(rules, self.connections, self.quiet, self.topics, topic_key=topic_key)
         self.late = 0
-        self._messages = self._bytes = 0  # since `mean_size` was asked last
-        self._mean_size = 0.0
         self._noted = False
 
     # ---------------------------------------------------------------- lines
@@ -101,8 +101,6 @@ class Engine:
             return
         place.clocks.proved_transport(now)
         received = place.frames.receive(data)
-        self._messages += len(received)
-        self._bytes += sum(len(payload) for _, payload in received) if place.frames.inflates else len(data)
         if place.phase is Phase.CLOSING:
             if place.frames.closed or place.frames.error is not None:
                 self.connections.gone(place)
@@ -147,14 +145,6 @@ class Engine:
             self.dialogue.limit_opening(place)
         self.quiet.restart(now)
 
-    def mean_size(self) -> float:
-        """Bytes of one message, by those that came since this was asked last: as they came over the line, where they may be
-        compressed as they are inflated, for what it bounds is memory. A count per batch; per message only where they may be."""
-        if self._messages:
-            self._mean_size = self._bytes / self._messages
-            self._messages = self._bytes = 0
-        return self._mean_size
-
     def route(self) -> Optional[tuple[int, int]]:
         """The line and epoch a user's message goes out on; `None` if none is open."""
         for place in self.lines:
@@ -168,12 +158,12 @@ class Engine:
 
     # ---------------------------------------------------------------- snapshots and consumers
 
-    def fetched(self, epoch: int, position: Any, state: Any, now: float) -> None:
-        """A snapshot request was answered."""
+    def fetched(self, epoch: int, position: Any, state: Any, now: float, *, size: int = 0) -> None:
+        """A snapshot request was answered. `size`: bytes of the answer."""
         if self.closing:
             self.late += 1
             return
-        self.keys.fetched(epoch, position, state, now, self.random())
+        self.keys.fetched(epoch, position, state, now, self.random(), size=size)
         self._after_keys(now)
 
     def unfetched(self, epoch: int, error: FetchError, now: float) -> None:
@@ -300,6 +290,20 @@ class Engine:
         """Messages and events for the consumer, in order."""
         deliveries, self.keys.out = self.keys.out, []
         return deliveries
+
+    def take_sizes(self, deliveries: list[Any]) -> Optional[list[int]]:
+        """The bytes of each of the deliveries just taken: of a message and a snapshot as it came, inflated; of a marker none.
+
+        `None` if they are not wanted.
+        """
+        sizes = self.keys.sizes
+        if sizes is None:
+            return None
+        self.keys.sizes = []
+        if len(sizes) == len(deliveries):  # each of them has its own
+            return sizes
+        each = iter(sizes)
+        return [0 if isinstance(item, Event) and not isinstance(item, Snapshot) else next(each) for item in deliveries]
 
     # ---------------------------------------------------------------- within
 

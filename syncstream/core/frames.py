@@ -67,7 +67,6 @@ class Frames:
         self.closed = False
         self._max_message_size = max_message_size
         self._max_fragments = max_fragments
-        self.inflates = deflate is not None
         self._inflate = Inflate(deflate) if deflate is not None else None
         self._head = b""  # the beginning of a header that is not yet whole, at most 9 bytes
         # The frame in hand: its header has been read, `_missing` bytes of its payload have not. No opcode: between two frames.

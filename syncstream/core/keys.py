@@ -36,7 +36,7 @@ class Fetch(NamedTuple):
 class Keys:
     """Owned by: the engine."""
 
-    def __init__(self, rules: Rules, *, wall_ns: int) -> None:
+    def __init__(self, rules: Rules, *, wall_ns: int, sized: bool = False) -> None:
         self.rules = rules
         self.out: list[Any] = []
         self.failure: Optional[StreamFailed] = None
@@ -46,7 +46,8 @@ class Keys:
         self.muted: set[Hashable] = set()
         self.dropped_keys: dict[Hashable, None] = {}  # those that are DROPPED
         self.fetches = Fetches(rules.fetch_concurrency, rules.fetch_limit)
-        self.messages = self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = 0
+        self.messages = self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = self.held_bytes = 0
+        self.sizes: Optional[list[int]] = [] if sized else None  # of the messages and snapshots in `out`
         self.fresh: list[Hashable] = []  # new keys whose silence is to be watched
         self.open_lines = 0
         self.wall_ns = wall_ns  # wall clock at moment 0; the shell may set it again when that clock was changed
@@ -105,6 +106,8 @@ class Keys:
             self._live(sync, 0, now, item.last)
         self.latest[sync.key] = item.message
         self.out.append(item.message)
+        if self.sizes is not None:
+            self.sizes.append(item.size)
         self.messages += 1
         self._plain(sync)
 
@@ -135,9 +138,19 @@ class Keys:
     def _hold(self, sync: Sync, item: Held) -> None:
         sync.hold(item)
         self.held += 1
-        if self.held > self.rules.hold_limit:  # this key starts over, with a later snapshot
-            self.held -= sync.held
+        self.held_bytes += item.size
+        if self.overfull():  # this key starts over, with a later snapshot
+            self._let_go(sync)
             sync.shed()
+
+    def overfull(self, early: int = 0, early_bytes: int = 0) -> bool:
+        """Whether too much is held, together with what waits in reorder windows."""
+        return self.held + early > self.rules.hold_limit or self.held_bytes + early_bytes > self.rules.hold_bytes
+
+    def _let_go(self, sync: Sync) -> None:
+        """What is held of this key is about to be forgotten."""
+        self.held -= sync.held
+        self.held_bytes -= sync.held_bytes
 
     def _plain(self, sync: Sync) -> None:
         counter = sync.counter
@@ -192,9 +205,14 @@ class Keys:
             )
         )
 
+    def _keep(self, sync: Sync) -> None:
+        """What was let go of is looked through, and this is left."""
+        self.held += sync.held
+        self.held_bytes += sync.held_bytes
+
     def _forget(self, sync: Sync) -> None:
         """The numbers start anew: what is held and what is on its way counts in the old ones."""
-        self.held -= sync.held
+        self._let_go(sync)
         sync.clear()
         sync.delivered = None
         self.fetches.withdraw(sync)
@@ -251,8 +269,8 @@ class Keys:
             sync.asked()
             yield Fetch(sync.key, sync.epoch)
 
-    def fetched(self, epoch: int, position: Any, state: Any, now: float, chance: float) -> None:
-        """A snapshot came. `chance` is uniform in [0, 1), for the back-off if it is of no use."""
+    def fetched(self, epoch: int, position: Any, state: Any, now: float, chance: float, *, size: int = 0) -> None:
+        """A snapshot of `size` bytes came. `chance` is uniform in [0, 1), for the back-off if it is of no use."""
         sync = self.fetches.answered(epoch)
         if sync is None:
             return
@@ -262,14 +280,14 @@ class Keys:
             self._unfetched(sync, FetchError(text, severity=Severity.FATAL), now, chance)
             return
         self.snapshots += 1
-        before = sync.held
+        self._let_go(sync)
         fit = sync.fit(position, self.rules.splice)
-        self.held += sync.held - before
+        self._keep(sync)
         if fit is Fit.SAME:
             sync.anchor = position  # or so an old cache says: the next message has to join it all the same
             self._live(sync, 0, now, position)
         elif fit is Fit.JOINS or self._restarted(sync, position, now):
-            self.apply(sync, position, state, now)
+            self.apply(sync, position, state, now, size)
         else:
             error = FetchError(f"the snapshot of {sync.key!r} at {position!r} is older than what came over the line")
             self._unfetched(sync, error, now, chance, answered=True)
@@ -280,10 +298,12 @@ class Keys:
         if sync is not None:
             self._unfetched(sync, error, now, chance)
 
-    def apply(self, sync: Sync, position: Any, state: Any, now: float) -> None:
+    def apply(self, sync: Sync, position: Any, state: Any, now: float, size: int) -> None:
         """Deliver a snapshot that fits, and what was held, up to the next hole."""
         marker = Snapshot(key=sync.key, at_ns=self.wall(now), position=position, state=state)
         self.out.append(marker)
+        if self.sizes is not None:
+            self.sizes.append(size)
         self.latest[sync.key] = marker
         was_live = sync.state is State.LIVE
         sync.incomplete = False
@@ -298,9 +318,13 @@ class Keys:
         self._settle(sync, now)
 
     def _replay(self, sync: Sync, items: list[Held]) -> None:
+        sizes = [item.size for item in items]
         self.held -= len(items)
+        self.held_bytes -= sum(sizes)
         self.messages += len(items)
         self.out.extend(item.message for item in items)
+        if self.sizes is not None:
+            self.sizes += sizes
         if items:
             self.latest[sync.key] = items[-1].message
 
@@ -403,24 +427,25 @@ class Keys:
                 break
             behind += 1
         self.held -= behind
+        self.held_bytes -= sum(item.size for item in segment[:behind])
         self.stale += behind
         return segment[behind:]
 
-    def in_band(self, sync: Sync, position: Any, state: Any, now: float) -> None:
+    def in_band(self, sync: Sync, position: Any, state: Any, now: float, size: int) -> None:
         """A snapshot in the stream's own order: it replaces the state whenever it comes.
 
         What is held and follows it is replayed; what was held before it is covered by it.
         """
-        before = sync.held
+        self._let_go(sync)
         self.fetches.withdraw(sync)
         sync.asked()  # now, and answered now
         if sync.state is not State.SYNCING or sync.fit(position, self.rules.splice) is not Fit.JOINS:
             sync.clear()
-        self.held += sync.held - before
+        self._keep(sync)
         self.snapshots += 1
         self.plain.pop(sync.key, None)
         self.dropped_keys.pop(sync.key, None)
-        self.apply(sync, position, state, now)
+        self.apply(sync, position, state, now, size)
 
     # ---------------------------------------------------------------- the world
 
@@ -500,7 +525,7 @@ class Keys:
                 continue
             after = sync.counter.position if sync.counter is not None else None
             delivered = self._delivered(sync, after)
-            self.held -= sync.held
+            self._let_go(sync)
             self.doubt(sync, "drop", delivered, None, now)
             self.fetches.withdraw(sync)
             sync.dropped(delivered, now)
@@ -522,7 +547,7 @@ class Keys:
         self.latest.pop(key, None)
         self.dropped_keys.pop(key, None)
         if sync is not None:
-            self.held -= sync.held
+            self._let_go(sync)
             self.fetches.withdraw(sync)
 
     def close(self) -> None:
@@ -532,7 +557,7 @@ class Keys:
         self.dropped_keys.clear()
         for sync in self.syncs.values():
             sync.clear()
-        self.held = 0
+        self.held = self.held_bytes = 0
 
     def status(self) -> dict[Hashable, KeyStatus]:
         """A picture of every key."""

@@ -42,9 +42,9 @@ class Whole(Held):
 class Order:
     """Owned by: the engine."""
 
-    def __init__(self, rules: Rules, *, wall_ns: int, lines: int = 1) -> None:
+    def __init__(self, rules: Rules, *, wall_ns: int, lines: int = 1, sized: bool = False) -> None:
         self.rules = rules
-        self.keys = Keys(rules, wall_ns=wall_ns)
+        self.keys = Keys(rules, wall_ns=wall_ns, sized=sized)
         self.lines = lines
         self.counters: dict[Hashable, Counter] = {}
         self.used = 0  # messages that had what the feed says they have
@@ -53,6 +53,7 @@ class Order:
         self.quarantine_why = ""
         self.duplicates = self.quarantined = self.keyless = 0
         self._waiting: dict[Hashable, Counter] = {}  # counters with a reorder window open
+        self._early = self._early_bytes = 0  # what waits in them, at most: it is counted when that is too much
         plain = rules.rule is not None and rules.scope is Scope.KEY and rules.classify is None and lines == 1
         self._scans = plain and not any(_could_be_data(rules, literal) for literal in rules.literals)
 
@@ -93,6 +94,8 @@ class Order:
         except Exception:  # whatever it was, `read` or `use` meets it again and names it
             pass
         keys.messages += index - start
+        if keys.sizes is not None:
+            keys.sizes += [len(payload) for _, payload in frames[start:index]]
         return index
 
     def read(self, payload: bytes, text: bool, now: float) -> Optional[Item]:
@@ -117,7 +120,7 @@ class Order:
     def use(self, item: Item, line: int, now: float) -> bool:
         """A message that was read takes its place. True if it was a key's data."""
         rules = self.rules
-        message, kind, key, has_key, payload = item
+        message, kind, _, has_key, payload = item
         data = has_key and kind in (Kind.DATA, Kind.SNAPSHOT)
         if not has_key and kind is Kind.DATA:
             self.keyless += 1
@@ -126,11 +129,11 @@ class Order:
             return False
         try:
             if rules.rule is None:
-                self._unnumbered(key, kind, message, now)
+                self._unnumbered(item, now)
             elif kind is Kind.SNAPSHOT and rules.scope is Scope.KEY:
-                self._own_snapshot(key, message, line, now)
+                self._own_snapshot(item, line, now)
             else:
-                self._numbered(key, kind, message, data, line, now)
+                self._numbered(item, data, line, now)
         except Exception as error:
             if data:
                 self._unusable(self._lacks(f"sequence={rules.rule_text}", message))
@@ -152,20 +155,21 @@ class Order:
         hash(key)
         return key, key is not None
 
-    def _unnumbered(self, key: Hashable, kind: Kind, message: Any, now: float) -> None:
-        sync = self.keys.find(key, now)
+    def _unnumbered(self, item: Item, now: float) -> None:
+        sync = self.keys.find(item.key, now)
         if sync is None:
             return
-        if kind is Kind.SNAPSHOT:
-            self.keys.in_band(sync, None, message, now)
+        if item.kind is Kind.SNAPSHOT:
+            self.keys.in_band(sync, None, item.message, now, len(item.payload))
         else:
-            self.keys.place(sync, Held(message, None, None), now)
+            self.keys.place(sync, Held(item.message, None, None, len(item.payload)), now)
 
-    def _own_snapshot(self, key: Hashable, message: Any, line: int, now: float) -> None:
+    def _own_snapshot(self, item: Item, line: int, now: float) -> None:
         """An in-band snapshot of a key with its own counter: its number says where that stands, it need not go on."""
+        message, key = item.message, item.key
         try:
             first, last = self._numbers(message)
-            position = self._held(message, first, last).last
+            position = self._held(item, first, last).last
         except MISSING:
             last = position = None
         if last is not None:
@@ -174,16 +178,16 @@ class Order:
         if sync is None:
             return
         counter = sync.counter = sync.counter or self._counter(key, message, 0)
-        self.keys.in_band(sync, None if last is None else position, message, now)
+        self.keys.in_band(sync, None if last is None else position, message, now, len(item.payload))
         if sync.state is State.LIVE and sync.anchor is not None:  # nothing that was held followed it
             counter.stand(last, line, self.lines)
 
-    def _numbered(self, key: Hashable, kind: Kind, message: Any, data: bool, line: int, now: float) -> None:
-        first, last = self._numbers(message)
+    def _numbered(self, item: Item, data: bool, line: int, now: float) -> None:
+        first, last = self._numbers(item.message)
         held = None
         if data:
-            held = self._whole(message) if kind is Kind.SNAPSHOT else self._held(message, first, last)
-        self._judge(self._counter(key, message, line), Numbered(first, last, key, held, line), now)
+            held = self._whole(item) if item.kind is Kind.SNAPSHOT else self._held(item, first, last)
+        self._judge(self._counter(item.key, item.message, line), Numbered(first, last, item.key, held, line), now)
 
     def _numbers(self, message: Any) -> tuple[Any, Any]:
         first_of, last_of = self.rules.first, self.rules.last
@@ -192,22 +196,22 @@ class Order:
         first = first_of(message)
         return first, (first if first_of is last_of else last_of(message))
 
-    def _held(self, message: Any, first: Any, last: Any) -> Held:
+    def _held(self, item: Item, first: Any, last: Any) -> Held:
         """The message with its numbers in the key's numbering, which a snapshot's position counts in."""
-        rules = self.rules
+        rules, message, size = self.rules, item.message, len(item.payload)
         if rules.splice_first is None or rules.splice_last is None:
-            return Held(message, first, last)
-        return Held(message, rules.splice_first(message), rules.splice_last(message))
+            return Held(message, first, last, size)
+        return Held(message, rules.splice_first(message), rules.splice_last(message), size)
 
-    def _whole(self, message: Any) -> Whole:
+    def _whole(self, item: Item) -> Whole:
         """An in-band snapshot; its number on the counter is no position of the key, but it may carry one."""
         try:
-            position = self._held(message, None, None).last
+            position = self._held(item, None, None).last
         except MISSING:
             position = None
         if position is not None:
             countable(position)
-        return Whole(message, None, position)
+        return Whole(item.message, None, position, len(item.payload))
 
     def _unusable(self, why: str) -> None:
         self.unusable += 1
@@ -256,11 +260,22 @@ class Order:
         if outcome is Outcome.EARLY:
             self.keys.plain.pop(counter.name, None)
             self._waiting[counter.name] = counter
-            if len(counter.early) + self.keys.held > rules.hold_limit:
+            self._early += 1
+            self._early_bytes += item.held.size if item.held is not None else 0
+            if self._overfull():
                 self._expire(counter, now)
             return
         self._settle(counter, outcome, after, item, now)
         self._follow(counter, now)
+
+    def _overfull(self) -> bool:
+        """Whether what waits in reorder windows and for snapshots is too much together."""
+        if not self.keys.overfull(self._early, self._early_bytes):
+            return False
+        waiting = [item.held for counter in self._waiting.values() for _, item in counter.early]
+        self._early = len(waiting)
+        self._early_bytes = sum(held.size for held in waiting if held is not None)
+        return self.keys.overfull(self._early, self._early_bytes)
 
     def _follow(self, counter: Counter, now: float) -> None:
         """What waited for this message goes on now."""
@@ -307,7 +322,7 @@ class Order:
         else:
             counter.keys[item.key] = None
         if whole:
-            keys.in_band(sync, item.held.last, item.held.message, now)
+            keys.in_band(sync, item.held.last, item.held.message, now, item.held.size)
             return
         if self.rules.scope is Scope.SHARED:
             keys.unproved(sync, now)

@@ -112,6 +112,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     max_fragments: int = 128 * 1024
     max_keys: int = 100_000
     hold_limit: int = 100_000
+    hold_bytes: int = 256 * 1024 * 1024
 
     @property
     def proves(self) -> bool:

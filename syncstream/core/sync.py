@@ -99,6 +99,11 @@ class Sync:
     def held(self) -> int:
         return sum(map(len, self.segments))
 
+    @property
+    def held_bytes(self) -> int:
+        """Counted when it is asked for, which is when all of it is let go of or looked through."""
+        return sum(item.size for segment in self.segments for item in segment)
+
     def doubt(self, delivered: Any, now: float) -> None:
         """Something is missing after `delivered`. What comes from here on is held apart from what is held already."""
         if self.state is State.DROPPED:

@@ -49,10 +49,12 @@ class Client:
         self._deadline = 0.0
         self._allowance = 0  # bytes that may still come from the wire
         self._wire: Optional[_Wire] = None
+        self.size = 0
         self._aborted = False
 
     def get(self, key: Any) -> tuple[Any, Any]:
-        """Ask for the snapshot of a key: (position, state). Raises `FetchError`."""
+        """Ask for the snapshot of a key: (position, state), and leave the bytes of the answer in `size`. Raises `FetchError`."""
+        self.size = 0
         self._deadline = time.monotonic() + self._timeout
         self._allowance = 0
         url = self._source.url(key)
@@ -125,6 +127,7 @@ class Client:
         if response.status_code // 100 == 2:
             body = self._body(response, self._source.maximum_size, shown)
             # with neither a length nor chunks the answer ends where the connection does, and that may be anywhere
+            self.size = len(body)
             complete = response.raw.chunked or "Content-Length" in response.headers
             return self._source.read(body, f"the answer to {shown}", excerpt, complete=complete)
         try:

@@ -33,7 +33,8 @@ _LOST_LIMIT = 16  # so many threads may hang at once before new requests are ref
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """The answer to one `fetch`: `state` (the decoded body) at `position`, or `error`. `seconds` is what the request took."""
+    """The answer to one `fetch`: `state` (the decoded body) at `position`, or `error`. `seconds` is what the request took,
+    `size` the bytes of the body, inflated."""
 
     key: Any
     epoch: int
@@ -41,6 +42,7 @@ class Fetched(msgspec.Struct, frozen=True):
     state: Any = None
     error: Optional[FetchError] = None
     seconds: float = 0.0
+    size: int = 0
 
 
 class Snapshots:
@@ -229,7 +231,7 @@ def _ask(client: Client, job: _Job) -> Fetched:
         _log.exception("snapshot of %s: unexpected failure", short(job.key))
         error = FetchError(f"snapshot of {short(job.key)}: unexpected {type(surprise).__name__}", severity=Severity.FATAL)
         error.__cause__ = surprise
-    return Fetched(job.key, job.epoch, position, state, error, time.monotonic() - started_at)
+    return Fetched(job.key, job.epoch, position, state, error, time.monotonic() - started_at, client.size)
 
 
 def _user_agent() -> str:

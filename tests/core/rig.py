@@ -159,13 +159,18 @@ class Rig:
         self.keys = self.engine.keys
         self.order = self.engine.order
         self.items: list[Any] = []
+        self.sizes: list[int] = []  # of all that was delivered so far, if the engine is to tell them
         self.actions: list[Any] = []
         self.dials: dict[int, Dial] = {}
         self.fetches: dict[Hashable, int] = {}  # the epoch asked last, per key
 
     def gather(self) -> None:
         """Take what the engine has made."""
-        self.items += self.engine.take_deliveries()
+        items = self.engine.take_deliveries()
+        sizes = self.engine.take_sizes(items)
+        assert sizes is None or len(sizes) == len(items)
+        self.items += items
+        self.sizes += sizes or ()
         for action in self.engine.take_actions():
             self.actions.append(action)
             if isinstance(action, Dial):
@@ -268,9 +273,9 @@ class Rig:
         self.actions = [action for action in self.actions if not isinstance(action, Fetch)]
         return keys
 
-    def answer(self, key: Hashable, position: Any, state: Any = "state", *, epoch: Optional[int] = None) -> None:
+    def answer(self, key: Hashable, position: Any, state: Any = "state", *, epoch: Optional[int] = None, size: int = 0) -> None:
         """The snapshot of `key`, to the last request for it."""
-        self.engine.fetched(self.fetches[key] if epoch is None else epoch, position, state, self.now)
+        self.engine.fetched(self.fetches[key] if epoch is None else epoch, position, state, self.now, size=size)
         self.gather()
 
     def fail(self, key: Hashable, message: str = "no", **options: Any) -> None:

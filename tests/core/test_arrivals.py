@@ -1,8 +1,9 @@
-"""Tests of core/arrivals.py: what waits keeps its moment and its share of the bytes, whatever is taken, sifted or put back."""
+"""Tests of core/arrivals.py: what waits keeps its moment and its bytes, whatever is taken, sifted or put back."""
 
 from __future__ import annotations
 
 from collections import deque
+from typing import Optional
 
 import pytest
 from hypothesis import given
@@ -11,63 +12,88 @@ from hypothesis import strategies as st
 from syncstream.core.arrivals import Arrivals
 
 
-def arrivals(*batches: tuple[int, float, float]) -> Arrivals:
-    """Batches of (count, size, at)."""
+def arrivals(*batches: tuple[list[int], float]) -> Arrivals:
+    """Batches of (the bytes of each item, when it came)."""
     made = Arrivals()
-    for count, size, at in batches:
-        made.add(count, size, at)
+    for sizes, at in batches:
+        made.add(len(sizes), at, sizes)
     return made
+
+
+TWO = ([4, 16], 1.0), ([80, 9, 1], 2.0)
 
 
 def test_the_oldest_is_reckoned_from_what_waits() -> None:
     """Nobody tells of a take: the length of the queue does."""
-    a = arrivals((2, 20, 1.0), (3, 90, 2.0))
+    a = arrivals(*TWO)
     assert [a.oldest(waiting) for waiting in (5, 4, 3, 2, 1, 0)] == [1.0, 1.0, 2.0, 2.0, 2.0, None]
     assert not a.batches  # what was taken is forgotten
 
 
 def test_nothing_is_not_a_batch() -> None:
     """An empty batch leaves no record."""
-    a = arrivals((0, 50, 1.0), (1, 5, 2.0))
-    assert (a.oldest(1), a.size(1), len(a.batches)) == (2.0, 5.0, 1)
+    a = arrivals(([], 1.0), ([5], 2.0))
+    assert (a.oldest(1), a.size(1), len(a.batches)) == (2.0, 5, 1)
 
 
-def test_bytes_are_spread_over_their_batch() -> None:
-    """Half of a batch has half of its bytes."""
-    a = arrivals((2, 20, 1.0), (3, 90, 2.0))
-    assert [a.size(waiting) for waiting in (5, 4, 3, 2, 1, 0)] == pytest.approx([110, 100, 90, 60, 30, 0])
+def test_each_item_has_its_own_bytes() -> None:
+    """The small ones of a batch take nothing of the large one with them."""
+    a = arrivals(*TWO)
+    assert a.sizes(5, 4) == [4, 16, 80, 9]
+    assert a.sizes(4, 2) == [16, 80]
+    assert [a.size(waiting) for waiting in (5, 4, 3, 2, 1, 0)] == [110, 106, 90, 10, 1, 0]
+
+
+def test_where_nobody_counts_there_are_no_bytes() -> None:
+    """Beside batches that have some, too."""
+    a = arrivals(TWO[0])
+    a.add(3, 2.0)
+    assert (a.size(5), a.sizes(4, 3), a.leading(4, 16), a.leading(4, 17)) == (20, [16, 0, 0], 1, 4)
+    a.keep([True, True, False, True])
+    assert (a.size(3), a.sizes(3, 3), a.size(2)) == (16, [16, 0, 0], 0)
 
 
 def test_when_what_is_taken_came() -> None:
     """A take over several batches names each with its part."""
-    a = arrivals((2, 0, 1.0), (3, 0, 2.0), (1, 0, 3.0))
+    a = arrivals(([0, 0], 1.0), ([0, 0, 0], 2.0), ([0], 3.0))
     assert a.taken(6, 4) == [(1.0, 2), (2.0, 2)]
     assert a.taken(6, 6) == [(1.0, 2), (2.0, 3), (3.0, 1)]
     assert a.taken(3, 1) == [(2.0, 1)]
     assert a.taken(2, 0) == []
 
 
-@pytest.mark.parametrize(("size", "items"), [(0, 0), (1, 1), (10, 1), (11, 2), (20, 2), (21, 3), (50, 3), (110, 5), (999, 5)])
+@pytest.mark.parametrize(
+    ("size", "items"), [(0, 0), (1, 1), (4, 1), (5, 2), (20, 2), (21, 3), (100, 3), (101, 4), (110, 5), (999, 5)]
+)
 def test_how_many_have_so_many_bytes(size: float, items: int) -> None:
     """At least that many, never less, and all of them where there is not enough."""
-    assert arrivals((2, 20, 1.0), (3, 90, 2.0)).leading(5, size) == items
+    assert arrivals(*TWO).leading(5, size) == items
+
+
+def test_what_was_taken_of_a_batch_is_not_counted_again() -> None:
+    """How many have so many bytes begins with the oldest that waits."""
+    a = arrivals(*TWO)
+    assert [a.leading(4, size) for size in (0, 1, 16, 17, 96, 97)] == [0, 1, 1, 2, 2, 3]
 
 
 def test_what_is_put_back_is_the_oldest_again() -> None:
     """Also in the middle of a batch."""
-    a = arrivals((4, 40, 1.0))
-    a.put_back(2, 2, 20, 0.5)
+    a = arrivals(([1, 2, 3, 4], 1.0))
+    a.put_back(2, 2, 0.5, [1, 2])
     assert [a.oldest(waiting) for waiting in (4, 3, 2, 1)] == [0.5, 0.5, 1.0, 1.0]
-    a = arrivals((4, 40, 1.0))
-    a.put_back(0, 1, 7, 0.5)
-    assert (a.oldest(1), a.size(1)) == (0.5, 7.0)
+    a = arrivals(([1, 2, 3, 4], 1.0))
+    a.put_back(2, 2, 0.5, [1, 2])
+    assert [a.size(waiting) for waiting in (4, 3, 2, 1)] == [10, 9, 7, 4]
+    a = arrivals(([1, 2, 3, 4], 1.0))
+    a.put_back(0, 1, 0.5, [7])
+    assert (a.oldest(1), a.size(1)) == (0.5, 7)
 
 
 def test_nothing_put_back_is_no_batch() -> None:
     """It leaves no record, and nothing is older for it."""
-    a = arrivals((2, 20, 1.0))
-    a.put_back(2, 0, 50, 0.5)
-    assert (a.oldest(2), a.size(2), len(a.batches)) == (1.0, 20.0, 1)
+    a = arrivals(TWO[0])
+    a.put_back(2, 0, 0.5, [])
+    assert (a.oldest(2), a.size(2), len(a.batches)) == (1.0, 20, 1)
 
 
 @st.composite
@@ -80,15 +106,17 @@ def changes(draw: st.DrawFn) -> list[tuple[str, int, int]]:
 @given(changes())
 def test_it_agrees_with_a_record_per_item(changes: list[tuple[str, int, int]]) -> None:
     """The same moments and the same bytes as if every item carried its own."""
-    a, items = Arrivals(), deque[tuple[float, float]]()  # (when, its bytes)
+    a, items = Arrivals(), deque[tuple[float, int]]()  # (when, its bytes)
     for number, (what, count, bits) in enumerate(changes):
         at = float(number)
+        sizes: Optional[list[int]] = [bits * n % 7 for n in range(count)] if bits else None
         if what == "add":
-            a.add(count, float(bits), at)
-            items.extend([(at, bits / count)] * count if count else [])
+            a.add(count, at, sizes)
+            items.extend([(at, size) for size in sizes or [0] * count])
         elif what == "take":
             n = min(count, len(items))
             assert [moment for moment, many in a.taken(len(items), n) for _ in range(many)] == [items[i][0] for i in range(n)]
+            assert a.sizes(len(items), n) == [items[i][1] for i in range(n)]
             for _ in range(n):
                 items.popleft()
         elif what == "keep":
@@ -96,8 +124,14 @@ def test_it_agrees_with_a_record_per_item(changes: list[tuple[str, int, int]]) -
             a.keep(stays)
             items = deque(item for item, stay in zip(items, stays) if stay)
         else:
-            a.put_back(len(items), count, float(bits), at)
-            items.extendleft([(at, bits / count)] * count if count else [])
+            a.put_back(len(items), count, at, sizes)
+            items.extendleft([(at, size) for size in reversed(sizes or [0] * count)])
         assert a.oldest(len(items)) == (items[0][0] if items else None)
-        assert a.size(len(items)) == pytest.approx(sum(size for _, size in items), abs=1e-6)
+        total = sum(size for _, size in items)
+        assert a.size(len(items)) == total
+        assert a.sizes(len(items), len(items)) == [size for _, size in items]
+        goal = bits % (total + 1)
+        n = a.leading(len(items), goal)
+        assert sum(items[i][1] for i in range(n)) >= goal
+        assert not n or sum(items[i][1] for i in range(n - 1)) < goal
         assert len(a.batches) <= len(items)

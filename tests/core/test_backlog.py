@@ -336,11 +336,11 @@ def test_the_oldest_go_until_the_bytes_fit() -> None:
     """Two of a hundred bytes wait, and the bound is 250: one of them makes room for another."""
     backlog = Backlog(10, heals=False, maxbytes=250)
     backlog.fix("default")
-    backlog.append([message("A", 1), message("A", 2)], 200, 1.0)
+    backlog.append([message("A", 1), message("A", 2)], 1.0, [100, 100])
     batch = [message("A", 3)]
     seen = backlog.look(batch, 100)
     assert seen.items == [message("A", 1)]
-    assert backlog.make_room(batch, seen, ["A"], 7, size=100, at=2.0) == ["A"]
+    assert backlog.make_room(batch, seen, ["A"], 7, at=2.0, sizes=[100]) == ["A"]
     assert (backlog.size, backlog.tally().size, backlog.arrivals.oldest(2)) == (200, 200, 1.0)
     assert backlog.take(9) == [Dropped(key="A", count=1, at_ns=7), message("A", 2), message("A", 3)]
 
@@ -350,10 +350,10 @@ def test_a_batch_is_never_too_big_for_an_empty_queue(conflates: bool) -> None:
     """All that waits goes, and no more: nothing could ever make room for a message above the bound."""
     backlog = Backlog(10, heals=False, maxbytes=50, conflates=conflates)
     backlog.fix("default")
-    backlog.append([message("A", 1)], 30, 1.0)
+    backlog.append([message("A", 1)], 1.0, [30])
     batch = [message("B", 1), message("B", 2)]
     seen = backlog.look(batch, 500)
-    assert backlog.make_room(batch, seen, keys_of(seen.items, key_of), 7, size=500, at=2.0) is not None
+    assert backlog.make_room(batch, seen, keys_of(seen.items, key_of), 7, at=2.0, sizes=[250, 250]) is not None
     drops = [Dropped(key="A", count=1, at_ns=7)] if not conflates else []
     left = backlog.take(9)
     assert left[-1] == message("B", 2)
@@ -364,25 +364,59 @@ def test_what_is_in_hand_has_bytes() -> None:
     """Until it is finished; what is given back has them in the queue again, and is as old as it was."""
     backlog = Backlog(10, heals=False)
     backlog.fix("default")
-    backlog.append([message("A", n) for n in range(4)], 400, 1.0)
-    assert backlog.take_in_hand(3, 9.0) == [(message("A", n), 1.0) for n in range(3)]
-    assert (backlog.in_hand, backlog.size) == (3, 400)
-    backlog.finish(1)
-    assert backlog.in_hand == 2
-    assert backlog.size == pytest.approx(300)
-    backlog.give_back([message("A", 1), message("A", 2)], 1.0)
-    assert backlog.in_hand == 0
-    assert backlog.size == pytest.approx(300)
-    assert backlog.arrivals.oldest(3) == 1.0
+    sizes = [1, 20, 300, 4000]
+    backlog.append([message("A", n) for n in range(4)], 1.0, sizes)
+    assert backlog.take_in_hand(3, 9.0) == [(message("A", n), 1.0, sizes[n]) for n in range(3)]
+    assert (backlog.in_hand, backlog.size) == (3, 4321)
+    backlog.finish(1, 20)
+    assert (backlog.in_hand, backlog.size) == (2, 4301)
+    backlog.give_back([message("A", 0), message("A", 2)], 1.0, [1, 300])
+    assert (backlog.in_hand, backlog.size, backlog.arrivals.oldest(3)) == (0, 4301, 1.0)
+    assert backlog.arrivals.sizes(3, 3) == [1, 300, 4000]
+
+
+def test_a_drop_that_was_given_back_has_no_bytes() -> None:
+    """It stood ahead of the queue, and goes into it behind what comes back."""
+    backlog = full(message("A", 1), message("B", 1), maxsize=2, heals=False)
+    [(item, at, size)] = backlog.take_in_hand(1, 9.0)
+    room_for(backlog, [message("C", 1)])
+    assert backlog.ahead == 1
+    backlog.give_back([item], at, [5])
+    assert backlog.arrivals.sizes(len(backlog.queue), 2) == [5, 0]
+    assert size == 0
+
+
+def test_a_key_that_goes_as_a_whole_makes_room_in_bytes() -> None:
+    """Its many small items are no substitute for the large ones of another key, which stand behind its first."""
+    backlog = Backlog(1600, heals=True, maxbytes=1600)
+    backlog.fix("default")
+    backlog.append([message("A", 1), message("B", 1), message("B", 2)], 1.0, [1, 700, 700])
+    backlog.append([message("A", n) for n in range(2, 102)], 2.0, [1] * 100)
+    seen = backlog.look(batch := [message("C", 1), message("C", 2)], 700)
+    lost = backlog.make_room(batch, seen, keys_of(seen.items, key_of), 7, at=3.0, sizes=[350, 350])
+    assert lost == ["A", "B"]
+    assert (backlog.size, len(backlog.queue)) == (700, 2)
+
+
+def test_places_and_bytes_are_freed_together() -> None:
+    """Where both are short, what goes makes room for both, and one of each key is enough where it has them."""
+    backlog = Backlog(32, heals=True, maxbytes=1600)
+    backlog.fix("default")
+    items = [message(key, n) for n in range(16) for key in "AB"]
+    backlog.append(items, 1.0, [40] * 32)
+    seen = backlog.look(batch := [message("C", 1)], 400)
+    lost = backlog.make_room(batch, seen, keys_of(seen.items, key_of), 7, at=3.0, sizes=[400])
+    assert lost == ["A"]
+    assert backlog.size == 16 * 40 + 400
 
 
 def test_what_a_view_does_not_show_has_no_bytes() -> None:
     """When the view is fixed they go with it, and what stays keeps its moment."""
     backlog = Backlog(10, heals=False)
-    backlog.append([Connected(), message("A", 1)], 100, 1.0)
-    backlog.append([message("A", 2)], 30, 2.0)
+    backlog.append([Snapshot(key="A"), message("A", 1)], 1.0, [50, 7])
+    backlog.append([message("A", 2)], 2.0, [30])
     backlog.fix("messages")
-    assert backlog.size == pytest.approx(80)
+    assert backlog.size == 37
     assert [backlog.arrivals.oldest(waiting) for waiting in (2, 1)] == [1.0, 2.0]
 
 

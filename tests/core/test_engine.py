@@ -10,10 +10,11 @@ from syncstream.core.deflate import Agreed, Pack
 from syncstream.core.engine import Dial, Hangup, Send
 from syncstream.core.frames import BINARY, PING, TEXT
 from syncstream.core.opening import Step
+from syncstream.core.rules import Rules
 from syncstream.errors import DialError
 from syncstream.events import Connected, Disconnected
 
-from .rig import NUMBERED, Rig, change, delta, frame, text
+from .rig import BY_CHANNEL, BY_CONNECTION, HEALED, NUMBERED, TYPED, WHOLE, Rig, change, delta, frame, text
 
 SCRIPTED = change(NUMBERED, opening=(Step(expect=lambda message: message.get("in"), within=5.0),), max_message_size=100)
 
@@ -112,36 +113,74 @@ def test_the_route_of_a_message_of_the_user() -> None:
 # ---------------------------------------------------------------- how big messages are
 
 
-def test_the_mean_size_of_a_message_is_that_of_the_last_ones() -> None:
-    """In bytes on the wire, headers too; one that comes in pieces counts whole, with those it came with."""
-    rig = Rig(NUMBERED)
+def test_each_message_is_charged_its_own_bytes() -> None:
+    """Whatever came beside it: small ones, ones that are not delivered, control frames in its middle. Markers have none."""
+    rig = Rig(NUMBERED, sized=True)
+    rig.live("A", 5)
+    rig.sizes.clear()
+    large = text(delta("A", 7, note="x" * 5000))
+    head, tail = large[:4], large[4:]
+    assert head[1] == 126  # two bytes of length
+    fragment = bytes([0x01, 126]) + (4000).to_bytes(2, "big") + tail[:4000]
+    rest = bytes([0x80, 126]) + (len(tail) - 4000).to_bytes(2, "big") + tail[4000:]
+    again = text(delta("A", 5))
+    rig.raw(again * 50 + text(delta("A", 6)) + fragment + bytes([0x89, 0]) * 500 + rest + text(delta("A", 8)))
+    small = len(text(delta("A", 6))) - 2
+    assert (rig.said(), rig.sizes) == (["A6", "A7", "A8"], [small, len(tail), small])
+    rig.sizes.clear()
+    rig.send(delta("A", 10))
+    assert (rig.said(), rig.sizes) == (["gap A hole 8..10 told", "A10"], [0, small + 1])
+    assert rig.engine.take_sizes([]) == []
+
+
+@pytest.mark.parametrize("rules", [HEALED, BY_CONNECTION, BY_CHANNEL, TYPED, WHOLE])
+def test_what_was_held_keeps_its_bytes(rules: Rules) -> None:
+    """A snapshot has those of the answer, what is replayed behind it those it came with."""
+    rig = Rig(rules, sized=True)
     rig.open()
-    assert rig.engine.mean_size() == 0.0
-    frames = [text(delta("A", number)) for number in (1, 2)]
-    rig.engine.batch(0, 1, b"".join(frames), rig.now)
-    assert rig.engine.mean_size() == len(frames[0])
-    assert rig.engine.mean_size() == len(frames[0])  # nothing came since
-    long = text(b'{"note": "' + b"x" * 5000 + b'"}')
-    rig.engine.batch(0, 1, long[:3000], rig.now)
-    assert rig.engine.mean_size() == len(frames[0])
-    rig.engine.batch(0, 1, long[3000:], rig.now)
-    assert rig.engine.mean_size() == len(long)
+    long = delta("A", 6, v=6, c="c", note="x" * 300)
+    rig.send(delta("A", 5, v=5, c="c"))
+    rig.send(long, last := delta("A", 7, v=7, c="c"))
+    own = [len(text(long)) - 4, len(text(last)) - 2]
+    assert (rig.keys.held, rig.keys.held_bytes) == (3, own[0] + 2 * own[1])
+    rig.answer("A", None if rules.whole else 5, size=700)
+    assert [size for size in rig.sizes if size] == [700, *own]
+    assert (rig.keys.held, rig.keys.held_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize("rules", [TYPED, change(TYPED, rule=None, first=None, last=None, splice=None, whole=True)])
+def test_a_snapshot_in_the_stream_has_the_bytes_it_came_with(rules: Rules) -> None:
+    """With its own number, and without."""
+    rig = Rig(rules, sized=True)
+    rig.open()
+    rig.said()
+    rig.sizes.clear()
+    rig.send(said := delta("A", 5, t="snap", note="x" * 50))
+    assert rig.said()[0].startswith("snapshot A")
+    assert rig.sizes[0] == len(text(said)) - 2
+
+
+def test_nothing_is_measured_that_nobody_asked_for() -> None:
+    """Where the bound in bytes is off."""
+    rig = Rig(NUMBERED)
+    rig.live("A", 5)
+    assert (rig.engine.take_sizes(["something"]), rig.sizes, rig.keys.sizes) == (None, [], None)
 
 
 def test_the_size_of_a_compressed_message_is_what_it_is_unpacked() -> None:
     """A bound in bytes is about memory, and on the wire a message can be a thousand times smaller."""
-    rig = Rig(NUMBERED)
+    rig = Rig(NUMBERED, sized=True)
     rig.start()
     rig.engine.opened(0, rig.dials[0].epoch, (), rig.now, deflate=Agreed())
-    said = b'{"note": "' + b"x" * 50_000 + b'"}'
+    rig.gather()
+    rig.sizes.clear()
+    said = b'{"k": "A", "n": 1, "note": "' + b"x" * 50_000 + b'"}'
     packed = Pack(Agreed()).message(said)
     assert packed is not None
     data = bytes([0xC0 | TEXT, len(packed)]) + packed
-    assert len(data) < 126
-    rig.engine.batch(0, 1, data[:20], rig.now)
-    assert rig.engine.mean_size() == 0.0
-    rig.engine.batch(0, 1, data[20:], rig.now)
-    assert rig.engine.mean_size() == len(said)
+    assert len(data) < 130
+    rig.raw(data)
+    assert rig.sizes == [len(said)]
 
 
 # ---------------------------------------------------------------- a line that is not live yet, or not any more

@@ -236,11 +236,11 @@ def test_a_snapshot_in_the_order_of_the_stream(position: Optional[int], said: li
     rig.live("A", 5)
     rig.send(*run_of("A", 8, 9))
     rig.said()
-    rig.keys.in_band(rig.keys.syncs["A"], position, {}, rig.now)
+    rig.keys.in_band(rig.keys.syncs["A"], position, {}, rig.now, 0)
     assert rig.said()[:-1] == said
     assert (rig.state("A"), rig.keys.held, rig.keys.fetches.deadline(asking=True)) == ("live", 0, 115.0)
     rig.answer("A", 9)
     rig.fail("A")
     assert rig.keys.fetches.late == 2
-    rig.keys.in_band(rig.keys.syncs["A"], position, {}, rig.now)
+    rig.keys.in_band(rig.keys.syncs["A"], position, {}, rig.now, 0)
     assert rig.said() == said[:1]

@@ -8,7 +8,7 @@ from syncstream.core.keys import Keys
 from syncstream.core.rules import Rules
 from syncstream.events import KeyStatus
 
-from .rig import BY_CONNECTION, HEALED, NUMBERED, PLAIN, TYPED, Rig, change, delta, run_of, snap
+from .rig import BY_CONNECTION, HEALED, NUMBERED, PLAIN, TYPED, Rig, change, delta, run_of, snap, text
 
 # ---------------------------------------------------------------- a slow consumer
 
@@ -161,6 +161,23 @@ def test_a_key_that_holds_too_much_starts_over() -> None:
     assert rig.asked() == ["A"]
     rig.answer("A", 4)
     assert rig.said() == ["snapshot A at 4", "A5", "resynced A at 5 +1"]
+
+
+def test_what_is_held_is_bounded_in_bytes_too() -> None:
+    """A few large messages are as much as many small ones."""
+    large = delta("A", 2, note="x" * 2000)
+    rig = Rig(change(HEALED, hold_bytes=len(text(large)) - 4 + 40))
+    rig.open()
+    rig.send(delta("A", 1), large)
+    assert (rig.keys.held, rig.keys.held_bytes) == (2, len(text(large)) - 4 + len(text(delta("A", 1))) - 2)
+    rig.send(*run_of("A", 3, 5))
+    assert (rig.keys.held, rig.keys.held_bytes) == (1, len(text(delta("A", 5))) - 2)  # 4 was one too many
+    rig.asked()
+    rig.answer("A", 4)
+    rig.wait(1.0)
+    rig.answer("A", 4)
+    assert rig.said()[-3:] == ["snapshot A at 4", "A5", "resynced A at 5 +1"]
+    assert (rig.keys.held, rig.keys.held_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize("rules", [PLAIN, HEALED, TYPED])

@@ -325,7 +325,7 @@ def test_a_snapshot_in_the_stream_covers_all_that_is_held() -> None:
     rig.send(delta("A", 8))
     rig.send(delta("A", 9))
     rig.said()
-    rig.keys.in_band(rig.keys.syncs["A"], None, {}, rig.now)
+    rig.keys.in_band(rig.keys.syncs["A"], None, {}, rig.now, 0)
     assert rig.said() == ["snapshot A at None", "resynced A at None +0"]
 
 
@@ -334,7 +334,7 @@ def test_a_snapshot_in_the_stream_is_counted_and_has_to_be_joined() -> None:
     rig = Rig()
     rig.live("A", 5)
     rig.send(delta("A", 6))
-    rig.keys.in_band(rig.keys.syncs["A"], 6, {}, rig.now)
+    rig.keys.in_band(rig.keys.syncs["A"], 6, {}, rig.now, 0)
     assert (rig.engine.status(rig.now).snapshots, rig.keys.plain) == (2, {})
 
 

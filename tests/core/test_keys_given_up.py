@@ -102,7 +102,7 @@ def test_one_failure_lets_go_what_an_incomplete_key_holds(answered: bool) -> Non
 def test_a_snapshot_in_the_stream_makes_it_complete() -> None:
     """Nothing is asked for any more."""
     rig = given_up()
-    rig.keys.in_band(rig.keys.syncs["A"], 20, {}, rig.now)
+    rig.keys.in_band(rig.keys.syncs["A"], 20, {}, rig.now, 0)
     rig.wait(20.0)
     assert (rig.asked(), rig.engine.status(rig.now).keys["A"].state) == ([], "live")
 

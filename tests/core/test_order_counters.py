@@ -17,6 +17,7 @@ from .rig import (
     classify,
     delta,
     run_of,
+    text,
 )
 
 
@@ -218,6 +219,32 @@ def test_the_window_is_bounded_by_what_may_be_held() -> None:
     assert rig.said() == []
     rig.send(delta("A", 10))
     assert rig.said() == ["gap A hole 5..7 told", "A7", "A8", "A9", "A10"]
+
+
+def test_all_windows_together_are_bounded() -> None:
+    """Of many keys with a window each; whoever passes the bound pays, and what has gone on counts no more."""
+    rig = Rig(change(NUMBERED, reorder=60.0, hold_limit=3))
+    for key in "ABC":
+        rig.live(key, 5)
+    rig.send(*run_of("A", 7, 8), delta("A", 6), *run_of("A", 10, 11), delta("B", 7))
+    assert rig.said() == ["A6", "A7", "A8"]
+    rig.send(delta("C", 7))
+    assert rig.said() == ["gap C hole 5..7 told", "C7"]
+    rig.send(delta("A", 9), delta("B", 8), delta("B", 9))
+    assert rig.said() == ["A9", "A10", "A11"]
+    rig.send(delta("B", 10))
+    assert rig.said() == ["gap B hole 5..7 told", "B7", "B8", "B9", "B10"]
+
+
+def test_the_window_is_bounded_in_bytes_too() -> None:
+    """With what is held for a snapshot, as the count is; what is no data has none."""
+    size = len(text(delta("A", 7))) - 2
+    rig = Rig(change(NUMBERED, reorder=60.0, hold_bytes=2 * size))
+    rig.live("A", 5)
+    rig.send(*run_of("A", 7, 8))
+    assert rig.said() == []
+    rig.send(delta("A", 9))
+    assert rig.said() == ["gap A hole 5..7 told", "A7", "A8", "A9"]
 
 
 @pytest.mark.parametrize("rules", [HEALED, BY_CONNECTION, BY_CHANNEL])

@@ -50,7 +50,7 @@ def test_defaults() -> None:
     assert (plain.reorder, plain.restart_after, plain.verify_after, plain.resync_interval) == (0.0, 100, 5.0, 1.0)
     assert (plain.liveness, plain.backoff, plain.heartbeat) == (Liveness(), Backoff(), None)
     assert (plain.first_live_limit, plain.first_data_limit) == (60.0, 30.0)
-    assert (plain.max_message_size, plain.max_keys, plain.hold_limit) == (16 * 2**20, 100_000, 100_000)
+    assert (plain.max_message_size, plain.max_keys, plain.hold_limit, plain.hold_bytes) == (2**24, 100_000, 100_000, 2**28)
     assert plain.fields({"a": 1}) == ["dict"]
 
 

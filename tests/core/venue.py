@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Hashable, NamedTuple, Optional
 
+import msgspec
+
 from syncstream.core.engine import Abandon, Dial, Engine, Hangup, Send
 from syncstream.core.frames import PING, PONG
 from syncstream.core.keys import Fetch
@@ -149,7 +151,7 @@ class World:
         self.rules = rules
         self.now = 0.0
         self.dice = 0
-        self.engine = Engine(rules, random=self.random)
+        self.engine = Engine(rules, random=self.random, sized=True)
         self.market = Market(rules.whole)
         self.consumer = Consumer(self)
         self.dialled: Optional[int] = None  # the epoch of the dial under way
@@ -185,7 +187,13 @@ class World:
                 self.asked.append(Asked(action.key, action.epoch, self.market.now[action.key]))
             elif isinstance(action, Send) and action.opcode == PING and action.epoch == self.open and not self.mute:
                 self.engine.batch(0, action.epoch, frame(PONG, action.payload), self.now)
-        for item in self.engine.take_deliveries():
+        items = self.engine.take_deliveries()
+        sizes = self.engine.take_sizes(items)
+        assert sizes is not None
+        assert len(sizes) == len(items)
+        for item, size in zip(items, sizes):
+            said = item.state if isinstance(item, Snapshot) else item
+            assert size == (len(msgspec.json.encode(said)) if isinstance(said, dict) else 0)  # of what came over the line
             self.consumer.take(item)
         self.check()
 
@@ -193,6 +201,7 @@ class World:
         """What holds at every moment."""
         keys = self.engine.keys
         assert keys.held == sum(sync.held for sync in keys.syncs.values())
+        assert keys.held_bytes == sum(sync.held_bytes for sync in keys.syncs.values())
         assert keys.fetches.under_way <= self.rules.fetch_concurrency
         for key, sync in keys.syncs.items():
             if sync.state is State.SYNCING:

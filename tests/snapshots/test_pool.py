@@ -70,12 +70,12 @@ def quote(visit: Visit) -> None:
 
 
 def test_a_fetch_is_answered_by_a_post(site: Site, ask: NewAsked) -> None:
-    """With the key, the epoch, what was found and how long it took."""
+    """With the key, the epoch, what was found, how long it took and how many bytes it was."""
     site.pages["/ABC"] = quote
     asked = ask()
     asked.fetch("ABC", epoch=3)
     answer = asked.answer()
-    assert answer == Fetched("ABC", 3, position=7, state={"seq": 7}, seconds=answer.seconds)
+    assert answer == Fetched("ABC", 3, position=7, state={"seq": 7}, seconds=answer.seconds, size=len(b'{"seq": 7}'))
     assert 0 < answer.seconds < WAIT
     assert site.requests[0].headers["User-Agent"] == "syncstream/test"
 

@@ -618,7 +618,7 @@ MUTANTS = (
         "hold-unbounded",
         "keys",
         "Keys._hold",
-        "if self.held > self.rules.hold_limit:  # this key starts over, with a later snapshot",
+        "if self.overfull():  # this key starts over, with a later snapshot",
         "if self.held < 0:",
         "A slow snapshot and a fast market fill the memory.",
         took=4,
