@@ -837,8 +837,3 @@ def test_what_is_not_whole_at_the_end_is_let_go(end: bytes) -> None:
         tracemalloc.stop()
     assert decoder.closed or decoder.error is not None
     assert before > len(LONG) * 10 > 10_000 > after
-
-
-def test_whether_it_inflates() -> None:
-    """As agreed on, and nothing else: so whoever counts bytes knows that messages are longer than what came."""
-    assert [Frames().inflates, Frames(deflate=Agreed()).inflates] == [False, True]
