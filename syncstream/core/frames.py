@@ -26,8 +26,8 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 _FINAL, _RESERVED, _OPCODE = 0x80, 0x70, 0x0F  # the parts of the first byte
 _COMPRESSED = 0x40  # RSV1, with permessage-deflate on the first frame of a message
-_MASKED = 0x80  # the top bit of the second byte; the others are the length, or one of:
-_LENGTH_16, _LENGTH_64 = 126, 127
+_MASKED = 0x80  # the top bit of the second byte; the others are the length, up to 125, or say
+_LENGTH_16 = 126  # that it follows in two bytes; one more: in eight
 _LONGEST_CONTROL = 125
 _OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 _WHOLE_TEXT, _WHOLE_BINARY = _FINAL | TEXT, _FINAL | BINARY

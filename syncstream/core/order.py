@@ -19,7 +19,6 @@ from .counter import Counter, Held, Numbered, Outcome, countable
 from .keys import Keys
 from .paths import MISSING
 from .rules import Kind, Rules, Scope
-from .sync import State
 
 _RAW_KEPT = 256
 _UNUSABLE_LEAST = 10
@@ -54,7 +53,7 @@ class Order:
         self.duplicates = self.quarantined = self.keyless = 0
         self._waiting: dict[Hashable, Counter] = {}  # counters with a reorder window open
         self._early = self._early_bytes = 0  # what waits in them, at most: it is counted when that is too much
-        plain = rules.rule is not None and rules.scope is Scope.KEY and rules.classify is None and lines == 1
+        plain = rules.classify is None and lines == 1  # and no key is plain that has no counter of its own
         self._scans = plain and not any(_could_be_data(rules, literal) for literal in rules.literals)
 
     # ---------------------------------------------------------------- messages
@@ -177,9 +176,9 @@ class Order:
         sync = self.keys.find(key, now)
         if sync is None:
             return
-        counter = sync.counter = sync.counter or self._counter(key, message, 0)
+        counter = sync.counter = self._counter(key, message, line)
         self.keys.in_band(sync, None if last is None else position, message, now, len(item.payload))
-        if sync.state is State.LIVE and sync.anchor is not None:  # nothing that was held followed it
+        if sync.anchor is not None:  # nothing that was held followed it
             counter.stand(last, line, self.lines)
 
     def _numbered(self, item: Item, data: bool, line: int, now: float) -> None:
@@ -331,7 +330,7 @@ class Order:
     def _tell_all(self, counter: Counter, outcome: Outcome, after: Any, item: Numbered, now: float) -> None:
         """A counter over many keys: what it shows holds for each of them."""
         keys, shared = self.keys, self.rules.scope is Scope.SHARED
-        proves = shared and self.rules.proves and counter.unproven
+        proves = shared and counter.unproven
         counter.unproven = False
         if outcome is Outcome.NEXT and not proves:
             return

@@ -459,6 +459,14 @@ def test_message_too_big(stream: bytes, messages: Messages) -> None:
     assert code_of(decoder) == 1009
 
 
+@pytest.mark.parametrize(("length", "code"), [(16 * 1024 * 1024, None), (16 * 1024 * 1024 + 1, 1009)])
+def test_the_limit_as_it_is_by_default(length: int, code: Optional[int]) -> None:
+    """16 MiB, as the header says it."""
+    decoder = Frames()
+    assert decoder.receive(b"\x82\x7f" + length.to_bytes(8, "big")) == []
+    assert code_of(decoder) == code
+
+
 def test_largest_message() -> None:
     """A message of just the limit passes, whole or in fragments, one after the other; control frames do not count."""
     decoder = Frames(max_message_size=1000)

@@ -7,7 +7,7 @@ from typing import Any, Hashable
 import msgspec
 import pytest
 
-from syncstream.core.rules import Rules
+from syncstream.core.rules import Rules, Scope
 from syncstream.errors import DataFailed
 from syncstream.events import Quarantined
 
@@ -59,6 +59,7 @@ def test_what_cannot_be_read_is_quarantined(rules: Rules, message: Any, reason: 
     payload = message if isinstance(message, bytes) else msgspec.json.encode(message)
     assert isinstance(told, Quarantined)
     assert (told.reason, told.raw, rig.order.quarantined, rig.failure()) == (reason, payload, 1, None)
+    assert (told.at_ns, rig.order.quarantine_why) == (rig.keys.wall(rig.now), reason)
     assert rig.keys.syncs == {}
 
 
@@ -77,7 +78,7 @@ def test_a_long_one_is_kept_short() -> None:
     rig.send(b"x" * 5000)
     assert len(rig.items[-1].raw) == 256
     rig.send({"k": "A", "n": "9" * 5000})
-    assert len(rig.items[-1].reason) == 256
+    assert len(rig.items[-1].reason) == len(rig.order.quarantine_why) == 256
 
 
 def test_messages_without_a_key_are_counted_and_not_delivered() -> None:
@@ -112,9 +113,23 @@ def test_what_the_first_ten_lack_is_what_is_said() -> None:
     """Those that come later are only counted."""
     rig = Rig(change(HEALED, fields=sorted, first_data_limit=30.0))
     rig.open()
-    rig.send(*[{"x": 1}] * 10, {"y": 1})
+    rig.send(*[{"x": 1}] * 9, {"tenth": 1}, {"y": 1})
     rig.wait(30.0)
-    assert str(rig.failure()) == "key='k': no message has it; the fields seen are: x (11 messages)"
+    assert str(rig.failure()) == "key='k': no message has it; the fields seen are: tenth (11 messages)"
+
+
+def test_what_could_not_be_read_at_all_is_said() -> None:
+    """Why, and how it began; both kept short."""
+
+    def decode(payload: bytes, text: bool) -> Any:
+        raise ValueError("w" * 1000)
+
+    rig = Rig(change(HEALED, decode=decode, first_data_limit=30.0))
+    rig.open()
+    rig.send(*[b"x" * 1000] * 10)
+    rig.wait(30.0)
+    why = f"ValueError: {'w' * 1000}"[:256]
+    assert str(rig.failure()) == f"no message could be read: {why}; the last one began: {b'x' * 80!r} (10 messages)"
 
 
 def test_nine_are_not_enough_to_say_so() -> None:
@@ -137,7 +152,41 @@ def test_one_message_that_fits_is_enough() -> None:
     rig.send(*[{"x": 1}] * 50, delta("A", 1))
     assert rig.engine.deadline() == 1_000_100.0
     rig.wait(60.0)
-    assert rig.failure() is None
+    assert (rig.failure(), rig.order.never_usable()) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("rules", "message", "data"),
+    [
+        (NUMBERED, delta("A", 1), True),
+        (PLAIN, delta("A", 1), True),
+        (TYPED, snap("A", 1), True),
+        (BY_CHANNEL, delta("A", 1, v=1, c="c"), True),
+        (TYPED, delta("A", 1, t="beat"), False),
+        (NUMBERED, {"n": 1}, False),
+        (PLAIN, {"n": 1}, False),
+        (NUMBERED, {"k": "A"}, False),
+        (change(BY_CHANNEL, scope=Scope.CONNECTION), {"n": 1}, False),
+    ],
+)
+def test_what_is_data_of_a_key(rules: Rules, message: Any, data: bool) -> None:
+    """Whoever hands it over is told so, and it is counted as one that fits."""
+    rig = Rig(rules)
+    rig.open()
+    item = rig.order.read(msgspec.json.encode(message), True, rig.now)
+    assert item is not None
+    assert rig.order.use(item, 0, rig.now) is data
+    assert rig.order.used == data
+
+
+def test_the_end() -> None:
+    """Nothing is held, and no key goes the fast way any more."""
+    rig = Rig(HEALED)
+    rig.live("A", 5)
+    rig.send(delta("A", 6), delta("B", 1))
+    assert (rig.keys.held, list(rig.keys.plain)) == (1, ["A"])
+    rig.order.close()
+    assert (rig.keys.held, rig.keys.plain, rig.order.deadline()) == (0, {}, None)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +284,18 @@ def test_on_a_shared_counter_it_went_on() -> None:
     rig.engine.subscribe(["A"], [], rig.now)
     rig.send(delta("A", 3, v=3, c="c"))
     assert rig.said() == ["A3"]
+
+
+def test_a_channel_may_be_called_like_a_key() -> None:
+    """The key comes back, and the counter of the channel has gone on: a hole is still one."""
+    rig = Rig(change(BY_CHANNEL, source=False, splice=None))
+    rig.live("B", 1)
+    rig.send(delta("B", 1, v=1, c="A"))
+    rig.engine.unsubscribe(["A"], [], rig.now)
+    rig.engine.subscribe(["A"], [], rig.now)
+    rig.said()
+    rig.send(delta("B", 3, v=2, c="A"))
+    assert rig.said() == ["gap B hole 1..3 told", "B2"]
 
 
 def test_subscribing_what_is_wanted_already_forgets_nothing() -> None:

@@ -160,6 +160,16 @@ def test_its_position_is_in_the_numbering_of_the_key() -> None:
     assert rig.said() == ["snapshot A at 9", "A10", "resynced A at 10 +1"]
 
 
+def test_without_a_number_it_says_nothing_of_where_the_key_stands() -> None:
+    """Even if it has one in the numbering of the key: nothing says where the counter is."""
+    rules = change(TYPED, splice=BY_CHANNEL.splice, splice_first=BY_CHANNEL.splice_first, splice_last=BY_CHANNEL.splice_last)
+    rig = Rig(rules)
+    rig.open()
+    rig.said()
+    rig.send({"k": "A", "t": "snap", "n": None, "v": 7})
+    assert rig.said() == ["snapshot A at None", "resynced A at None +0"]
+
+
 def test_a_position_that_is_no_number_does_not_poison_the_counter() -> None:
     """It is quarantined; the next message is as good as before."""
     rig = Rig(TYPED)
@@ -175,6 +185,22 @@ def test_of_a_key_that_is_not_wanted() -> None:
     rig.engine.unsubscribe(["A"], [], rig.now)
     rig.send(snap("A", 9))
     assert (rig.said(), rig.keys.syncs) == ([], {})
+
+
+def test_what_waits_in_the_window_is_covered() -> None:
+    """It was sent before the snapshot: it goes, with its window, and the window of another key goes on."""
+    rig = Rig(change(TYPED, source=False, splice=None, reorder=0.5))
+    rig.live("A", 5)
+    rig.live("B", 5)
+    rig.send(delta("A", 7), snap("A", 9))
+    assert (rig.said(), rig.order.deadline()) == (["snapshot A at 9"], None)
+    rig.wait(0.2)
+    rig.send(delta("B", 7))
+    assert rig.order.deadline() == 100.7
+    rig.wait(0.5)
+    assert rig.said() == ["gap B hole 5..7 told", "B7"]
+    rig.send(delta("A", 10))
+    assert (rig.said(), rig.order.deadline()) == (["A10"], None)
 
 
 # ---------------------------------------------------------------- in-band on counters of many keys
@@ -232,6 +258,24 @@ def test_in_band_that_goes_back_is_a_restart_of_a_shared_counter() -> None:
     assert rig.said() == ["gap A restart 51..1 told", "gap B restart 51..1 told", "snapshot A at None", "A1"]
     rig.send(snap("A", 1, c="c"), delta("A", 3, v=2, c="c"))
     assert rig.said()[-3:] == ["gap A hole 1..3 told", "gap B hole 1..3 told", "A2"]
+
+
+def test_in_band_that_goes_back_ends_the_window() -> None:
+    """What waited in it counts in the old numbers; nothing is told of a hole that there is no more."""
+    rig = Rig(change(BY_CHANNEL, classify=classify, source=False, splice=None, reorder=0.5))
+    rig.open()
+    rig.send(snap("A", 50, c="c"), delta("A", 53, v=53, c="c"))
+    rig.said()
+    assert rig.order.deadline() == 100.5
+    rig.send(snap("A", 1, c="c"))
+    assert (rig.said(), rig.order.deadline()) == (["gap A restart 50..1 told", "snapshot A at None"], None)
+    rig.send(delta("B", 1, v=1, c="d"), delta("B", 3, v=3, c="d"))
+    rig.said()
+    assert rig.order.deadline() == 100.5
+    rig.wait(0.5)
+    assert rig.said() == ["gap B hole 1..3 told", "B3"]
+    rig.send(delta("A", 2, v=2, c="c"))
+    assert rig.said() == ["A2"]
 
 
 def test_in_band_said_twice_is_a_duplicate() -> None:

@@ -38,7 +38,7 @@ def test_the_hot_path_takes_what_is_plain_and_nothing_else() -> None:
     rig = Rig(NUMBERED)
     rig.live("A", 5)
     frames = [(TEXT, msgspec.json.encode(message)) for message in run_of("A", 6, 8)]
-    assert rig.order.scan([*frames, (PING, b"")], 0) == 3
+    assert rig.order.scan([*frames, (PING, msgspec.json.encode(delta("A", 9)))], 0) == 3  # whatever is in it
     assert rig.order.scan([*frames[:1], (BINARY, msgspec.json.encode(delta("A", 9)))], 1) == 2
     for stopper in (
         b"{",
@@ -67,6 +67,43 @@ def test_a_range_that_ends_before_it_begins_is_not_plain() -> None:
     assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 6, m=5)))], 0) == 0
     rig.send(delta("A", 6, m=5), delta("A", 6, m=8), delta("A", 9))
     assert rig.said() == ["A6", "A9"]
+
+
+def test_the_hot_path_without_a_key() -> None:
+    """Everything belongs to one."""
+    rig = Rig(KEYLESS)
+    rig.open()
+    rig.send({"n": 5})
+    assert rig.order.scan([(TEXT, b'{"n":6}'), (BINARY, b'{"n":7}'), (TEXT, b'{"n":9}')], 0) == 2
+
+
+def test_the_decoder_is_told_what_came_as_text() -> None:
+    """On the hot path as on the long way."""
+    told: list[bool] = []
+
+    def decode(payload: bytes, text: bool) -> Any:
+        told.append(text)
+        return msgspec.json.decode(payload)
+
+    rig = Rig(change(NUMBERED, decode=decode))
+    rig.open()
+    rig.send(delta("A", 5))
+    assert rig.order.scan([(BINARY, b'{"k":"A","n":6}'), (TEXT, b'{"k":"A","n":7}')], 0) == 2
+    assert told == [True, False, True]
+
+
+def test_a_message_is_decoded_once_where_no_key_is_plain() -> None:
+    """The hot path does not even look at it."""
+    decoded: list[bytes] = []
+
+    def decode(payload: bytes, text: bool) -> Any:
+        decoded.append(payload)
+        return msgspec.json.decode(payload)
+
+    rig = Rig(change(HEALED, decode=decode))
+    rig.open()
+    rig.send(*run_of("A", 5, 9))
+    assert (rig.state("A"), len(decoded)) == ("syncing", 5)
 
 
 def test_two_lines_have_no_hot_path() -> None:
@@ -105,6 +142,17 @@ def test_a_literal_that_could_be_data_ends_the_hot_path(literals: list[bytes], s
     rig.live("A", 4)
     frames = [(TEXT, msgspec.json.encode(message)) for message in run_of("A", 5, 6)]
     assert rig.order.scan([*frames, (TEXT, b"pong")], 0) == scanned
+
+
+def test_whether_a_literal_could_be_data_is_asked_as_text() -> None:
+    """It is taken in text frames only: that the decoder takes its bytes in a binary one is no matter."""
+
+    def decode(payload: bytes, text: bool) -> Any:
+        return msgspec.json.decode(payload) if text else {"k": "A", "n": 6}
+
+    rig = Rig(change(NUMBERED, decode=decode, literals={b"pong": Kind.PONG}))
+    rig.live("A", 4)
+    assert rig.order.scan([(TEXT, b'{"k":"A","n":5}')], 0) == 1
 
 
 # ---------------------------------------------------------------- any frames
