@@ -5,7 +5,7 @@ submits it. What is submitted handles one item, and goes on with the same key wh
 it gives the executor's thread back. So an executor that others use too is never held by a quiet stream, a busy one takes turns
 with them, and the end of the interpreter, which waits for every executor, waits for no stream.
 
-An executor that refuses or cancels what was submitted ends the stream as a callback does that raises. One of processes cannot
+An executor that refuses or cancels what was submitted ends the stream, and is named as the reason. One of processes cannot
 be used: what a callback changes would be lost in the other process.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, Callable, Hashable, Optional, Union
 
 from .delivery import Delivery
 from .errors import FeedError
-from .handlers import Handlers
+from .handlers import ExecutorTrouble, Handlers
 from .watchdog import Watchdog
 from .workers import Job, Workers
 
@@ -65,6 +65,9 @@ class Dispatcher(Workers):
             self._submitted[job.number] = (None, job)
         try:
             future = self._executor.submit(self._lane, job)
+        except Exception as error:
+            self._take_back(job)
+            raise ExecutorTrouble(f"the executor refused what was submitted to it: {type(error).__name__}: {error}") from error
         except BaseException:
             self._take_back(job)
             raise
@@ -110,8 +113,11 @@ class Dispatcher(Workers):
         if not self._take_back(job):
             return
         if not self._stop.is_set():
-            why = "cancelled" if future.cancelled() else f"could not run ({future.exception()})"
-            self._report(RuntimeError(f"the executor {why} what was submitted to it"))
+            cause = None if future.cancelled() else future.exception()
+            why = "cancelled" if future.cancelled() else f"could not run ({cause})"
+            trouble = ExecutorTrouble(f"the executor {why} what was submitted to it")
+            trouble.__cause__ = cause
+            self._report(trouble)
         self._tidy()
 
     def _take_back(self, job: Job) -> bool:

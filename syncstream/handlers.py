@@ -79,16 +79,24 @@ class Handlers:
         return any(types is not None and issubclass(kind, types) for types, _ in self._handlers)
 
 
+class ExecutorTrouble(Exception):
+    """The user's executor does not run what it is given. No callback has raised; the executor's own error is the `__cause__`."""
+
+
 class Failure:
-    """Owned by: the worker that fails first. Turns what a callback raised into the failure of the stream."""
+    """Owned by: the worker that fails first. Turns what went wrong, in a callback or an executor, into the stream's failure."""
 
     def __init__(self, fail: Callable[[StreamFailed], None]) -> None:
         self.error: Optional[StreamFailed] = None
         self._fail = fail
 
     def __call__(self, error: BaseException) -> None:
-        self.error = HandlerFailed(f"a callback raised {type(error).__name__}: {error}")
-        self.error.__cause__ = error
+        if isinstance(error, ExecutorTrouble):
+            self.error = StreamFailed(str(error))
+            self.error.__cause__ = error.__cause__
+        else:
+            self.error = HandlerFailed(f"a callback raised {type(error).__name__}: {error}")
+            self.error.__cause__ = error
         self._fail(self.error)
 
 

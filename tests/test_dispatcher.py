@@ -13,7 +13,7 @@ from syncstream import clock
 from syncstream.delivery import Delivery
 from syncstream.dispatcher import Dispatcher, hire
 from syncstream.errors import FeedError, StreamClosed
-from syncstream.handlers import Handlers
+from syncstream.handlers import ExecutorTrouble, Handlers
 from syncstream.workers import Workers
 
 LONG = 10.0
@@ -212,7 +212,9 @@ def test_an_executor_that_was_shut_down_ends_it(delivery: Delivery, start: Start
     dispatcher = start(lambda item: None, pool)
     delivery.put_batch(messages("AB"), clock.now())
     assert dispatcher.join(LONG)
-    assert "shutdown" in str(failures[0])
+    assert isinstance(failures[0], ExecutorTrouble)
+    assert str(failures[0]).startswith("the executor refused what was submitted to it: RuntimeError: cannot schedule")
+    assert isinstance(failures[0].__cause__, RuntimeError)
     assert [item["number"] for item in delivery.get_many(99, timeout=0)] == [1, 2]
 
 

@@ -21,9 +21,10 @@ from syncstream import (
     Resynced,
     Snapshot,
     Stale,
+    StreamFailed,
     UsageError,
 )
-from syncstream.handlers import Failure, Handlers
+from syncstream.handlers import ExecutorTrouble, Failure, Handlers
 
 
 class Trade(msgspec.Struct):
@@ -179,6 +180,16 @@ def test_what_a_callback_raised_becomes_the_failure_of_the_stream() -> None:
     assert isinstance(told[0], HandlerFailed)
     assert told[0].__cause__ is original
     assert str(told[0]) == "a callback raised KeyError: 'mine'"
+
+
+def test_trouble_with_an_executor_is_not_told_as_a_callbacks() -> None:
+    """No callback has raised: the stream failed, and the executor's own error is the cause."""
+    told: list[Any] = []
+    original = RuntimeError("after shutdown")
+    trouble = ExecutorTrouble("the executor refused it")
+    trouble.__cause__ = original
+    Failure(told.append)(trouble)
+    assert (type(told[0]), str(told[0]), told[0].__cause__) == (StreamFailed, "the executor refused it", original)
 
 
 def test_a_coroutine_function_is_refused() -> None:
