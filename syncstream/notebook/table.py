@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any, Hashable, Mapping, Optional, Protocol, Sequence
 
@@ -18,6 +19,9 @@ from .. import clock
 from ..consumer import Stamped
 from ..errors import Empty, FeedError, StreamClosed, StreamFailed, UsageError
 from ..events import Event, Snapshot
+from ..logs import logger
+
+_log = logger("syncstream.notebook")
 
 _INT64 = (-(2**63), 2**63 - 1)
 _EXACT = 2**53  # up to here a float holds every whole number
@@ -45,13 +49,16 @@ def collect(stream: Source, seconds: float) -> Any:
     _check(seconds)
     _pandas()  # before it takes anything
     messages: list[Any] = []
+    markers: Counter[str] = Counter()
     moments: list[int] = []
     end = clock.now() + seconds
     try:
         with contextlib.suppress(Empty, StreamClosed):
             while True:
                 stamped = stream._get_stamped(max(0.0, end - clock.now()))
-                if not isinstance(stamped.item, Event):
+                if isinstance(stamped.item, Event):
+                    markers[type(stamped.item).__name__] += 1
+                else:
                     messages.append(stamped.item)
                     moments.append(stamped.at_ns)
                 if clock.now() >= end:
@@ -60,7 +67,12 @@ def collect(stream: Source, seconds: float) -> Any:
         if not messages:
             raise
         stream._raised = False  # it has reached nobody yet
-    return frame(messages, times(moments))
+    if markers:
+        told = ", ".join(f"{count} {name}" for name, count in markers.items())
+        _log.warning("to_pandas() left out %d markers (%s): the rows do not all follow each other", sum(markers.values()), told)
+    found = frame(messages, times(moments))
+    found.attrs["markers"] = dict(markers)
+    return found
 
 
 def _check(seconds: Any) -> None:

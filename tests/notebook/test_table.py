@@ -6,13 +6,14 @@ import dataclasses
 import sys
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import msgspec
 import pytest
 
-from syncstream.errors import FeedError, UsageError
-from syncstream.events import Snapshot
+from syncstream.consumer import Stamped
+from syncstream.errors import FeedError, StreamClosed, UsageError
+from syncstream.events import Gap, Snapshot
 from syncstream.notebook import table
 
 pandas = pytest.importorskip("pandas", reason="the extra 'pandas' is not installed")
@@ -108,6 +109,31 @@ def test_without_pandas_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UsageError, match=r"pip install 'syncstream\[pandas\]'"):
         table.frame([], [])
+
+
+class Source:
+    """A stream whose next items are known."""
+
+    _raised = False
+
+    def __init__(self, *items: Any) -> None:
+        self._items = list(items)
+
+    def _get_stamped(self, timeout: Optional[float] = None) -> Stamped[Any]:
+        if not self._items:
+            raise StreamClosed
+        return Stamped(self._items.pop(0), 0.0, 7)
+
+
+@pytest.mark.parametrize("markers", [True, False])
+def test_markers_left_out_are_counted(markers: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """By their kinds, in the table and in one warning; where there are none nothing is said."""
+    told = [Gap(key="A"), Snapshot(key="A"), Gap(key="B")] if markers else []
+    found = table.collect(Source({"seq": 1}, *told, {"seq": 2}), 5.0)
+    assert list(found["seq"]) == [1, 2]
+    assert found.attrs["markers"] == ({"Gap": 2, "Snapshot": 1} if markers else {})
+    said = ["to_pandas() left out 3 markers (2 Gap, 1 Snapshot): the rows do not all follow each other"] if markers else []
+    assert caplog.messages == said
 
 
 @pytest.mark.parametrize("seconds", [-1, "5", True, float("inf"), float("nan")])
