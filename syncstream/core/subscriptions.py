@@ -341,9 +341,9 @@ class Subscriptions:
                 assert self._id_of is not None
                 found = self._pop(self._id_of(message))
             elif acks.by == "count":
-                if self._row:
-                    return self._row.popleft()  # none, where it is of an unsubscription: its error is about nothing that waits
-                found = ()
+                # Where nothing is due that raises IndexError, one of MISSING. What is due may be about no topic, as it is of an
+                # unsubscription; its error is about nothing else that waits.
+                return self._row.popleft()
             else:
                 found = self._named(message)
         except MISSING:
