@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from syncstream import turnstile
+from syncstream.stream import streams
 from tests.leaks import describe, threads_left
 
 GRACE = 2.0
@@ -38,4 +39,6 @@ def _no_thread_is_left() -> Iterator[None]:
     yield
     left = threads_left(before, grace=GRACE)
     if left:
+        for stream in streams():
+            stream.close(GRACE)  # or what it does and logs would make others fail too
         pytest.fail(f"{len(left)} thread(s) left behind by this test\n{describe(left)}", pytrace=False)

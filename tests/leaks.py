@@ -20,7 +20,10 @@ def threads_left(before: Collection[threading.Thread], *, grace: float) -> list[
         if not joinable or remaining <= 0:
             return left
         # One at a time, then asked again: a thread that ends may have started another one first.
-        joinable[0].join(remaining)
+        try:
+            joinable[0].join(remaining)
+        except RuntimeError:  # it is listed a moment before it can be joined
+            time.sleep(0.001)
 
 
 def describe(threads: Collection[threading.Thread]) -> str:

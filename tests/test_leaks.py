@@ -49,6 +49,20 @@ def test_a_thread_on_its_way_out_is_waited_for() -> None:
     assert threads_left(before, grace=30.0) == []
 
 
+def test_a_thread_that_is_just_being_started_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is listed before it can be joined."""
+    before = frozenset(threading.enumerate())
+    thread = threading.Thread(target=int)
+    listed = threading.enumerate
+    monkeypatch.setattr(threading, "enumerate", lambda: [*listed(), *([] if thread.ident else [thread])])
+    starter = threading.Timer(0.1, thread.start)
+    starter.start()
+
+    assert threads_left(before | {starter}, grace=30.0) == []
+    assert thread.ident
+    starter.join()
+
+
 def test_a_successor_is_waited_for_too() -> None:
     """A thread that ends but has started another one does not hide it: the other one gets the rest of the grace."""
     before = frozenset(threading.enumerate())
