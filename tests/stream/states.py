@@ -14,6 +14,9 @@ from tests.servers.scripted import Peer, Server
 
 from .setting import PATIENCE, feed_of, plain_feed
 
+STEADY = 10.0
+"""Seconds, as the venue's heartbeat is declared: a state is not left because a busy machine is late."""
+
 
 class Gate:
     """Owned by: the test. A place in the user's code where a thread hangs, once the gate is shut, until it is opened."""
@@ -162,18 +165,18 @@ def dialled(scene: Scene) -> Feed:
 STATES = {
     "dialing": State(dialled, dialing, ("syncstream-dialer",)),
     "upgrade hangs": State(dialled, upgrading, lasts=10.0),
-    "live": State(lambda scene: plain_feed(scene.broker), live),
-    "backing off": State(lambda scene: plain_feed(scene.broker), backing_off, lasts=30.0),
-    "half-open": State(lambda scene: plain_feed(scene.broker), half_open),
-    "slow snapshot": State(lambda scene: feed_of(scene.broker), fetching_slowly, lasts=10.0),
-    "snapshot refused": State(lambda scene: feed_of(scene.broker), fetching_in_vain, lasts=30.0),
+    "live": State(lambda scene: plain_feed(scene.broker, heartbeat=STEADY), live),
+    "backing off": State(lambda scene: plain_feed(scene.broker, heartbeat=STEADY), backing_off, lasts=30.0),
+    "half-open": State(lambda scene: plain_feed(scene.broker, heartbeat=STEADY), half_open),
+    "slow snapshot": State(lambda scene: feed_of(scene.broker, heartbeat=STEADY), fetching_slowly, lasts=10.0),
+    "snapshot refused": State(lambda scene: feed_of(scene.broker, heartbeat=STEADY), fetching_in_vain, lasts=30.0),
     "user code of a snapshot hangs": State(
-        lambda scene: feed_of(scene.broker, snapshot=Rest(scene.snapshot, position="seq")),
+        lambda scene: feed_of(scene.broker, heartbeat=STEADY, snapshot=Rest(scene.snapshot, position="seq")),
         asking_user_code,
         ("syncstream-snapshot-1", "syncstream-snapshot-2"),
     ),
     "paused": State(
-        lambda scene: plain_feed(scene.broker),
+        lambda scene: plain_feed(scene.broker, heartbeat=STEADY),
         paused,
         options={"queue_size": 20, "overflow": "block", "block_limit": 60.0},
         lasts=60.0,
