@@ -56,6 +56,7 @@ from .events import (
     TopicStatus,
 )
 from .feed import CONNECTION, Endpoint, Feed, Rest
+from .levels import Levels
 from .merge import merge
 from .quarantine import SetAside
 from .secret import Secret
@@ -97,6 +98,7 @@ __all__ = [
     "Kind",
     "Latency",
     "Level",
+    "Levels",
     "Liveness",
     "NotConnected",
     "Overflow",

@@ -85,14 +85,14 @@ class Book:
 
     # ---------------------------------------------------------------- its owner
 
-    def replace(self, bids: Iterable[Row], asks: Iterable[Row], *, position: Any = None) -> None:
-        """A snapshot: these levels and no others. The book is live again. Raises as `apply` does."""
+    def replace(self, bids: Iterable[Row], asks: Iterable[Row], *, position: Any = None, live: bool = True) -> None:
+        """A snapshot: these levels and no others, and by `live` whether it is current. Raises as `apply` does."""
         sides = _changes(bids), _changes(asks)
         with self._lock:
             for side, changes in zip((self._bids, self._asks), sides):
                 side.replace(changes, self.depth)
             self._position = position
-            self._live = True
+            self._live = live
 
     def apply(self, bids: Iterable[Row], asks: Iterable[Row], *, position: Any = None) -> None:
         """A delta: each row is the new total size at a price, 0 for none any more. `position`: where the book stands then.

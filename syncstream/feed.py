@@ -18,6 +18,7 @@ from .core.paths import Path
 from .core.rules import Rules, Scope
 from .core.sequence import Contiguous, Increasing, Rule
 from .errors import FeedError
+from .levels import Levels, Reading
 from .life import Life
 from .urls import check_headers, check_url, harmless, named, redact
 
@@ -159,7 +160,8 @@ class Feed(_Where, frozen=True, kw_only=True):
         snapshot, if it is not `sequence`. `reorder`: seconds to wait for a late message before a hole is a gap.
         `restart_after`: more backward positions than that, without an advance, mean that the counter restarted (fewer do where
         they last, see `core.counter`). `verify_after`: after a reconnect, a key silent that long is fetched. `resync_interval`:
-        the least time between two healings of one key that a slow consumer caused.
+        the least time between two healings of one key that a slow consumer caused. `book`: where messages and snapshots have
+        price levels (`Levels`), so that the stream keeps `stream.books`.
     Opening and subscribing
         `opening`: the steps (`Step`) before the first subscription: a welcome, a login, settings. `batch`: how many topics go
         into one call of `subscribe` (`Batch`). `acks`: how the venue acknowledges (`Acks`), so that what it lost is asked for
@@ -192,6 +194,7 @@ class Feed(_Where, frozen=True, kw_only=True):
     counter: Union[Path, _Connection, None] = None
     snapshot: Optional[Rest] = None
     splice: Optional[Rule] = None
+    book: Optional[Levels] = None
     reorder: float = 0.0
     restart_after: int = 100
     verify_after: float = 5.0
@@ -214,6 +217,7 @@ class Feed(_Where, frozen=True, kw_only=True):
         _check_messages(self)
         _check_order(self)
         _check_limits(self)
+        _check_book(self)
         life.check(self, subscribe=self.subscribe, key=self.key, decode=self.decode)
 
     def where(self) -> Endpoint:
@@ -283,6 +287,16 @@ class Feed(_Where, frozen=True, kw_only=True):
     def sent_ns(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Optional[Callable[[Any], int]]:
         """Message → when the venue says it sent it, ns since 1970; `None` if this feed does not tell. `watch` as in `rules`."""
         return None if self.timestamp is None else timestamp.reader(self.timestamp, self.timestamp_unit, self.decode, watch)
+
+    def book_reading(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Optional[Reading]:
+        """How to read price levels; `None` if this feed has no book. `watch` as in `rules`."""
+        if self.book is None:
+            return None
+        return self.book.reading(decode=self.decode, snapshot_decode=self._snapshot_decode, watch=watch)
+
+    @property
+    def _snapshot_decode(self) -> Any:
+        return self.decode if self.snapshot is None else self.snapshot.decode
 
     def __repr__(self) -> str:
         return _written("Feed", self.__rich_repr__())
@@ -413,6 +427,17 @@ def _check_limits(feed: Feed) -> None:
     for field, kind in (("liveness", Liveness), ("backoff", Backoff)):
         if not isinstance(getattr(feed, field), kind):
             raise FeedError(field, getattr(feed, field), f"expected {kind.__name__}(...)")
+
+
+def _check_book(feed: Feed) -> None:
+    book = feed.book
+    if book is None:
+        return
+    if not isinstance(book, Levels):
+        raise FeedError("book", harmless(book), "expected Levels(...) or None")
+    if feed.snapshot is None and feed.classify is None and not book.whole:
+        raise FeedError("book", book, "a book begins with a snapshot; give snapshot=..., or a classify that knows Kind.SNAPSHOT")
+    book.check(decode=feed.decode, snapshot_decode=feed._snapshot_decode)
 
 
 def _positive(field: str, value: object) -> None:

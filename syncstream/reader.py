@@ -17,10 +17,12 @@ import threading
 from typing import Any, Callable, Hashable, NamedTuple, Optional
 
 from . import clock
+from .books import Shelf
 from .core.backlog import has_markers
 from .core.engine import Abandon, Call, Dial, Engine, Hangup, Payload, Send
 from .core.exchange import Journeys
 from .core.keys import Fetch
+from .core.rules import Scope
 from .delivery import Delivery
 from .dialer import Dialers, Opened, Refused, Spoke, Unspoken
 from .errors import NotConnected, StreamFailed
@@ -94,6 +96,7 @@ class Reader:
             topic_key=feed.topic_key or (lambda topic: topic),
             sized=delivery.bounds_bytes,
         )
+        self.shelf = _shelf(feed, self.engine)
         self._selector = selectors.DefaultSelector()
         self._links: dict[int, Link] = {}
         self.journeys = Journeys()
@@ -258,6 +261,8 @@ class Reader:
                 self._transmit(item, now)
             elif isinstance(item, Want):
                 (engine.subscribe if item.wanted else engine.unsubscribe)(item.topics, item.payloads, now)
+                if self.shelf is not None:
+                    self.shelf.prune()
             elif isinstance(item, Spoke):
                 engine.spoken(item.line, item.epoch, item.left, item.asked, now)
             elif isinstance(item, Unspoken):
@@ -346,6 +351,8 @@ class Reader:
         """Hand over what the engine has let through, and hear what became of the queue."""
         engine, delivery = self.engine, self._delivery
         items = engine.take_deliveries()
+        if self.shelf is not None and items:
+            self.shelf.take(items)  # before anybody is told of them
         dropped = delivery.put_batch(items, now, engine.take_sizes(items)) if items else []
         if self._sent_ns is not None and items and not has_markers(items):  # with markers comes what was held: it is older
             self._time(self._sent_ns, items[0])
@@ -404,6 +411,9 @@ class Reader:
             self._links.clear()
             self._selector.close()
             items = self.engine.take_deliveries()
+            if self.shelf is not None:
+                self.shelf.take(items)
+                self.shelf.close()
             self._delivery.put_batch(items, now, self.engine.take_sizes(items))
             self._show(now)
         finally:
@@ -423,6 +433,17 @@ class Reader:
                     item.connection.close()
                 elif isinstance(item, Transmit):
                     item.ticket.settle(NotConnected("the stream is closed"))
+
+
+def _shelf(feed: Feed, engine: Engine) -> Optional[Shelf]:
+    """Where the books are kept, if the feed has any."""
+    reading = feed.book_reading(watched)
+    if feed.book is None or reading is None:
+        return None
+    rules = engine.rules
+    own = rules.scope is Scope.KEY or rules.splice_last is not None  # else the numbers are not the key's
+    position = (rules.splice_last or rules.last) if own else None
+    return Shelf(feed.book, reading, key=rules.key or (lambda message: None), position=position, keys=engine.keys)
 
 
 def _wall_offset() -> int:

@@ -18,6 +18,7 @@ from typing import Any, Callable, Hashable, NoReturn, Optional, Sequence, TypeVa
 import msgspec
 
 from . import clock, dialer, live, stats
+from .books import Books
 from .callbacks import Callbacks
 from .consumer import Consumer
 from .delivery import Delivery
@@ -126,6 +127,15 @@ class Stream(Consumer[T], Display):
         """
         self._check_process()
         return Latest(self, self._reader.engine.keys)
+
+    @property
+    def books(self) -> Books:
+        """The order book of each key, for a feed that says how its messages change one (`book=`). Needs no consumer."""
+        self._check_process()
+        shelf = self._reader.shelf
+        if shelf is None:
+            raise UsageError("this feed does not say how to keep a book; give book=Levels(bids=..., asks=...)")
+        return Books(self, shelf)
 
     # ---------------------------------------------------------------- callbacks
 

@@ -19,13 +19,14 @@ PACKAGE = Path(__file__).parent.parent / "syncstream"
 FLOORS = (
     ("errors", "events", "secret"),
     ("core",),
-    ("feed", "life", "schema", "timestamp", "urls"),
+    ("feed", "levels", "life", "schema", "timestamp", "urls"),
     (
         *("clock", "logs", "wake", "tcp", "proxy", "tls", "upgrade", "transport", "snapshots", "delivery"),
         *("book", "journal", "metrics"),
     ),
     (
         *("turnstile", "dialer", "link", "watch", "reader", "live", "workers", "handlers", "quarantine", "callbacks", "views"),
+        "books",
         *("consumer", "stats", "timings", "watchdog", "dispatcher", "notebook"),
     ),
     ("stream", "merge"),

@@ -23,6 +23,6 @@ def test_a_feed_of_readme_can_be_made(block: str) -> None:
     assert names["feed"].rules().decode(b"{}", True) == {}
 
 
-def test_there_are_three_of_them() -> None:
-    """The first glance, a venue that wants more, and a secret."""
-    assert len(BLOCKS) == 3
+def test_there_are_four_of_them() -> None:
+    """The first glance, a venue that wants more, a secret, and a book."""
+    assert len(BLOCKS) == 4

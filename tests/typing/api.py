@@ -40,6 +40,7 @@ from syncstream import (
     Kind,
     Latency,
     Level,
+    Levels,
     Liveness,
     NotConnected,
     Overflow,
@@ -67,6 +68,7 @@ from syncstream import (
     merge,
     streams,
 )
+from syncstream.book import kraken_checksum
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -291,6 +293,12 @@ if TYPE_CHECKING:
         assert_type(book.top().asks[0].price, Decimal)
         assert_type(book.live, bool)
         assert_type(book.position, Any)
+        Feed("wss://venue.example/", book=Levels(bids="b", asks=lambda message: message["a"], price="p", number=2, whole=True))
+        Levels(bids="b", asks="a", checksum=kraken_checksum, expected="c")
+        Levels("b", "a")  # type: ignore[misc,call-arg,unused-ignore]
+        with Stream(Feed("wss://venue.example/", book=Levels(bids="b", asks="a", whole=True))) as stream:
+            assert_type(stream.books["ABC"], Book)
+            assert_type(stream.books.mismatches, int)
 
     def markers(item: Any) -> None:
         if isinstance(item, Snapshot):
