@@ -208,7 +208,7 @@ class Dialogue:
 
     def spoken(self, place: Line, left: Iterable[Payload], asked: Iterable[Payload], now: float) -> None:
         """A `Call` was answered: what to send to leave topics, and to subscribe to them (again)."""
-        place.talk.resubscribing_until = None
+        place.talk.answered()
         wanted = []  # of those that were asked for together with others that are not wanted any more
         said = [_leaving(payload) for payload in left if self._wants(payload.topics)]
         for payload in asked:
@@ -223,7 +223,7 @@ class Dialogue:
 
     def unspoken(self, place: Line, topics: Iterable[Hashable], reason: str, now: float) -> None:
         """A `Call` failed: the user's callable raised, or said what cannot be sent."""
-        place.talk.resubscribing_until = None
+        place.talk.answered()
         self.connections.notes.append(f"line {place.index}: {reason}")
         topics = tuple(topics) if self.topics else (None,)
         self._missed(place, place.talk.subscriptions.failed(topics, reason, now, self.connections.random()), now)
@@ -248,6 +248,7 @@ class Dialogue:
 
     def _call(self, place: Line, leave: Iterable[Hashable], ask: Iterable[Hashable]) -> None:
         """Have the user's callables say how these topics are left and subscribed."""
+        place.talk.called()
         self.connections.actions.append(Call(place.index, place.epoch, tuple(leave), tuple(ask)))
 
     def _wants(self, topics: Iterable[Hashable]) -> bool:

@@ -60,6 +60,7 @@ class Talk:
         )
         self.beat = Beat(rules.keepalive, now)
         self.resubscribing_until: Optional[float] = None  # while the user's callables are asked for everything
+        self._calls = 0  # of them, under way
         self._send = send
         self._ledger = Ledger(rules.send_budget) if rules.send_budget is not None else None
         self._waiting: deque[Payload] = deque()
@@ -112,6 +113,16 @@ class Talk:
         self.spent(now)
         self._send(payload.opcode, payload.data, payload.opcode == frames.PING)
         return True
+
+    def called(self) -> None:
+        """The user's callables are asked what to send."""
+        self._calls += 1
+
+    def answered(self) -> None:
+        """They have said it, or failed. Which call that was is not known, so all have to be back for everything to be asked."""
+        self._calls = max(0, self._calls - 1)
+        if not self._calls:
+            self.resubscribing_until = None
 
     def tick(self, now: float) -> None:
         """What waited for the budget; a callable that hangs."""

@@ -240,6 +240,20 @@ def test_what_was_missed_before_resubscribing_is_fetched() -> None:
     assert rig.asked() == ["A"]
 
 
+def test_the_answer_to_an_earlier_call_is_not_taken_for_the_one_that_asks_for_everything() -> None:
+    """Its topic was to be asked for anyway when the venue wanted all of them once more."""
+    rig = live(change(HEALED, classify=kind_of, asks=True))
+    rig.live("A", 5)
+    rig.engine.spoken(0, 1, (), (Payload(TEXT, b"ask B and Z", ("B", "Z")),), rig.now)
+    assert rig.did() == [Call(0, 1, (), ("B",))]  # Z is not wanted any more
+    rig.send(say(Kind.RESUBSCRIBE))
+    rig.engine.spoken(0, 1, (), (Payload(TEXT, b"ask B", ("B",)),), rig.now)
+    rig.wait(10.0)
+    assert rig.asked() == []
+    rig.answer_call()
+    assert rig.asked() == ["A"]
+
+
 def test_a_callable_that_hangs_does_not_hold_up_snapshots_for_ever() -> None:
     """As long as a dial may take; then they are asked for all the same."""
     rig = live(change(HEALED, classify=kind_of, asks=True, dial_limit=15.0))

@@ -104,6 +104,19 @@ def test_a_keepalive_of_the_venues_own_kind() -> None:
     assert heard.said == [("ping 0", False), ("ping 1", False)]
 
 
+def test_everything_is_asked_for_when_all_calls_are_back() -> None:
+    """The last one ends it, whichever it is; an answer that nobody waits for changes nothing."""
+    heard = Heard()
+    heard.talk.answered()
+    heard.talk.called()
+    heard.talk.called()
+    heard.talk.resubscribing_until = NOW + 15.0
+    heard.talk.answered()
+    assert heard.talk.resubscribing_until == NOW + 15.0
+    heard.talk.answered()
+    assert heard.talk.resubscribing_until is None
+
+
 def test_a_callable_that_hangs_is_given_up() -> None:
     """What the user's callables are asked for is missed at its limit, and not before."""
     heard = Heard()

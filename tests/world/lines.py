@@ -198,6 +198,7 @@ class LineWatch:
             self.flowing.add(chr(piece.data[at]))
             self.confirmed.add(chr(piece.data[at]))
             self.awaited.pop(chr(piece.data[at]), None)
+            self.turned_down.discard(chr(piece.data[at]))  # it was refused once more, and goes on from an earlier time
         elif piece.says in ("ack", "error"):
             word = msgspec.json.decode(piece.data[piece.data.index(b"{") :])
             for key in (word["k"], *word.get("all", ())):

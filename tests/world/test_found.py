@@ -198,3 +198,30 @@ def test_what_counts_anew_twice_while_a_key_is_given_up_is_not_left_out() -> Non
         ("wait", 2.5),
     ]
     run_script(config, script, seed=30004758)
+
+
+def test_snapshots_wait_for_the_call_that_asks_for_everything() -> None:
+    """The venue resumes while the topics of two silent keys are being asked for again: their answers are not taken for it."""
+    config = Config(
+        scope="growing", keys=5, heartbeat=2.0, restart_after=3, concurrency=4, attempts=2, policy="raise", maxsize=64,
+        view="default", flow=0.3, calm_latency=0.05, calm_interval=0.5, acks="key", quiet_after=3.0,
+    )  # fmt: skip
+    run_script(config, [("wait", 2.5), ("jump", 3.0), ("notice", 0, "resume")], seed=30018376)
+
+
+def test_what_flows_though_it_was_refused_once_more_may_be_asked_for_again() -> None:
+    """The venue refuses a topic that it goes on to send; when that falls silent it is not as if it had never come."""
+    config = Config(
+        scope="growing", keys=5, heartbeat=2.0, restart_after=3, concurrency=4, attempts=2, policy="raise", maxsize=64,
+        view="default", flow=0.3, calm_latency=0.05, calm_interval=0.5, acks="key", quiet_after=3.0,
+    )  # fmt: skip
+    script = [
+        ("rest", "slow", 5.0, 1.0),
+        ("wait", 2.5),
+        ("jump", 3.0),
+        ("notice", 0, "resume"),
+        ("deaf", 2),
+        ("wait", 2.5),
+        ("jump", 20.0),
+    ]
+    run_script(config, script, seed=30018376)
