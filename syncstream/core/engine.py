@@ -101,12 +101,14 @@ class Engine:
             return
         place.clocks.proved_transport(now)
         received = place.frames.receive(data)
-        if place.phase is Phase.CLOSING:
-            if place.frames.closed or place.frames.error is not None:
-                self.connections.gone(place)
-            return
+        if place.phase is not Phase.CLOSING:
+            self._came(place, received, len(data), now)
+        if place.phase is Phase.CLOSING and (place.frames.closed or place.frames.error is not None):
+            self.connections.gone(place)  # the stream may have ended by what came before it
+
+    def _came(self, place: Line, received: list[tuple[int, bytes]], size: int, now: float) -> None:
         self._read(place, received, now)
-        place.received += len(data)
+        place.received += size
         if self.keys.failure is not None:
             self.fail(self.keys.failure, now)
         elif place.is_open() and place.frames.error is not None:

@@ -10,7 +10,7 @@ from syncstream.errors import DataFailed, StreamFailed
 from syncstream.events import Closed, KeyStatus, Quarantined, Status
 
 from .phases import Phase, closed, closing, dialing, idle, live, waiting
-from .rig import BY_CONNECTION, HEALED, NUMBERED, Rig, change, delta, frame, run_of
+from .rig import BY_CONNECTION, HEALED, NUMBERED, Rig, change, delta, frame, run_of, text
 
 # ---------------------------------------------------------------- markers that are not its own
 
@@ -187,6 +187,16 @@ def test_a_venue_that_does_not_answer_our_goodbye() -> None:
     assert (rig.did(), rig.engine.finished) == ([], False)
     rig.wait(0.1)
     assert (rig.did(), rig.engine.finished, rig.engine.deadline()) == ([Hangup(0, rig.dials[0].epoch)], True, None)
+
+
+def test_what_ends_the_stream_and_the_venue_s_goodbye_in_one_read() -> None:
+    """Nothing more is waited for: the connection is hung up at once."""
+    rig = Rig(change(NUMBERED, max_keys=1, close_limit=1.0))
+    rig.live("A", 1)
+    rig.did()
+    rig.raw(text(delta("A", 2)) + text(delta("B", 1)) + frame(CLOSE, b"\x03\xe8"))
+    assert rig.did() == [Send(0, 1, CLOSE, b"\x03\xe8", True), Hangup(0, 1)]
+    assert rig.engine.finished
 
 
 def test_more_keys_than_there_may_be_end_the_stream() -> None:

@@ -225,3 +225,13 @@ def test_what_flows_though_it_was_refused_once_more_may_be_asked_for_again() -> 
         ("jump", 20.0),
     ]
     run_script(config, script, seed=30018376)
+
+
+def test_a_goodbye_in_the_read_that_ends_the_stream_is_not_waited_for() -> None:
+    """The only topic is refused, and the venue closes behind it: the connection is over at once."""
+    config = Config(
+        scope="growing", keys=1, heartbeat=2.0, concurrency=4, attempts=2, hold_limit=60, policy="raise", maxsize=24,
+        view="default", script=True, acks="id", lifetime=12.0, quiet_after=3.0, keepalive=1.5,
+    )  # fmt: skip
+    script = [("unsubscribe", 0), ("wait", 0.3), ("deaf", 0), ("subscribe", 4), ("bye", 0, 1008)]
+    run_script(config, script, seed=40020448)
