@@ -369,6 +369,13 @@ def test_where_nothing_is_counted_what_leaves_a_topic_is_nothing() -> None:
         assert (it.status(), it.acknowledged({}, NOW), len(it._row)) == ({}, [], 0)
 
 
+def test_a_cumulative_error_does_not_say_what_it_is_about() -> None:
+    """It lists what is subscribed, and refuses none of that."""
+    it = made(Acks(by="cumulative", topics="all"))
+    it.sent(ask("A", "B"), NOW)
+    assert it.refused({"all": ["A"], "error": "no"}) == []
+
+
 def test_an_error_beyond_what_is_counted() -> None:
     """It is about the only one that waits, as where nothing is counted."""
     it = made(Acks(by="count", within=10.0, attempts=1))
