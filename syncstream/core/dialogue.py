@@ -55,7 +55,8 @@ class Dialogue:
     def hear(self, place: Line, opcode: int, payload: bytes, now: float) -> bool:
         """One frame, the long way. False if the connection is over with it, or the stream."""
         if opcode > frames.BINARY:
-            return self._control(place, opcode, payload, now)
+            self._control(place, opcode, payload, now)
+            return place.is_open()
         item = self.order.read(payload, opcode == frames.TEXT, now)
         if item is None or item.kind is not Kind.PONG:
             place.heard(now)
@@ -77,17 +78,15 @@ class Dialogue:
             _MEANINGS[item.kind](self, place, item, now)
         return place.is_open()
 
-    def _control(self, place: Line, opcode: int, payload: bytes, now: float) -> bool:
-        """A control frame; False if it ended the connection."""
+    def _control(self, place: Line, opcode: int, payload: bytes, now: float) -> None:
+        """Goodbyes and pings; a pong says no more than any byte."""
         if opcode == frames.CLOSE:
             code, reason = frames.parse_close(payload)
             place.talk.urge(frames.CLOSE, payload[:2], now)
             said = "" if code is None else f": {code} {place.talk.shown(reason)}".rstrip()
             self.connections.lose(place, f"closed by the venue{said}", code, now)
-            return False
-        if opcode == frames.PING:
+        elif opcode == frames.PING:
             place.talk.urge(frames.PONG, payload, now)
-        return True
 
     def _challenged(self, place: Line, item: Item, now: float) -> None:
         """Answer at once, before what waits."""

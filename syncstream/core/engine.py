@@ -109,9 +109,7 @@ class Engine:
     def _came(self, place: Line, received: list[tuple[int, bytes]], size: int, now: float) -> None:
         self._read(place, received, now)
         place.received += size
-        if self.keys.failure is not None:
-            self.fail(self.keys.failure, now)
-        elif place.is_open() and place.frames.error is not None:
+        if place.is_open() and place.frames.error is not None:
             if place.is_live():
                 place.broke(now)
             else:
@@ -322,13 +320,13 @@ class Engine:
             opcode, payload = received[index]
             index += 1
             if not self.dialogue.hear(place, opcode, payload, now):
-                return
+                break
         if order.quarantined and not self._noted:
             self._noted = True
             self.notes.append(f"a message was quarantined, the first of perhaps many: {order.quarantine_why}")
         if self.keys.fresh:
             self._watch_keys(now)
-        self.dialogue.ask(now)
+        self._after_keys(now)
 
     def _after_keys(self, now: float) -> None:
         if self.keys.failure is not None:

@@ -7,14 +7,15 @@ from typing import Any, Callable, Hashable, Optional
 import pytest
 
 from syncstream.core.engine import Call
+from syncstream.core.frames import CLOSE
 from syncstream.core.rules import Kind, Rules
 from syncstream.events import Stale
 
-from .rig import HEALED, NUMBERED, WHOLE, Rig, change, delta
+from .rig import HEALED, NUMBERED, WHOLE, Rig, change, delta, frame, text
 
 
 def quiet(rules: Rules, limit: Callable[[Hashable], Optional[float]] = lambda key: 8.0, **fields: Any) -> Rig:
-    rig = Rig(change(rules, quiet_after=limit, **{"verify_after": 5.0, **fields}), topics=("A", "B"))
+    rig = Rig(change(rules, quiet_after=limit, **{"verify_after": 5.0, **fields}), topics=("A", "B"), wall_ns=7)
     rig.live("A", 5)
     rig.live("B", 5)
     return rig
@@ -162,3 +163,62 @@ def test_a_limit_that_raises_is_noted() -> None:
     rig.wait(10.0)
     assert [key for key, _ in silent(rig)] == ["B"]
     assert rig.engine.notes == ["quiet_after of 'A': LookupError: A; its silence is not watched"]
+
+
+def test_a_key_of_the_last_batch_of_a_line_that_is_left_then_is_not_watched() -> None:
+    """It came with the end of the connection, and nobody wants it any more: its silence is not told."""
+    rig = quiet(NUMBERED)
+    rig.raw(text(delta("C", 1)) + frame(CLOSE, b"\x03\xe8"))
+    rig.engine.unsubscribe(["C"], [], rig.now)
+    rig.redial()
+    rig.open()
+    number = 5
+    for _ in range(4):
+        number = speaking(rig, "B", 5.0, number)
+    assert {key for key, _ in silent(rig)} == {"A"}
+
+
+def test_a_silence_is_told_when_it_is_found() -> None:
+    """On the wall clock."""
+    rig = quiet(NUMBERED, lambda key: 8.0 if key == "A" else None)
+    rig.wait(10.0)
+    (told,) = [item for item in rig.items if isinstance(item, Stale)]
+    assert 7 + 8e9 <= told.at_ns - 100e9 <= 7 + 10e9
+
+
+def test_a_key_is_heard_where_nothing_is_delivered() -> None:
+    """What is held for a snapshot, and what passes after a drop, are a sign of life like any other."""
+    rig = quiet(HEALED)
+    rig.send(delta("A", 9))
+    rig.drop("B")
+    numbers = {"A": 9, "B": 5}
+    for _ in range(20):
+        rig.wait(1.0)
+        for key in numbers:
+            numbers[key] += 1
+            rig.send(delta(key, numbers[key]))
+    assert (silent(rig), rig.state("A"), rig.state("B")) == ([], "syncing", "dropped")
+
+
+def test_one_line_is_enough_to_hear_a_silence() -> None:
+    """The other one is being dialled all the time."""
+    rig = Rig(change(NUMBERED, quiet_after=lambda key: 8.0), lines=2)
+    rig.start()
+    rig.open(0)
+    rig.send(delta("A", 1))
+    rig.wait(10.0)
+    assert [key for key, _ in silent(rig)] == ["A"]
+
+
+@pytest.mark.parametrize("why", ["no line", "back-pressure"])
+def test_a_tick_that_comes_while_silence_says_nothing(why: str) -> None:
+    """Something else is due: no key is told to be silent."""
+    rig = quiet(NUMBERED)
+    if why == "no line":
+        rig.cut()
+        rig.redial()
+    else:
+        rig.engine.paused()
+    rig.now += 9.0
+    rig.tick()
+    assert silent(rig) == []
