@@ -90,12 +90,10 @@ class Connections:
 
     # ---------------------------------------------------------------- time
 
-    def never_live(self, now: float) -> bool:
+    def check_first(self, now: float) -> None:
         """Whether the time for the first connection is over. The stream has failed then."""
-        if self.connects or self.closing or now < self._started_at + self.rules.first_live_limit:
-            return False
-        self._fail_to_connect("", now)
-        return True
+        if not self.connects and now >= self._started_at + self.rules.first_live_limit:
+            self._fail_to_connect("", now)
 
     def check_data(self, now: float) -> None:
         """Whether what comes fits the feed at all; asked once the first-data deadline is over, until something does."""
@@ -104,7 +102,6 @@ class Connections:
         failure = self.order.never_usable()
         if failure is not None:
             self.fail(failure, now)
-            return
         self._data_due_at = now + self.rules.first_data_limit
 
     def tick_live(self, place: Line, now: float) -> None:
@@ -136,7 +133,7 @@ class Connections:
             self.actions.append(Abandon(place.index, place.epoch))
             self._retry(place, "the dial hangs", None, now)
         elif place.phase is Phase.OPENING:
-            self.lose(place, place.talk.opening.overdue(), None, now, severity=Severity.RETRY)
+            self.lose(place, place.talk.opening.overdue(), None, now)
         else:
             self.gone(place)
 
@@ -179,7 +176,6 @@ class Connections:
             place.wait(now)
             self._disconnected(place, reason, code, 0.0, now)
         elif severity is Severity.FATAL and not self._has_worked(place):
-            place.failed()
             place.wait(now)
             self._fail_to_connect(reason, now)
         else:
@@ -216,9 +212,7 @@ class Connections:
         retry_after: Optional[float] = None,
         counts: bool = True,
     ) -> None:
-        """Wait, then dial again. `counts`: it was an attempt, so the next wait is longer."""
-        if severity is Severity.FATAL:
-            severity = Severity.SLOW  # it has worked once
+        """Wait, then dial again; FATAL, which has worked once, as SLOW. `counts`: it was an attempt: the next wait is longer."""
         before = place.failed() if counts else place.attempt
         delay = self.rules.backoff.delay(before, self.random(), severity=severity, retry_after=retry_after)
         place.wait(now + delay)

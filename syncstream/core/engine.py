@@ -160,17 +160,11 @@ class Engine:
 
     def fetched(self, epoch: int, position: Any, state: Any, now: float, *, size: int = 0) -> None:
         """A snapshot request was answered. `size`: bytes of the answer."""
-        if self.closing:
-            self.late += 1
-            return
         self.keys.fetched(epoch, position, state, now, self.random(), size=size)
         self._after_keys(now)
 
     def unfetched(self, epoch: int, error: FetchError, now: float) -> None:
         """A snapshot request failed."""
-        if self.closing:
-            self.late += 1
-            return
         self.keys.unfetched(epoch, error, now, self.random())
         self._after_keys(now)
 
@@ -181,9 +175,8 @@ class Engine:
 
     def relieved(self, now: float) -> None:
         """The consumer has caught up."""
-        if not self.closing:
-            self.keys.relieved(now)
-            self.dialogue.ask(now)
+        self.keys.relieved(now)
+        self.dialogue.ask(now)
 
     # ---------------------------------------------------------------- commands
 
@@ -242,14 +235,13 @@ class Engine:
     @property
     def finished(self) -> bool:
         """Closed, and no connection is left."""
-        return self.closing and all(place.phase is Phase.CLOSED for place in self.lines)
+        return all(place.phase is Phase.CLOSED for place in self.lines)
 
     # ---------------------------------------------------------------- time
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        if self.connections.never_live(now):  # before a line is dialled once more
-            return
+        self.connections.check_first(now)  # before a line is dialled once more
         for place in self.lines:
             if place.is_live():
                 self.connections.tick_live(place, now)
@@ -257,8 +249,6 @@ class Engine:
                     self.dialogue.tick(place, now)
             elif place.limit_at is not None and now >= place.limit_at:
                 self.connections.tick_limit(place, now)
-        if self.closing:
-            return
         self._tick_quiet(now)
         self.order.tick(now)
         while True:
@@ -339,9 +329,8 @@ class Engine:
         return any(place.phase is Phase.LIVE and not place.clocks.patient for place in self.lines)
 
     def _mark(self, key: Hashable) -> Mark:
-        sync = self.keys.syncs.get(key)
-        counter = None if sync is None else sync.counter
-        return self.keys.latest.get(key), None if counter is None else counter.position, 0 if sync is None else sync.held
+        sync = self.keys.syncs[key]
+        return self.keys.latest.get(key), None if sync.counter is None else sync.counter.position, sync.held
 
     def _watch_keys(self, now: float) -> None:
         """New keys are looked after from now on."""

@@ -229,7 +229,7 @@ def test_a_venue_that_talks_and_never_lets_us_in_is_left() -> None:
     rig.open()
     rig.said()
     rig.raw(text(b'{"in": 1}') + text(delta("A", 1)) * 20)
-    assert rig.said()[:2] == ["connected 0 attempt 2", "A1"]
+    assert rig.said() == ["connected 0 attempt 2", "A1"]
 
 
 # ---------------------------------------------------------------- what the user says

@@ -331,9 +331,9 @@ MUTANTS = (
     Mutant(
         "first-live-limit",
         "connections",
-        "Connections.never_live",
-        "if self.connects or self.closing or now < self._started_at + self.rules.first_live_limit:",
-        "if self.connects or now >= self._started_at:",
+        "Connections.check_first",
+        "if not self.connects and now >= self._started_at + self.rules.first_live_limit:",
+        "if not self.connects and now < self._started_at:",
         "A mistyped host hangs for ever.",
         took=4,
         first=48,
