@@ -139,6 +139,30 @@ def test_what_is_held_for_snapshots_leaves_less_room_for_windows() -> None:
     assert rig.said() == ["gap A hole 5..7 healing"]
 
 
+def test_the_bytes_in_windows_are_bounded() -> None:
+    """Just so many wait; one message more ends the window. What has left it does not count any more."""
+    rig = Rig(change(NUMBERED, reorder=60.0, hold_bytes=51))
+    rig.live("A", 100)
+    for number in (100, 104, 108):
+        rig.send(*run_of("A", number + 2, number + 4))  # 17 bytes each
+        assert rig.said() == []
+        rig.send(delta("A", number + 1))
+        assert len(rig.said()) == 4
+    rig.send(*run_of("A", 114, 117))
+    assert rig.said() == ["gap A hole 112..114 told", "A114", "A115", "A116", "A117"]
+
+
+def test_what_is_of_no_key_takes_no_room_in_a_window() -> None:
+    """It waits for its turn as a number only; but so many are bounded too."""
+    rig = Rig(change(BY_CONNECTION, source=False, splice=None, reorder=60.0, hold_bytes=1, hold_limit=3))
+    rig.open()
+    rig.send({"n": 1})
+    rig.send({"n": 3}, {"n": 4}, {"n": 5})
+    assert rig.order.deadline() == 160.0
+    rig.send({"n": 6})
+    assert rig.order.deadline() is None
+
+
 def test_a_key_may_be_called_like_a_line_that_is_lost() -> None:
     """Where another line has carried everything its window goes on: the missing message may still come."""
     rig = two(NUMBERED, reorder=60.0)

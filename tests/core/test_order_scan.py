@@ -92,6 +92,22 @@ def test_the_decoder_is_told_what_came_as_text() -> None:
     assert told == [True, False, True]
 
 
+@pytest.mark.parametrize("sized", [True, False])
+def test_the_hot_path_tells_the_bytes_of_what_it_delivers(sized: bool) -> None:
+    """Of just that, in its order, where they are wanted; as the long way does."""
+    rig = Rig(NUMBERED, sized=sized)
+    rig.live("A", 5)
+    payloads = [b'{"k":"A","n":6}', b'{"k":"A","n":7 }', b'{"k":"A","n":8  }', b'{"k":"A","n":11}']
+    rig.sizes.clear()
+    assert rig.order.scan([(TEXT, payload) for payload in payloads], 0) == 3
+    assert rig.order.scan([(TEXT, payload) for payload in (payloads[0], b'{"k":"A","n":9   }', payloads[3])], 1) == 2
+    assert rig.said() == ["A6", "A7", "A8", "A9"]
+    assert rig.sizes == ([15, 16, 17, 18] if sized else [])
+    rig.send(payloads[3])
+    assert rig.said() == ["gap A hole 9..11 told", "A11"]
+    assert rig.sizes[-1:] == ([16] if sized else [])
+
+
 def test_a_message_is_decoded_once_where_no_key_is_plain() -> None:
     """The hot path does not even look at it."""
     decoded: list[bytes] = []
