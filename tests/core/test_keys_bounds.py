@@ -10,6 +10,22 @@ from syncstream.events import KeyStatus
 
 from .rig import BY_CONNECTION, HEALED, NUMBERED, PLAIN, TYPED, Rig, change, delta, run_of, snap, text
 
+# ---------------------------------------------------------------- the bytes of what is delivered
+
+
+def test_messages_and_snapshots_have_the_bytes_they_came_with() -> None:
+    """Delivered at once, replayed, or as a snapshot over the line; markers have none."""
+    rig = Rig(TYPED, sized=True)
+    rig.open()
+    rig.send(delta("A", 100), delta("A", 1000))
+    rig.said()
+    rig.sizes.clear()
+    rig.answer("A", 999)
+    rig.send(delta("A", 1001), snap("A", 2000))
+    assert rig.said() == ["snapshot A at 999", "A1000", "resynced A at 1000 +1", "A1001", "snapshot A at 2000"]
+    assert rig.sizes == [0, 18, 0, 18, 29]
+
+
 # ---------------------------------------------------------------- a slow consumer
 
 

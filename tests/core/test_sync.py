@@ -494,3 +494,15 @@ def test_nothing_is_replayed_that_does_not_follow(steps: list[str], position: in
     if key.state is LIVE and key.anchor is None:
         assert replayed[-1] == number
     assert key.held == 0 or key.state is SYNCING
+
+
+def test_the_bytes_of_what_is_held() -> None:
+    """Of all of it, before and behind a hole; nothing after it was let go."""
+    sync = Sync("A", State.SYNCING, 0.0)
+    assert sync.held_bytes == 0
+    sync.hold(Held("m1", 1, 1, 10))
+    sync.doubt(1, 1.0)
+    sync.hold(Held("m5", 5, 5, 7))
+    assert (sync.held, sync.held_bytes) == (2, 17)
+    sync.clear()
+    assert (sync.held, sync.held_bytes) == (0, 0)
