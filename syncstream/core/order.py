@@ -41,7 +41,7 @@ class Whole(Held):
 class Order:
     """Owned by: the engine."""
 
-    def __init__(self, rules: Rules, *, wall_ns: int, lines: int = 1, sized: bool = False) -> None:
+    def __init__(self, rules: Rules, *, wall_ns: int, lines: int, sized: bool) -> None:
         self.rules = rules
         self.keys = Keys(rules, wall_ns=wall_ns, sized=sized)
         self.lines = lines
