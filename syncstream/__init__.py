@@ -18,7 +18,7 @@ from .core.keepalive import Keepalive
 from .core.liveness import Liveness
 from .core.opening import Step
 from .core.rules import Kind
-from .core.sequence import Contiguous, Increasing
+from .core.sequence import Chained, Contiguous, Increasing
 from .core.subscriptions import Acks, Batch
 from .errors import (
     ConnectFailed,
@@ -76,6 +76,7 @@ __all__ = [
     "Book",
     "Budget",
     "CallbackStats",
+    "Chained",
     "Closed",
     "ConnectFailed",
     "Connected",

@@ -16,7 +16,7 @@ from .core.liveness import Liveness
 from .core.options import Options
 from .core.paths import Path
 from .core.rules import Rules, Scope
-from .core.sequence import Contiguous, Increasing, Rule
+from .core.sequence import Chained, Contiguous, Increasing, Rule
 from .errors import FeedError
 from .levels import Levels, Reading
 from .life import Life
@@ -155,9 +155,9 @@ class Feed(_Where, frozen=True, kw_only=True):
         `timestamp`: when the venue says it sent it (a path or a callable), for `stats().exchange`; `timestamp_unit`: since 1970
         in `"s"`, `"ms"`, `"us"` or `"ns"`, or `"iso"` for a text such as `2024-05-01T12:00:00.5Z`.
     Order
-        `sequence`: `Contiguous`, `Increasing` or `None`. `counter`: the scope the numbers count in, if it is not the key: a path,
-        a callable or `CONNECTION`. `snapshot`: where the truth is (`Rest`). `splice`: the rule that joins a message to a
-        snapshot, if it is not `sequence`. `reorder`: seconds to wait for a late message before a hole is a gap.
+        `sequence`: `Contiguous`, `Chained`, `Increasing` or `None`. `counter`: the scope the numbers count in, if it is not the
+        key: a path, a callable or `CONNECTION`. `snapshot`: where the truth is (`Rest`). `splice`: the rule that joins a message
+        to a snapshot, if it is not `sequence`. `reorder`: seconds to wait for a late message before a hole is a gap.
         `restart_after`: more backward positions than that, without an advance, mean that the counter restarted (fewer do where
         they last, see `core.counter`). `verify_after`: after a reconnect, a key silent that long is fetched. `resync_interval`:
         the least time between two healings of one key that a slow consumer caused. `book`: where messages and snapshots have
@@ -377,8 +377,8 @@ def _check_messages(feed: Feed) -> None:
         rule = getattr(feed, field)
         if rule is None:
             continue
-        if not isinstance(rule, (Contiguous, Increasing)):
-            raise FeedError(field, rule, "expected Contiguous(...), Increasing(...) or None")
+        if not isinstance(rule, (Contiguous, Chained, Increasing)):
+            raise FeedError(field, rule, "expected Contiguous(...), Chained(...), Increasing(...) or None")
         schema.check_path(field, rule.first, feed.decode)
         schema.check_path(field, rule.last, feed.decode)
 

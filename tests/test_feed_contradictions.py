@@ -117,7 +117,7 @@ CONTRADICTIONS: list[Any] = [
     ({"key": "sym", "decode": Union[Trade, Quote]}, "has the field 'sym'; they have: seq, symbol, ticker"),
     ({"key": "sym", "decode": Optional[Tick]}, "has the field 'sym'; they have: symbol"),
     # how it counts
-    ({"sequence": "seq"}, "sequence='seq': expected Contiguous(...), Increasing(...) or None"),
+    ({"sequence": "seq"}, "sequence='seq': expected Contiguous(...), Chained(...), Increasing(...) or None"),
     ({"sequence": Contiguous}, "sequence=<class 'syncstream.core.sequence.Contiguous'>: expected Contiguous(...)"),
     ({"sequence": Contiguous("u"), "decode": Trade}, "sequence='u': no message of decode=Trade has the field 'u'"),
     ({"sequence": Contiguous("seq", "u"), "decode": Trade}, "sequence='u': no message of decode=Trade has the field 'u'"),
@@ -144,7 +144,7 @@ CONTRADICTIONS: list[Any] = [
         "splice=Contiguous(first='seq', last=None, overlap=False, start=None): there is no snapshot to splice to",
     ),
     ({**HEALED, "splice": SEQ, "snapshot": WHOLE}, "a snapshot that replaces the state whole is not spliced"),
-    ({**HEALED, "splice": "seq"}, "splice='seq': expected Contiguous(...), Increasing"),
+    ({**HEALED, "splice": "seq"}, "splice='seq': expected Contiguous(...), Chained(...), Increasing"),
     ({**HEALED, "splice": Contiguous("u"), "decode": Trade}, "splice='u': no message of"),
     (
         {**HEALED, "counter": CONNECTION},

@@ -69,6 +69,7 @@ class Order:
         if not self._scans or not plain or first_of is None or last_of is None:
             return start
         one_number = first_of is last_of
+        ahead = 1 if rules.rule is None else rules.rule.ahead
         latest, deliver = keys.latest, keys.out.append
         index = start
         try:
@@ -80,7 +81,7 @@ class Order:
                 key = key_of(message)
                 counter = plain[key]
                 first = first_of(message)
-                if first != counter.position + 1:
+                if first != counter.position + ahead:
                     break
                 last = first if one_number else last_of(message)
                 if last < first:

@@ -1,4 +1,4 @@
-"""How a venue's numbers count: `Contiguous`, `Increasing`. Frozen rules that judge one message against one position. Pure.
+"""How a venue's numbers count: `Contiguous`, `Chained`, `Increasing`. Frozen rules; each judges a message by a position. Pure.
 
 A rule reads two numbers from a message, `first` and `last` (equal where a message has one number), and says what the message
 is for a counter that stands at `position`:
@@ -55,6 +55,11 @@ class Contiguous(Options, frozen=True):
         """Whether a hole can be seen at all."""
         return True
 
+    @property
+    def ahead(self) -> int:
+        """How far beyond the position the first number of a plain next message stands."""
+        return 1
+
     def judge(self, position: Any, first: Any, last: Any) -> Verdict:
         if first == position + 1 and last >= first:
             return NEXT
@@ -73,6 +78,55 @@ class Contiguous(Options, frozen=True):
         """How many positions the hole has; `None` where that cannot be said."""
         count = first - position - 1
         return int(count) if count > 0 else None
+
+
+class Chained(Options, frozen=True):
+    """Each message names the one before it; the numbers themselves may skip. Binance futures (`pu`, `u`), OKX, Deribit.
+
+    `previous`, `current`: a field name, a dotted path or a callable, message → number. A message goes on where its `previous` is
+    the position, whatever its `current` is: the same for one that only shows life, a lower one where the venue starts its numbers
+    anew in the chain (OKX does both). After a snapshot the first to apply is the one whose link spans the position, or begins
+    there: `previous <= position < current`.
+    """
+
+    previous: Path
+    current: Path
+
+    def __post_init__(self) -> None:
+        _check_path("previous", self.previous)
+        _check_path("current", self.current)
+
+    @property
+    def first(self) -> Path:
+        return self.previous
+
+    @property
+    def last(self) -> Optional[Path]:
+        return self.current
+
+    @property
+    def start(self) -> Optional[int]:
+        return None
+
+    @property
+    def detects(self) -> bool:
+        return True
+
+    @property
+    def ahead(self) -> int:
+        return 0
+
+    def judge(self, position: Any, first: Any, last: Any) -> Verdict:
+        if first == position:
+            return NEXT
+        return DUPLICATE if last <= position else HOLE
+
+    def splice(self, position: Any, first: Any, last: Any) -> Verdict:
+        verdict = self.judge(position, first, last)
+        return NEXT if verdict is HOLE and first <= position else verdict
+
+    def missing(self, position: Any, first: Any) -> Optional[int]:
+        return None
 
 
 class Increasing(Options, frozen=True):
@@ -99,6 +153,10 @@ class Increasing(Options, frozen=True):
     def detects(self) -> bool:
         return False
 
+    @property
+    def ahead(self) -> int:
+        return 1
+
     def judge(self, position: Any, first: Any, last: Any) -> Verdict:
         return NEXT if last > position else DUPLICATE
 
@@ -109,7 +167,7 @@ class Increasing(Options, frozen=True):
         return None
 
 
-Rule = Union[Contiguous, Increasing]
+Rule = Union[Contiguous, Chained, Increasing]
 
 
 def _check_path(field: str, path: object) -> None:

@@ -79,7 +79,10 @@ def test_every_checksum_of_okx() -> None:
     assert checked == 290
 
 
-@pytest.mark.parametrize(("name", "verified"), [("binance_spot_10sym_20210405", 1152), ("kucoin_level2_20210425", 810)])
+@pytest.mark.parametrize(
+    ("name", "verified"),
+    [("binance_spot_10sym_20210405", 1152), ("binance_usdm_5sym_20210405", 214), ("kucoin_level2_20210425", 810)],
+)
 def test_every_best_price_that_binance_and_kucoin_state(name: str, verified: int) -> None:
     """Best prices and sizes at the position the ticker speaks of, and at the end every level of the reference."""
     history = replay.history(name)

@@ -13,7 +13,7 @@ from syncstream.core.frames import TEXT
 from syncstream.core.keys import Fetch
 from syncstream.core.liveness import Liveness
 from syncstream.core.rules import Kind, Rules, Scope
-from syncstream.core.sequence import Contiguous, Increasing
+from syncstream.core.sequence import Chained, Contiguous, Increasing
 from syncstream.errors import DialError, FetchError, StreamFailed
 from syncstream.events import Connected, Disconnected, Event, Gap, Resynced, Snapshot
 
@@ -31,6 +31,10 @@ def key_of(message: Any) -> Hashable:
 
 def number_of(message: Any) -> Any:
     return message["n"]
+
+
+def before_of(message: Any) -> Any:
+    return message["n"] - 1
 
 
 def version_of(message: Any) -> Any:
@@ -82,6 +86,11 @@ PLAIN = Rules(liveness=QUIET, decode=decode, key=key_of, key_text="'k'")
 GROWING = msgspec.structs.replace(HEALED, rule=Increasing("n"), splice=Increasing("n"))
 """Numbers that only grow, with snapshots."""
 
+
+LINKED = msgspec.structs.replace(
+    HEALED, rule=Chained(before_of, "n"), splice=Chained(before_of, "n"), rule_text="'n'", first=before_of, last=number_of
+)
+"""Each message names the number before its own."""
 
 TYPED = msgspec.structs.replace(HEALED, classify=classify)
 """Some messages are in-band snapshots."""

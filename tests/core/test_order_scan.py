@@ -19,6 +19,7 @@ from .rig import (
     FEED,
     GROWING,
     HEALED,
+    LINKED,
     NUMBERED,
     PLAIN,
     Rig,
@@ -232,7 +233,18 @@ def play(rig: Rig, kind: str, rest: list[Any], at: dict[str, int]) -> None:
         rig.wait(0.7)
 
 
-@pytest.mark.parametrize("rules", [HEALED, NUMBERED, RANGED, KEYLESS, change(HEALED, reorder=0.5), FEED])
+def test_the_hot_path_follows_a_chain() -> None:
+    """It takes each message that names the one before, and stops at one that names another, however near."""
+    rig = Rig(LINKED)
+    rig.live("A", 5)
+    rig.send(delta("A", 6))  # what joins the snapshot goes the long way
+    frames = [(TEXT, msgspec.json.encode(message)) for message in run_of("A", 7, 9)]
+    assert rig.order.scan(frames, 0) == 3
+    assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 11)))], 0) == 0
+    assert rig.order.counters["A"].position == 9
+
+
+@pytest.mark.parametrize("rules", [HEALED, NUMBERED, RANGED, LINKED, KEYLESS, change(HEALED, reorder=0.5), FEED])
 @given(steps=st.lists(FRAMES, max_size=40), sizes=st.lists(st.integers(1, 60), max_size=40))
 @settings(max_examples=60)
 def test_the_hot_path_changes_nothing(rules: Rules, steps: list[tuple[Any, ...]], sizes: list[int]) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncstream.core.sequence import Contiguous, Increasing, Verdict
+from syncstream.core.sequence import Chained, Contiguous, Increasing, Rule, Verdict
 from syncstream.errors import FeedError
 
 NEXT, DUPLICATE, HOLE = Verdict.NEXT, Verdict.DUPLICATE, Verdict.HOLE
 SINGLE, OVERLAP = Contiguous("U", "u"), Contiguous("U", "u", overlap=True)
 GROWING = Increasing("ts")
-RULES: list[Union[Contiguous, Increasing]] = [SINGLE, OVERLAP, GROWING]
+CHAIN = Chained("pu", "u")
+RULES: list[Rule] = [SINGLE, OVERLAP, CHAIN, GROWING]
 NUMBER = st.integers(-(10**18), 10**18) | st.integers(0, 20)
 
 
@@ -73,11 +74,11 @@ def test_overlap_only_widens(position: int, span: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 @given(position=NUMBER, span=ranges())
-def test_after_next_the_same_message_is_a_duplicate(
-    rule: Union[Contiguous, Increasing], position: int, span: tuple[int, int]
-) -> None:
+def test_after_next_the_same_message_is_a_duplicate(rule: Rule, position: int, span: tuple[int, int]) -> None:
     """Applying a message and seeing it again says nothing new, before and after a snapshot."""
     first, last = span
+    if rule is CHAIN and first == last:
+        return  # it only shows life, and may as often as it likes
     if rule.judge(position, first, last) is NEXT:
         assert rule.judge(last, first, last) is DUPLICATE
     if rule.splice(position, first, last) is NEXT:
@@ -86,7 +87,7 @@ def test_after_next_the_same_message_is_a_duplicate(
 
 @pytest.mark.parametrize("rule", RULES)
 @given(position=NUMBER, span=ranges())
-def test_what_goes_on_also_joins(rule: Union[Contiguous, Increasing], position: int, span: tuple[int, int]) -> None:
+def test_what_goes_on_also_joins(rule: Rule, position: int, span: tuple[int, int]) -> None:
     """A splice is never stricter than the rule, and agrees with it on what is stale."""
     judged, spliced = rule.judge(position, *span), rule.splice(position, *span)
     assert (judged is DUPLICATE) == (spliced is DUPLICATE)
@@ -145,6 +146,79 @@ def test_missing_counts_the_hole(position: int, span: tuple[int, int]) -> None:
         assert OVERLAP.judge(position + missing, first, last) is NEXT
 
 
+# ---------------------------------------------------------------- Chained
+
+
+@pytest.mark.parametrize(
+    ("previous", "current", "expected"),
+    [
+        (10, 11, NEXT),
+        (10, 5_000, NEXT),  # numbers skip by right
+        (10, 10, NEXT),  # it only shows life (OKX)
+        (10, 3, NEXT),  # the venue starts its numbers anew, in the chain (OKX)
+        (-1, 10, DUPLICATE),
+        (9, 10, DUPLICATE),
+        (3, 9, DUPLICATE),
+        (12, 9, DUPLICATE),
+        (9, 11, HOLE),  # what it follows is not what we have
+        (11, 12, HOLE),
+        (11, 5_000, HOLE),
+    ],
+)
+def test_a_link_at_position_10(previous: int, current: int, expected: Verdict) -> None:
+    """It goes on where it names the position, whatever number it has itself."""
+    assert CHAIN.judge(10, previous, current) is expected
+
+
+@pytest.mark.parametrize(
+    ("previous", "current", "expected"),
+    [
+        (90, 99, DUPLICATE),
+        (90, 100, DUPLICATE),  # u == L: covered; the next one names L
+        (99, 101, NEXT),  # pu < L < u: spans it
+        (100, 101, NEXT),
+        (100, 100, NEXT),
+        (100, 50, NEXT),
+        (101, 102, HOLE),
+    ],
+)
+def test_the_splice_boundary_of_a_chain(previous: int, current: int, expected: Verdict) -> None:
+    """The first to apply spans the snapshot's position, or begins there. L is 100."""
+    assert CHAIN.splice(100, previous, current) is expected
+
+
+@given(numbers=st.lists(st.integers(1, 50), min_size=2, max_size=20), start=NUMBER, data=st.data())
+def test_a_chain_shows_every_message_that_is_left_out(numbers: list[int], start: int, data: st.DataObject) -> None:
+    """Of a chain whose numbers skip, leaving out any stretch is a hole at the next message, and nothing else is one."""
+    links = []
+    for step in numbers:
+        links.append((start, start + step))
+        start += step
+    begin = data.draw(st.integers(1, len(links) - 1))
+    end = data.draw(st.integers(begin, len(links) - 1))
+    position = links[0][1]
+    for index, (previous, current) in enumerate(links[1:], 1):
+        if begin <= index < end:
+            continue
+        assert CHAIN.judge(position, previous, current) is (HOLE if index == end > begin else NEXT)
+        position = current
+
+
+def test_a_chain_has_two_numbers_and_cannot_count_what_is_missing() -> None:
+    """It can be used wherever a rule can; holes can be seen, their size cannot."""
+    assert (CHAIN.first, CHAIN.last, CHAIN.start, CHAIN.detects) == ("pu", "u", None, True)
+    assert CHAIN.missing(10, 15) is None
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(position=NUMBER, span=ranges())
+def test_what_is_plainly_next_is_next(rule: Rule, position: int, span: tuple[int, int]) -> None:
+    """The hot path takes a message that begins `ahead` of the position and does not end before it begins."""
+    length = span[1] - span[0]
+    first = position + rule.ahead
+    assert rule.judge(position, first, first + length) is NEXT
+
+
 # ---------------------------------------------------------------- Increasing
 
 
@@ -182,6 +256,10 @@ def test_a_path_that_cannot_be(path: Any) -> None:
         Contiguous(path)
     with pytest.raises(FeedError, match=r"^position="):
         Increasing(path)
+    with pytest.raises(FeedError, match=r"^previous="):
+        Chained(path, "u")
+    with pytest.raises(FeedError, match=r"^current="):
+        Chained("pu", path)
     if path is not None:
         with pytest.raises(FeedError, match=r"^last=") as caught:
             Contiguous("U", path)

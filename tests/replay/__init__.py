@@ -30,15 +30,17 @@ from .books import Book, Delta, Hole, Level, Top
 from .history import Books, History
 from .recording import Recording, folder, require
 from .server import ReplayServer
-from .venues import BinanceSpot, KuCoin, Venue
+from .venues import BinanceSpot, BinanceUsdm, KuCoin, Venue
 
 VENUES: dict[str, Venue] = {
     "binance_spot_10sym_20210405": BinanceSpot(),
+    "binance_usdm_5sym_20210405": BinanceUsdm(),
     "kucoin_level2_20210425": KuCoin(),
 }
 
 __all__ = [
     "BinanceSpot",
+    "BinanceUsdm",
     "Book",
     "Books",
     "Delta",

@@ -1,7 +1,8 @@
 """What the messages and REST bodies of a recorded venue mean: the little that replay needs to know.
 
-`Venue` is the reading for a capture nobody taught us about: it only plays. `BinanceSpot` and `KuCoin` also find the deltas, the
-oracle's best prices and the snapshots, and write a snapshot in the venue's own shape. Pure functions on decoded messages.
+`Venue` is the reading for a capture nobody taught us about: it only plays. `BinanceSpot`, `BinanceUsdm` and `KuCoin` also find
+the deltas, the oracle's best prices and the snapshots, and write a snapshot in the venue's own shape. Pure functions on decoded
+messages.
 """
 
 from __future__ import annotations
@@ -103,6 +104,14 @@ class BinanceSpot(Venue):
 
     def unknown(self, key: str) -> Reply:
         return Reply(400, json.dumps({"code": -1121, "msg": "Invalid symbol."}))
+
+
+class BinanceUsdm(BinanceSpot):
+    """As spot, but each message names the last of the one before (`pu`); `U` is no matter. REST `/fapi/v1/depth?symbol=X`."""
+
+    def delta(self, message: Any) -> Optional[Delta]:
+        delta = super().delta(message)
+        return None if delta is None else delta._replace(first=message["data"]["pu"] + 1)
 
 
 class KuCoin(Venue):

@@ -19,6 +19,7 @@ from syncstream import (
     Book,
     Budget,
     CallbackStats,
+    Chained,
     Closed,
     Connected,
     ConnectFailed,
@@ -97,6 +98,8 @@ if TYPE_CHECKING:
         Feed("wss://venue.example/", heart_beat=5)  # type: ignore[call-arg]
         Feed("wss://venue.example/", heartbeat="5")  # type: ignore[arg-type]
         Rest("https://venue.example/{key}", position="seq")
+        Feed("wss://venue.example/", sequence=Chained("pu", lambda message: message["u"]))
+        Chained("pu")  # type: ignore[call-arg]
         Rest(lambda key: f"https://venue.example/{key}", position=lambda body: body["seq"], headers=lambda: {"A": "b"})
         return Feed(
             "wss://venue.example/",
