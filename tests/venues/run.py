@@ -1,0 +1,116 @@
+"""One adapter along one recorded session: what came, and what the venue's own words say of it.
+
+A session carries all that its client had subscribed; `only` leaves what this adapter's URL asks for, as the venue would.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Callable, Optional
+
+import msgspec
+
+from syncstream import Book, Feed, Levels, Stream
+from syncstream.clock import now
+from tests import replay
+from tests.replay import Top
+from tests.replay.recording import Body
+
+PATIENCE = 60.0
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """What one run found. `expected`: messages the session has for this adapter."""
+
+    expected: int
+    messages: int
+    gaps: int
+    unhealed: int
+    quarantined: int
+    duplicates: int
+    compared: int = 0  # best prices that the venue states of a position the book stood at
+    contradicted: int = 0
+    whole: Optional[bool] = None  # whether all levels of all books are the venue's at the end
+
+
+def only(history: replay.History, wanted: Callable[[Any], bool]) -> replay.History:
+    """The session without the frames of other channels; what the ticker says stays known."""
+    recording, kept, bodies, place = history.recording, [], [], 0
+    waiting = list(recording.bodies)
+    for index, frame in enumerate(recording.frames):
+        while waiting and waiting[0].position <= index:
+            bodies.append(Body(place, waiting[0].url, waiting.pop(0).text))
+        if wanted(history.venue.decode(frame.data)):
+            kept.append(frame)
+            place += 1
+    bodies += [Body(place, body.url, body.text) for body in waiting]
+    part = replay.History(recording._replace(frames=tuple(kept), bodies=tuple(bodies)), history.venue)
+    part.oracle = history.oracle
+    return part
+
+
+def count(feed: Feed, expected: int) -> Result:
+    """A feed without books: consume as many messages as the session has."""
+    messages = 0
+    with Stream(feed, queue_size=100_000) as stream:
+        iterator = stream.messages()
+        for _ in range(expected):
+            next(iterator)
+            messages += 1
+        return _result(stream, expected, messages)
+
+
+def books(make: Callable[[], Feed], server: replay.ReplayServer) -> Result:
+    """A feed with books: until each is live at its last position. Every state on the way is compared with the ticker."""
+    history = server.history
+    oracle = {position: top for (_, position), top in history.oracle.items()}
+    found: list[bool] = []
+
+    def compare(book: Book) -> int:
+        expected = oracle.get(book.position)
+        if expected is not None:
+            top = book.best()
+            found.append(top.bid is not None and top.ask is not None and Top(*top.bid, *top.ask) == expected)
+        return 1
+
+    feed = make()
+    levels = feed.book
+    assert isinstance(levels, Levels)
+    levels = msgspec.structs.replace(levels, checksum=compare, expected=lambda message: 1)
+    expected = sum(delta is not None for delta in history.deltas)
+    with Stream(msgspec.structs.replace(feed, book=levels), queue_size=100_000) as stream:
+        end = now() + PATIENCE
+        while {key: book.position for key, book in stream.books.items() if book.live} != history.final and now() < end:
+            stream.get_many(timeout=0.01)
+        result = _result(stream, expected, stream.status.messages)
+        result.compared, result.contradicted = len(found), found.count(False)
+        result.whole = all(_same(stream.books[key], book) for key, book in server.final_books().items())
+        return result
+
+
+def play(history: replay.History, **settings: Any) -> replay.ReplayServer:
+    """A server that sends as fast as it can, unless told otherwise."""
+    return replay.ReplayServer(history, **{"speed": math.inf, **settings})
+
+
+def _same(book: Book, reference: replay.Book) -> bool:
+    top = book.top()
+    return top.live and [[[format(number, "f") for number in level] for level in side] for side in (top.bids, top.asks)] == [
+        *reference.levels()
+    ]
+
+
+def _result(stream: Stream, expected: int, messages: int) -> Result:
+    end = now() + 2.0
+    while stream.status.messages < messages and now() < end:
+        time.sleep(0.01)  # the picture may be a tenth of a second old
+    status = stream.status
+    return Result(
+        expected=expected,
+        messages=messages,
+        gaps=status.gaps,
+        unhealed=status.unhealed,
+        quarantined=status.quarantined,
+        duplicates=status.duplicates,
+    )
