@@ -179,7 +179,7 @@ def unsubscribe(world: World, key: int) -> None:
     name = _key(world, key)
     if world.closed_at is None:
         world.wanted.discard(name)
-        world.engine.unsubscribe([name], [Payload(TEXT, b'{"unsub":"%s"}' % name.encode())], world.now)
+        world.engine.unsubscribe([name], [Payload(TEXT, b'{"unsub":"%s"}' % name.encode(), (name,))], world.now)
         world.fold.unwanted.add(name)
         world.service.withdraw(name)
         world.silences.forget(name)

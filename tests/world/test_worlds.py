@@ -146,3 +146,24 @@ def test_a_close_frame_behind_what_cannot_be_read_closes_nothing() -> None:
         ("bye", 0, 0),
     ]
     run_script(config, script, seed=30019146)
+
+
+def test_what_leaves_a_topic_names_it_as_the_dialer_does() -> None:
+    """By count its answer has a place in the row, and is not taken for that of the subscription that follows."""
+    config = Config(
+        scope="shared", ranges="range", keys=1, heartbeat=2.0, restart_after=30, concurrency=4, attempts=8, hold_limit=60,
+        policy="block", maxsize=24, calm_interval=0.1, acks="count", lifetime=40.0, quiet_after=3.0, keepalive=1.5, budget=4,
+    )  # fmt: skip
+    script = [
+        ("dials", "open", 0.5, 1.5),
+        ("unsubscribe", 2),
+        ("wait", 0.1),
+        ("lag", 1, True),
+        ("wait", 0.3),
+        ("deaf", 3),
+        ("wait", 2.5),
+        ("unsubscribe", 4),
+        ("subscribe", 4),
+        ("wait", 1.0),
+    ]
+    run_script(config, script, seed=50003794)
