@@ -1,0 +1,70 @@
+"""Binance USD-M futures: `depth` with books, and `ticker`, by the combined stream. Shapes as in `venues.binance`.
+
+Where the rules come from (DATA: a session recorded on 2021-04-05, five symbols, which the tests replay):
+
+* The streams stand in the URL, there is no acknowledgement; each frame is `{"stream", "data"}`. DATA.
+* Depth: `pu` is the `u` before, per symbol; the numbers themselves skip. DATA.
+* A snapshot is joined by the first message with `pu <= lastUpdateId < u`. One that ends at `lastUpdateId` is covered. DATA.
+* Best prices: `u` only grows, per symbol. DATA.
+* The path `/public` is where NautilusTrader has "high-frequency book data" (its constants, read 2026-11-26); that `bookTicker`
+  belongs there is taken from these words. The session was recorded without it. Not run.
+* A line ends after 24 hours: taken over from spot. Not run.
+
+Trades are not here: where they are to be had today was not found out. A snapshot holds `limit` levels a side: what stands behind
+them is not in the book until it changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import msgspec
+
+from ..core.sequence import Chained, Increasing
+from ..feed import Feed, Rest
+from ..levels import Levels
+from .binance import Combined, Snapshot, Ticker, _feed
+
+STREAM_URL = "wss://fstream.binance.com/public"
+REST_URL = "https://fapi.binance.com"
+
+
+class Depth(
+    msgspec.Struct,
+    frozen=True,
+    rename={"symbol": "s", "previous": "pu", "last": "u", "time": "E", "bids": "b", "asks": "a"},
+):
+    """Levels that have changed since `previous`, price and new size as text; `time` in ms."""
+
+    symbol: str
+    previous: int
+    last: int
+    time: int
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+
+
+def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, rest_url: str = REST_URL, **settings: Any) -> Feed:
+    """Order books: messages are `Combined[Depth]`, `stream.books["BTCUSDT"]` is kept, holes are healed by REST.
+
+    `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
+    """
+    return _feed(
+        url,
+        symbols,
+        "depth@100ms",
+        Combined[Depth],
+        sequence=Chained("data.previous", "data.last"),
+        snapshot=Rest(f"{rest_url}/fapi/v1/depth?symbol={{key}}&limit={limit}", position="position", decode=Snapshot),
+        book=Levels(bids="data.bids", asks="data.asks", snapshot_bids="bids", snapshot_asks="asks"),
+        timestamp="data.time",
+        **settings,
+    )
+
+
+def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
+    """Best prices: messages are `Combined[Ticker]`, each of them whole. Loss cannot be seen, so every reconnect is told."""
+    return _feed(url, symbols, "bookTicker", Combined[Ticker], sequence=Increasing("data.update"), **settings)
+
+
+__all__ = ["Combined", "Depth", "Snapshot", "Ticker", "depth", "ticker"]
