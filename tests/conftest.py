@@ -1,9 +1,12 @@
-"""What holds for every test: no thread outlives it, and hypothesis tries the same examples on every run."""
+"""What holds for every test: no thread outlives it, nobody asks the network for a name, and hypothesis tries the same examples
+on every run."""
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import threading
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +23,31 @@ settings.register_profile("ci", derandomize=True, deadline=None, database=None, 
 # For a search by hand: new examples every time, and many of them (`pytest --hypothesis-profile=dev`).
 settings.register_profile("dev", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile("ci")
+
+
+def _is_here(host: Any) -> bool:
+    """Whether no name server is needed to know it."""
+    try:
+        return host in (None, "", b"", "localhost", b"localhost") or bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _names_are_unknown() -> Iterator[None]:
+    """Every name but this machine's is unknown, and at once: what the system asks may take its time, and nothing ends it."""
+    real = socket.getaddrinfo
+
+    def look_up(host: Any, *rest: Any, **more: Any) -> Any:
+        if _is_here(host):
+            return real(host, *rest, **more)
+        if isinstance(host, str):
+            host.encode("idna")  # what is no name at all raises as it would
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", look_up)
+        yield
 
 
 @pytest.fixture(autouse=True)
