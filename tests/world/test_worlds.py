@@ -167,3 +167,10 @@ def test_what_leaves_a_topic_names_it_as_the_dialer_does() -> None:
         ("wait", 1.0),
     ]
     run_script(config, script, seed=50003794)
+
+
+def test_what_comes_late_behind_a_new_subscription_says_nothing_of_where_the_key_stands() -> None:
+    """Without numbers an old message is delivered like any other, and the next one does not follow it."""
+    config = Config(scope="none", source="none", keys=4, classify=False, policy="block", maxsize=24, calm_latency=1.0)
+    script = [("wait", 1.0), ("trade", 2, 1, "late", 2), ("trade", 2, 5, "", 2), ("unsubscribe", 2), ("subscribe", 2)]
+    run_script(config, script, seed=60009268)
