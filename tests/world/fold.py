@@ -16,7 +16,7 @@ Known limits of detection, one sentence each; everything else is a violation:
   only true ones there.
 * growing numbers: late messages enough look like a restart, which is told; then what came before need not come again.
 * no numbers: what the venue sends twice, or late, is delivered twice, or late.
-* numbers that do not detect: an old message that comes (again) right after a key was subscribed anew does not say where it stands.
+* numbers that do not detect: an old message that comes right after a key was subscribed anew does not say where that stands.
 * a snapshot without a position is taken between request and answer, and messages held since the request follow it: they may say
   what is in it already, so a feed with such a source has messages that say the whole state.
 """
