@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from syncstream.core.engine import Abandon, Dial, Hangup
+from syncstream.core.opening import Step
+from syncstream.core.rules import Kind
 from syncstream.errors import CallableError, ConnectFailed, DialError, FeedFailed, Severity
-from syncstream.events import Disconnected
+from syncstream.events import Connected, Disconnected
 
-from .rig import NUMBERED, Rig, change, delta
+from .rig import NUMBERED, PLAIN, Rig, change, delta
 
 
 def pause_before_dial(rig: Rig) -> float:
@@ -83,6 +85,11 @@ def test_a_mistake_of_a_callable_is_no_failure_of_the_network() -> None:
     assert type(failure) is FeedFailed
     assert (str(failure), failure.__cause__) == ("endpoint: raised KeyError", error)
     assert not isinstance(failure, ConnectionError)
+    rig = Rig(change(NUMBERED, first_live_limit=60.0))
+    rig.start()
+    rig.engine.refused(0, rig.dials[0].epoch, CallableError("endpoint: raised KeyError"), rig.now)
+    rig.wait(60.0)
+    assert type(rig.failure()) is ConnectFailed
 
 
 def test_a_fatal_refusal_before_the_first_line_ends_the_stream() -> None:
@@ -193,3 +200,87 @@ def test_later_nothing_is_that_urgent() -> None:
         rig.redial()
         rig.refuse()
     assert (rig.failure(), rig.now > 300.0) == (None, True)
+
+
+# ---------------------------------------------------------------- what is told, and to whom
+
+
+def test_each_line_is_told_by_its_number_and_its_moment() -> None:
+    """What opens and what ends says which line it is; the connections are counted, and the log hears of the wait."""
+    rig = Rig(NUMBERED, lines=2)
+    rig.start()
+    rig.open(1)
+    assert (rig.items, rig.engine.connects) == ([Connected(line=1, attempt=1, at_ns=100_000_000_000)], 1)
+    rig.said()
+    rig.cut(1)
+    assert rig.items == [Disconnected(line=1, reason="cut", code=1006, retry_in=0.5, at_ns=100_000_000_000)]
+    assert rig.engine.notes == ["line 1: cut; the next attempt in 0.5 s"]
+    rig.open(0)
+    assert rig.engine.connects == 2
+
+
+def test_each_reconnect_is_told_when_the_line_is_open_again() -> None:
+    """Once each, with no message needed for it, and none that comes later tells it again."""
+    rig = Rig(PLAIN)
+    rig.open()
+    for _ in range(3):
+        rig.send({"k": "A"}, {"k": "A"})
+        rig.said()
+        rig.reopen()
+        assert [line for line in rig.said() if line.startswith("gap")] == ["gap None reconnect None..None told"]
+
+
+def test_a_connection_that_was_never_through_is_no_loss() -> None:
+    """What is missed is told with the first that is, as after one reconnect."""
+    rig = Rig(change(PLAIN, opening=(Step(expect=lambda message: message.get("in")),)))
+    rig.open()
+    rig.send({"in": 1}, {"k": "A"})
+    rig.cut()
+    for _ in range(2):
+        rig.redial()
+        rig.open()
+        rig.cut()
+    rig.redial()
+    rig.open()
+    rig.said()
+    rig.send({"in": 1})
+    assert rig.said() == ["connected 0 attempt 4", "gap None reconnect None..None told"]
+
+
+# ---------------------------------------------------------------- what another line has covered
+
+
+@pytest.mark.parametrize(
+    ("other", "state"),
+    [
+        ("none", "unproven"),
+        ("open as long", "live"),
+        ("open later than the last message", "unproven"),
+        ("open before, and lost", "unproven"),
+        ("never open", "unproven"),
+    ],
+)
+def test_what_another_line_carried_is_not_missed(other: str, state: str) -> None:
+    """It has to be open, and to have been so at the last message of the one that is lost."""
+    rig = Rig(NUMBERED, lines=1 if other == "none" else 2)
+    rig.start()
+    rig.open(0)
+    if other.startswith("open as long") or other == "open before, and lost":
+        rig.open(1)
+    rig.send(delta("A", 1))
+    if other == "open before, and lost":
+        rig.cut(1)
+        assert rig.state("A") == "live"
+    elif other == "open later than the last message":
+        rig.wait(1.0)
+        rig.open(1)
+    rig.cut(0)
+    assert rig.state("A") == state
+
+
+def test_a_line_covers_nothing_of_its_own() -> None:
+    """A venue that was away and is back has sent nothing meanwhile on the only line there is, open as it was."""
+    rig = Rig(change(NUMBERED, classify=lambda message: Kind.RESUME if "back" in message else None))
+    rig.live("A", 1)
+    rig.send({"back": True})
+    assert rig.state("A") == "unproven"

@@ -43,6 +43,16 @@ def test_a_mute_line_is_dead_after_one_and_a_half_heartbeats() -> None:
     assert rig.said() == ["disconnected 0: mute: no message for 7.5 s, limit 7.5 s (1.5 x heartbeat)"]
 
 
+def test_a_line_ends_once() -> None:
+    """Of mute, and at the end of its lifetime, in the same moment: it is mute."""
+    rig = Rig(change(WATCHED, heartbeat=5.0, lifetime=7.0))
+    rig.open()
+    rig.said()
+    rig.now += 10.0
+    rig.tick()
+    assert rig.said() == ["disconnected 0: mute: no message for 10.0 s, limit 7.5 s (1.5 x heartbeat)"]
+
+
 def test_the_watch_is_kept_after_every_reconnect() -> None:
     """It need not be armed by hand."""
     rig = Rig(change(WATCHED, heartbeat=5.0), chance=0.0)
@@ -109,6 +119,7 @@ def test_the_ladder_of_silence() -> None:
             answering(rig, 1.0)
         assert [type(item) for item in rig.items] == [Stale, Disconnected]
         rungs.append(rig.items[0].silence)
+        assert rig.items[0].at_ns == rig.now * 1_000_000_000
         assert rig.now - opened == pytest.approx(rungs[-1], abs=1.0)
         rig.redial()
         rig.open()
@@ -181,6 +192,20 @@ def test_a_venue_that_breaks_the_protocol_is_told_why(data: bytes, code: int, re
     assert rig.did() == [Send(0, 1, CLOSE, code.to_bytes(2, "big") + reason.encode(), True), Hangup(0, 1)]
     assert [item.code for item in rig.items if isinstance(item, Disconnected)] == [code]
     assert rig.said() == [f"disconnected 0: protocol error: {reason}"]
+
+
+def test_in_that_moment_silence_proves_nothing() -> None:
+    """The line is not read any more, and it is lost for what it broke."""
+    rig = Rig(change(WATCHED, heartbeat=5.0, answer_limit=1.0))
+    rig.open()
+    rig.said()
+    rig.wait(7.0)
+    rig.raw(b"\x83\x00")
+    rig.now += 0.9
+    rig.tick()
+    assert rig.said() == []
+    rig.wait(0.1)
+    assert rig.said() == ["disconnected 0: protocol error: unknown opcode 3"]
 
 
 def test_a_close_in_that_moment_says_what_was_broken() -> None:

@@ -45,6 +45,20 @@ def test_close_in_every_phase(phase: Phase, actions: list[object], finished: boo
     assert (rig.said(), rig.did(), rig.engine.finished, rig.engine.deadline()) == ([], [], True, None)
 
 
+def test_nothing_is_held_after_the_end() -> None:
+    """What waited for a snapshot is given up, and no snapshot is missed."""
+    rig = Rig(HEALED)
+    rig.open()
+    rig.send(delta("A", 1), delta("A", 2))
+    assert rig.keys.held == 2
+    rig.engine.close(rig.now)
+    rig.said()
+    assert (rig.keys.held, rig.keys.held_bytes) == (0, 0)
+    rig.now += 1000.0
+    rig.tick()
+    assert rig.said() == []
+
+
 def test_a_failure_is_said_with_the_end() -> None:
     """The first one counts; after a close there is none."""
     rig = Rig(NUMBERED)

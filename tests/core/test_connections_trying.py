@@ -30,9 +30,11 @@ def test_a_line_is_replaced_before_its_end(chance: float, seconds: float) -> Non
     rig.send(delta("A", 1))
     rig.did()
     rig.said()
+    rig.tick()
     while not rig.actions:
         rig.step()
     assert rig.now - began == pytest.approx(seconds)
+    assert rig.items[0].retry_in == 0.0
     assert rig.did() == [Send(0, 1, CLOSE, b"\x03\xe8", True), Hangup(0, 1), Dial(0, 3, ())]
     assert rig.said() == ["disconnected 0: its lifetime of 100 s is over"]
     rig.open()
@@ -97,6 +99,29 @@ def test_what_the_dial_budget_holds_back_is_no_time_for_the_first_line_either() 
     assert isinstance(rig.failure(), ConnectFailed)
 
 
+@pytest.mark.parametrize("options", [{"status": 429, "retry_after": 290.0}, {"cause": "budget"}])
+def test_every_other_wait_is_time_for_the_first_line(options: dict[str, Any]) -> None:
+    """The one that the venue asks for, and that of a budget which names none."""
+    rig = Rig(change(NUMBERED, first_live_limit=60.0))
+    rig.refuse(**options)
+    rig.wait(59.9)
+    assert rig.failure() is None
+    rig.wait(0.1)
+    assert isinstance(rig.failure(), ConnectFailed)
+
+
+def test_a_planned_end_is_not_the_cause_of_a_failure() -> None:
+    """The dial after it hangs, and that is all that went wrong."""
+    rig = Rig(change(NUMBERED, lifetime=100.0, dial_limit=15.0, backoff=Backoff(max_attempts=1)))
+    rig.open()
+    rig.redial()
+    rig.wait(15.0)
+    failure = rig.failure()
+    assert str(failure) == "max_attempts=1 are used up; the last attempt: the dial hangs"
+    assert failure is not None
+    assert failure.__cause__ is None
+
+
 def test_max_attempts_counts_from_the_last_good_line() -> None:
     """A line that carried data for long enough ends the row; and a lost line is a failure like any other."""
     rig = Rig(change(NUMBERED, backoff=Backoff(base=1.0, maximum=1.0, stable_after=10.0, max_attempts=2)))
@@ -142,6 +167,7 @@ def test_a_lost_line_can_be_the_last() -> None:
     rig.cut(reason="gone")
     assert str(rig.failure()) == "max_attempts=1 are used up; the last attempt: gone"
     assert (rig.said(), rig.engine.finished) == (["closed"], True)
+    assert rig.state("A") == "live"  # nothing is looked for any more
 
 
 def test_while_the_other_line_lives_nothing_is_over() -> None:
@@ -201,7 +227,9 @@ def test_a_close_code_that_is_final() -> None:
     failure: Optional[BaseException]
     rig = Rig(change(NUMBERED, failures=WRONG_KEY))
     rig.open()
+    rig.did()
     close_for_good(rig)
+    assert rig.did() == [Send(0, 1, CLOSE, (4001).to_bytes(2, "big"), True), Hangup(0, 1)]
     failure = rig.failure()
     assert isinstance(failure, ConnectFailed)
     assert str(failure) == "closed by the venue: 4001 bad key"
