@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, Callable, Optional
 
 import pytest
@@ -9,15 +10,16 @@ import pytest
 from syncstream import Liveness
 from syncstream.core.actions import Payload
 from syncstream.core.budget import Budget
-from syncstream.core.engine import Dial, Hangup, Send
-from syncstream.core.frames import CLOSE, PING, PONG, TEXT
+from syncstream.core.deflate import Agreed
+from syncstream.core.engine import Abandon, Dial, Hangup, Send
+from syncstream.core.frames import BINARY, CLOSE, PING, PONG, TEXT
 from syncstream.core.keepalive import Keepalive
 from syncstream.core.rules import Kind
 from syncstream.errors import DataFailed
 from syncstream.events import Disconnected
 
 from .phases import Phase, closed, closing, dialing, idle, live, waiting
-from .rig import NUMBERED, Rig, change, delta, frame, text
+from .rig import HEALED, NUMBERED, Rig, change, delta, frame, text
 
 JOIN, LEAVE = Payload(TEXT, b"join"), Payload(TEXT, b"leave")
 
@@ -58,6 +60,83 @@ def test_goodbye_is_answered_and_dialled_again(data: bytes, echo: bytes, reason:
     assert rig.said() == ["A1", f"disconnected 0: {reason}"]
     rig.wait(0.5)
     assert len(rig.did(Dial)) == 1
+
+
+def test_binary_frames_are_messages() -> None:
+    """No less than those of text."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    rig.said()
+    rig.raw(frame(BINARY, b'{"k":"A","n":1}'))
+    assert rig.said() == ["A1"]
+
+
+def test_what_cannot_be_read_does_not_end_its_batch() -> None:
+    """The messages behind it are delivered."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    rig.said()
+    rig.send(b"?", delta("A", 1), b"?", delta("A", 2))
+    assert rig.said() == ["quarantined", "A1", "quarantined", "A2"]
+
+
+def test_a_goodbye_is_shown_without_what_is_hidden() -> None:
+    """A venue may repeat what it was told."""
+    rig = Rig(NUMBERED)
+    rig.start()
+    assert rig.engine.opened(0, rig.dials[0].epoch, (), rig.now, hidden=("s3cr3t",))
+    rig.said()
+    rig.raw(goodbye(4001, "no s3cr3t"))
+    (told,) = rig.said()
+    assert told.startswith("disconnected 0: closed by the venue: 4001 no ")
+    assert "s3cr3t" not in told
+
+
+def test_what_was_agreed_on_about_compression_holds_for_the_line() -> None:
+    """A message that came compressed is read."""
+    rig = Rig(NUMBERED)
+    rig.start()
+    assert rig.engine.opened(0, rig.dials[0].epoch, (), rig.now, deflate=Agreed())
+    rig.said()
+    packer = zlib.compressobj(wbits=-15)
+    packed = (packer.compress(b'{"k":"A","n":1}') + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    rig.raw(bytes((0xC1, len(packed))) + packed)
+    assert rig.said() == ["A1"]
+
+
+def test_a_dial_that_hangs_is_not_forgiven_because_we_do_not_read() -> None:
+    """Only a step of the script waits for what may stand unread."""
+    rig = Rig(change(NUMBERED, dial_limit=15.0))
+    rig.start()
+    rig.engine.paused()
+    rig.did()
+    rig.wait(15.0)
+    assert (rig.did(), rig.said()) == ([Abandon(0, 1)], ["disconnected 0: the dial hangs"])
+
+
+# ---------------------------------------------------------------- snapshots
+
+
+def test_one_live_line_is_enough_to_ask_for_a_snapshot() -> None:
+    """The other may be on its way for long."""
+    rig = Rig(HEALED, lines=2)
+    rig.open()
+    rig.send(delta("A", 1))
+    assert rig.asked() == ["A"]
+
+
+def test_what_is_due_is_asked_for_in_the_moment_the_line_is_open() -> None:
+    """No tick is needed for it."""
+    rig = Rig(HEALED)
+    rig.open()
+    rig.send(delta("A", 1))
+    rig.fail("A")
+    rig.asked()
+    rig.cut()
+    rig.redial()
+    rig.now += 10.0
+    rig.open()
+    assert rig.asked() == ["A"]
 
 
 # ---------------------------------------------------------------- keepalive

@@ -229,6 +229,34 @@ def test_what_was_missed_before_resubscribing_is_told_where_nothing_can_find_it(
     assert rig.said() == ["A1", "gap None reconnect None..None told", "A9"]
 
 
+def test_silence_of_a_key_counts_from_when_the_venue_is_back() -> None:
+    """And from when a line is open again: before that nobody could have spoken."""
+    rig = live(change(SPEAKING, quiet_after=lambda key: 8.0))
+    rig.send(delta("A", 1))
+    for back in ("resumed", "reopened"):
+        rig.wait(7.0)
+        if back == "resumed":
+            rig.send(say(Kind.RESUME))
+        else:
+            rig.reopen()
+        rig.said()
+        rig.wait(7.9)
+        assert "stale" not in rig.said()
+        rig.send(delta("A", rig.keys.syncs["A"].counter.position + 1))  # type: ignore[union-attr]
+
+
+def test_a_call_that_fails_does_not_hold_up_snapshots() -> None:
+    """Nobody will say more than it did."""
+    rig = live(change(HEALED, classify=kind_of, asks=True, dial_limit=15.0))
+    rig.live("A", 5)
+    rig.send(say(Kind.RESUBSCRIBE))
+    rig.wait(10.0)
+    assert rig.asked() == []
+    rig.engine.unspoken(0, 1, ("A", "B"), "raised", rig.now)
+    rig.tick()
+    assert rig.asked() == ["A"]
+
+
 def test_what_was_missed_before_resubscribing_is_fetched() -> None:
     """A key that stays silent is verified by a snapshot, which is not asked for before it is subscribed again."""
     rig = live(change(HEALED, classify=kind_of, asks=True))

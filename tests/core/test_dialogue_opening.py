@@ -10,7 +10,7 @@ from syncstream.core.actions import Payload
 from syncstream.core.engine import Abandon, Dial, Hangup, Send
 from syncstream.core.frames import CLOSE, PING, PONG, TEXT
 from syncstream.core.opening import Step
-from syncstream.core.rules import Rules
+from syncstream.core.rules import Rules, Scope
 from syncstream.errors import ConnectFailed, Severity
 from syncstream.events import Connected, Disconnected
 
@@ -169,6 +169,71 @@ def test_a_connection_that_is_lost_while_it_is_opened() -> None:
         assert len(told) == 1
         assert told[0].startswith("disconnected 0: ")
         assert reason == "protocol error: a frame has reserved bits" or reason in told[0]
+
+
+def test_what_the_script_takes_is_not_delivered() -> None:
+    """Nor what it refuses, or raises at, though it looks like data."""
+    rig = begun()
+    rig.send(delta("A", 1, t="welcome"), delta("A", 2, t="ok"))
+    assert rig.said() == ["connected 0 attempt 1"]
+    rig.reopen()
+    rig.said()
+    rig = through()
+    rig.cut()
+    rig.redial()
+    rig.open(steps=((), (LOGIN,)))
+    rig.send({"t": "welcome"})
+    rig.said()
+    rig.send(delta("A", 1, t="x", no="closed"))
+    assert rig.said() == ["disconnected 0: opening: step 2 of 2 was refused: closed"]
+    rig = Rig(change(NUMBERED, opening=(Step(expect=lambda message: 1 / 0),)))
+    rig.open()
+    rig.send(delta("A", 1))
+    assert rig.said() == ["quarantined"]
+
+
+@pytest.mark.parametrize("first", [{"t": "beat"}, {"t": "welcome"}])
+def test_only_data_begins_a_connection_before_it_is_through(first: dict[str, Any]) -> None:
+    """What was missed is told with the first of it, or when the script is through; not with a heartbeat or a step."""
+    rules = change(NUMBERED, rule=None, first=None, last=None, opening=SCRIPT, classify=classify)
+    rig = through(rules)
+    rig.send(delta("A", 1))
+    rig.cut()
+    rig.redial()
+    rig.open(steps=((), (LOGIN,)))
+    rig.said()
+    rig.send(first)
+    assert rig.said() == []
+    rig.send(*([] if first["t"] == "welcome" else [{"t": "welcome"}]), {"t": "ok"})
+    assert rig.said() == ["connected 0 attempt 2", "gap None reconnect None..None told"]
+
+
+@pytest.mark.parametrize("script", [("welcome", "ok"), ("beat", "welcome", "ok")])
+def test_a_number_that_is_missing_behind_the_script_is_a_hole(script: tuple[str, ...]) -> None:
+    """Where a connection numbers everything, and the next one from the beginning again."""
+    rules = change(NUMBERED, scope=Scope.CONNECTION, opening=SCRIPT, classify=classify)
+    rig = begun(rules)
+    rig.send({"t": "welcome", "n": 0}, {"t": "ok", "n": 1}, *(delta("A", number) for number in range(2, 9)))
+    rig.cut()
+    rig.redial()
+    rig.open(steps=((), (LOGIN,)))
+    rig.said()
+    rig.send(*(delta("A", number, t=t) for number, t in enumerate(script)))
+    assert [line for line in rig.said() if not line.startswith("gap")] == ["connected 0 attempt 2"]
+    rig.send(delta("B", len(script) + 1))
+    assert [line.split()[2] for line in rig.said() if line.startswith("gap")] == ["hole"]
+
+
+def test_a_number_that_is_missing_between_a_heartbeat_and_the_script_is_a_hole() -> None:
+    """Whatever comes first begins a connection that numbers everything, data or not."""
+    rig = through(change(NUMBERED, scope=Scope.CONNECTION, opening=SCRIPT, classify=classify))
+    rig.send(*(delta("A", number) for number in range(2, 9)))
+    rig.cut()
+    rig.redial()
+    rig.open(steps=((), (LOGIN,)))
+    rig.said()
+    rig.send({"t": "beat", "n": 0}, {"t": "welcome", "n": 2}, {"t": "ok", "n": 3}, delta("A", 4))
+    assert [line for line in rig.said() if "hole" in line] == ["gap A hole 0..2 told"]
 
 
 def test_what_comes_before_it_is_through_is_bounded() -> None:

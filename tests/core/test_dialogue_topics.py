@@ -8,6 +8,7 @@ import pytest
 
 from syncstream.core.actions import Payload
 from syncstream.core.backoff import Backoff
+from syncstream.core.budget import Budget
 from syncstream.core.engine import Call, Send
 from syncstream.core.frames import CLOSE, TEXT
 from syncstream.core.rules import Kind, Rules
@@ -135,6 +136,66 @@ def test_a_refused_topic_is_told_with_what_the_venue_said() -> None:
     rig.cut()
     rig.redial()
     assert rig.dials[0].topics == ("A", "B")
+
+
+def test_what_becomes_of_a_topic_is_told_with_its_moment() -> None:
+    """By the clock on the wall, as all that is told."""
+    rig = live()
+    rig.wait(1.0)
+    rig.send(ack("A"), error("B"))
+    assert [item.at_ns for item in rig.items] == [101_000_000_000] * 2
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_what_is_subscribed_anew_is_followed_anew(fixed: bool) -> None:
+    """All topics, or the payload without one; what was acknowledged before is not any more."""
+    if fixed:
+        rig = Rig(change(FOLLOWED, acks=Acks(by="count")))
+        rig.open(payloads=(ask(None),))
+        rig.send({"kind": "ack"})
+        assert states(rig) == {None: "acknowledged"}
+    else:
+        rig = live()
+        rig.send(ack("A"), ack("B"))
+        assert states(rig) == {"A": "acknowledged", "B": "acknowledged"}
+    rig.send({"kind": "resubscribe"})
+    assert set(states(rig).values()) == {"sent"}
+
+
+def test_a_topic_that_was_left_before_it_was_sent_is_not_followed() -> None:
+    """It waited for the budget."""
+    rig = Rig(change(FOLLOWED, send_budget=Budget(count=1, per=1.0)), topics=("A", "B"))
+    rig.open(payloads=(ask("A"), ask("B")))
+    rig.engine.unsubscribe(["B"], [], rig.now)
+    rig.wait(1.0)
+    rig.send(ack("A"))
+    told(rig)
+    rig.wait(30.0)
+    assert told(rig) == []
+
+
+def test_a_topic_that_is_left_is_no_refusal() -> None:
+    """The rest is refused, but the stream waits for what is subscribed next."""
+    rig = live()
+    rig.send(error("A"))
+    rig.engine.unsubscribe(["B"], [], rig.now)
+    rig.tick()
+    assert rig.failure() is None
+
+
+def test_a_line_that_is_not_live_saves_no_stream() -> None:
+    """What it would subscribe to is what was refused."""
+    rig = live(lines=2)
+    rig.send(error("A"), error("B"))
+    assert isinstance(rig.failure(), SubscribeFailed)
+
+
+def test_no_topic_has_no_key() -> None:
+    """The user's function is asked of topics only; and a long error is told with its beginning."""
+    rig = live(topic_key=lambda topic: topic.upper())
+    rig.send({"kind": "error", "why": "x" * 300})
+    ((*_, reason, retry_in),) = told(rig)
+    assert (reason, retry_in) == (str({"kind": "error", "why": "x" * 300})[:200], None)
 
 
 def test_an_error_that_nobody_can_match() -> None:
@@ -324,3 +385,29 @@ def test_only_lines_that_are_live_subscribe_a_quiet_key_again() -> None:
     rig.did()
     rig.wait(10.0)
     assert rig.did(Call) == [Call(1, 1, ("A",), ("A",))]
+
+
+def test_only_the_topics_of_a_quiet_key_are_subscribed_again() -> None:
+    """They are followed anew, the others are left alone; and what is not wanted any more is not quiet."""
+    rig = live(change(FOLLOWED, quiet_after=lambda key: 8.0 if key == "A" else None))
+    rig.send(ack("A"), ack("B"), delta("A", 1), delta("B", 1))
+    rig.did()
+    rig.wait(10.0)
+    assert rig.did(Call) == [Call(0, 1, ("A",), ("A",))]
+    assert states(rig) == {"A": "sent", "B": "live"}
+    rig.said()
+    rig.engine.unsubscribe(["A"], [], rig.now)
+    assert len(rig.engine.quiet) == 1
+    rig.wait(100.0)
+    assert rig.said() == []
+
+
+@pytest.mark.parametrize(("leaves", "topics"), [(False, ("A",)), (True, ("B",))])
+def test_a_quiet_key_that_cannot_be_subscribed_again(leaves: bool, topics: tuple[str, ...]) -> None:
+    """Topics that cannot be left, or none of this key: it is told, and nobody is asked what to say."""
+    rig = Rig(change(NUMBERED, quiet_after=lambda key: 8.0, asks=True, leaves=leaves), topics=topics)
+    rig.open()
+    rig.send(delta("A", 1))
+    rig.said()
+    rig.wait(10.0)
+    assert (rig.did(Call), rig.said()[0]) == ([], "stale")
