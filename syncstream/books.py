@@ -21,7 +21,7 @@ from .core.keys import Keys
 from .core.paths import MISSING, Getter
 from .core.sync import State
 from .events import Event, Gap, Snapshot
-from .levels import Levels, Reading
+from .levels import Changes, Levels, Reading
 from .logs import logger
 
 _log = logger("syncstream.books")
@@ -85,25 +85,16 @@ class Shelf:
                         self._broken.add(key)
 
     def _begin(self, snapshot: Snapshot) -> None:
-        key = snapshot.key
-        book = self.books.get(key)
         try:
             changes = self._reading.snapshot(snapshot.state)
-            if book is None:
-                book = Book(depth=self._levels.depth)
-            book.replace(*changes, position=snapshot.position, live=False)  # live it is when the engine says so
+            self._replace(snapshot.key, changes, snapshot.position, snapshot.state)
         except Exception as error:  # the user's paths and callables, a stranger's snapshot
-            self._cannot(key, error)
-            return
-        self.books[key] = book
-        self._broken.discard(key)
-        self._wrong.discard(key)
-        self._check(key, book, snapshot.state)
+            self._cannot(snapshot.key, error)
 
     def _follow(self, message: Any, touched: dict[Hashable, None]) -> None:
         key = self._key(message)
         if self._levels.whole:
-            self._replace(key, message)
+            self._follow_whole(key, message)
             touched[key] = None
             return
         book = self.books.get(key)
@@ -113,27 +104,32 @@ class Shelf:
             changes = self._reading.message(message, book.position)
             if changes is None:
                 return
-            book.apply(*changes, position=None if self._position is None else self._position(message))
+            book.apply(*changes, position=self._position_of(message))
         except Exception as error:
             self._cannot(key, error)
             return
         self._check(key, book, message)
 
-    def _replace(self, key: Hashable, message: Any) -> None:
+    def _follow_whole(self, key: Hashable, message: Any) -> None:
         """A message that is all of the book."""
         try:
             changes = self._reading.message(message, None)
-            if changes is None:
-                return
-            book = self.books.get(key) or Book(depth=self._levels.depth)
-            book.replace(*changes, position=None if self._position is None else self._position(message), live=False)
+            if changes is not None:
+                self._replace(key, changes, self._position_of(message), message)
         except Exception as error:
             self._cannot(key, error)
-            return
+
+    def _position_of(self, message: Any) -> Any:
+        return None if self._position is None else self._position(message)
+
+    def _replace(self, key: Hashable, changes: Changes, position: Any, told: Any) -> None:
+        """Begin with these levels, live when the engine says so. Raises what cannot be applied."""
+        book = self.books.get(key) or Book(depth=self._levels.depth)
+        book.replace(*changes, position=position, live=False)
         self.books[key] = book
         self._broken.discard(key)
         self._wrong.discard(key)
-        self._check(key, book, message)
+        self._check(key, book, told)
 
     def _cannot(self, key: Hashable, error: Exception) -> None:
         """What came cannot be applied: nothing that follows can be right, until the next snapshot."""
@@ -164,14 +160,14 @@ class Shelf:
         if not self.checks or checksum is None or expected_of is None:
             return
         try:
-            expected = expected_of(message)
-        except MISSING:
-            return  # not every message has one
-        if expected in (None, "", 0, "0"):
-            return
-        try:
+            try:
+                expected = expected_of(message)
+            except MISSING:
+                return  # not every message has one
+            if expected in (None, "", 0, "0"):
+                return
             matches = same_checksum(expected, checksum(book))
-        except Exception as error:
+        except Exception as error:  # the user's callables, a stranger's number
             self._cannot(key, error)
             return
         if matches:

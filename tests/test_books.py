@@ -272,6 +272,17 @@ def test_a_checksum_that_raises_counts_as_not_readable() -> None:
     assert (house.books.unreadable, house.books["K"].live) == (1, False)
 
 
+def test_a_callable_that_cannot_say_what_a_checksum_should_be_counts_as_not_readable() -> None:
+    """What it raises is trouble of that book only, after a delta as after a snapshot."""
+    house = House(checksum=len, expected=lambda message: 10 // message["c"])
+    house.begin("K", c=5)
+    assert (house.books.unreadable, house.books["K"].live) == (0, True)
+    house.take(delta(2, [(8, 1)], c=0))
+    assert (house.books.unreadable, house.books["K"].live) == (1, False)
+    house.begin("L", c=0)
+    assert (house.books.unreadable, house.books["L"].live) == (2, False)
+
+
 # -------------------------------------------------------------------- ends
 
 
