@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequence
 
 from . import clock
-from .core.backlog import Backlog, Tally, keys_of, shown, shown_sizes
+from .core.backlog import Backlog, Tally, keys_of, shown_sized
 from .core.histogram import FRESH, Histogram, Spread
 from .core.pressure import POLICIES, Pressure, Verdict
 from .errors import Empty, FeedError, Overflow, StreamClosed, StreamFailed, UsageError
@@ -105,11 +105,11 @@ class Delivery(queue.Queue[Any]):
             items = items[:-1]
             sizes = sizes and sizes[:-1]
         view = self._backlog.view
-        items, sizes = shown(items, view), sizes and shown_sizes(items, sizes, view)
+        items, sizes = shown_sized(items, sizes, view)
         size = sum(sizes or ())
         with self.mutex:
             if view is not self._backlog.view:  # it was fixed between the lines above
-                items, sizes = shown(items, self._backlog.view), sizes and shown_sizes(items, sizes, self._backlog.view)
+                items, sizes = shown_sized(items, sizes, self._backlog.view)
                 size = sum(sizes or ())
             if self.is_shutdown:
                 self._backlog.refuse(items)

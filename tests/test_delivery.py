@@ -484,14 +484,14 @@ def test_mixing_views_names_both() -> None:
 def test_a_view_that_is_fixed_during_a_put_holds_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader sorts out a batch before it takes the lock; a consumer that comes in between sees no wrong item."""
     delivery = make(view=None)
-    shown = backlog.shown
+    shown = backlog.shown_sized
 
-    def late(items: list[Any], view: Optional[str]) -> list[Any]:
-        monkeypatch.setattr(module, "shown", shown)
+    def late(items: list[Any], sizes: Optional[list[int]], view: Optional[str]) -> Any:
+        monkeypatch.setattr(module, "shown_sized", shown)
         delivery.use("default")
-        return shown(items, view)
+        return shown(items, sizes, view)
 
-    monkeypatch.setattr(module, "shown", late)
+    monkeypatch.setattr(module, "shown_sized", late)
     delivery.put_batch([Connected(), *messages("A")], 0.0)
     assert delivery.get_many(9) == messages("A")
     assert adds_up(delivery)

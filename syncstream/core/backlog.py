@@ -68,12 +68,14 @@ def shown(items: list[Any], view: Optional[str]) -> list[Any]:
     return [item for item in items if not isinstance(item, Event) or item.in_default_view]
 
 
-def shown_sizes(items: list[Any], sizes: Sequence[int], view: Optional[str]) -> Sequence[int]:
-    """The sizes, given for all `items`, of those that a view shows."""
+def shown_sized(
+    items: list[Any], sizes: Optional[Sequence[int]], view: Optional[str]
+) -> tuple[list[Any], Optional[Sequence[int]]]:
+    """What a view shows of `items`, and the sizes of that. `sizes`: of all of them, if they are counted."""
     kept = shown(items, view)
-    if kept is items or len(kept) == len(items):
-        return sizes
-    return list(compress(sizes, [bool(shown([item], view)) for item in items]))
+    if sizes is None or len(kept) == len(items):
+        return kept, sizes
+    return kept, list(compress(sizes, [bool(shown([item], view)) for item in items]))
 
 
 def keys_of(items: list[Any], key: Callable[[Any], Optional[Hashable]]) -> list[Optional[Hashable]]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncstream.core import backlog as module
-from syncstream.core.backlog import Backlog, falls, keys_of, replaced, shown, shown_sizes
+from syncstream.core.backlog import Backlog, falls, keys_of, replaced, shown, shown_sized
 from syncstream.events import Connected, Disconnected, Dropped, Event, Gap, Resynced, Snapshot
 
 KEYS = "ABC"
@@ -638,6 +638,7 @@ def test_falls_frees_what_is_needed_and_little_more(items: list[tuple[str, bool]
 def test_the_sizes_of_what_a_view_shows(view: Optional[str], sizes: list[int]) -> None:
     """Each stays with its item; where everything is shown they are what they were."""
     items = ["m1", Resynced(key="A", at_ns=0, position=1, replayed=0, seconds=0.0), "m20", Dropped(key="A", at_ns=0, count=1)]
-    assert list(shown_sizes(items, [1, 0, 20, 0], view)) == sizes
-    assert len(shown(items, view)) == len(sizes)
-    assert list(shown_sizes(["m1", "m20"], [1, 20], view)) == [1, 20]
+    kept = shown(items, view)
+    assert shown_sized(items, [1, 0, 20, 0], view) == (kept, sizes)
+    assert shown_sized(items, None, view) == (kept, None)
+    assert shown_sized(["m1", "m20"], [1, 20], view) == (["m1", "m20"], [1, 20])
