@@ -20,7 +20,7 @@ from typing import Any, Generic, Sequence, TypeVar
 
 import msgspec
 
-from ..core.sequence import Contiguous, Increasing
+from ..core.sequence import Contiguous, Increasing, Rule
 from ..errors import FeedError
 from ..feed import Feed, Rest
 from ..levels import Levels
@@ -97,17 +97,8 @@ def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, r
 
     `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
     """
-    return _feed(
-        url,
-        symbols,
-        "depth@100ms",
-        Combined[Depth],
-        sequence=Contiguous("data.first", "data.last"),
-        snapshot=Rest(f"{rest_url}/api/v3/depth?symbol={{key}}&limit={limit}", position="position", decode=Snapshot),
-        book=Levels(bids="data.bids", asks="data.asks", snapshot_bids="bids", snapshot_asks="asks"),
-        timestamp="data.time",
-        **settings,
-    )
+    sequence, page = Contiguous("data.first", "data.last"), f"{rest_url}/api/v3/depth?symbol={{key}}&limit={limit}"
+    return _depth(url, symbols, Combined[Depth], sequence, page, **settings)
 
 
 def trades(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
@@ -118,6 +109,21 @@ def trades(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Best prices: messages are `Combined[Ticker]`, each of them whole. Loss cannot be seen, so every reconnect is told."""
     return _feed(url, symbols, "bookTicker", Combined[Ticker], sequence=Increasing("data.update"), **settings)
+
+
+def _depth(url: str, symbols: Sequence[str], decode: Any, sequence: Rule, page: str, **settings: Any) -> Feed:
+    """Order books. `decode`: `Combined` of what has `bids`, `asks` and `time`; `page`: where the snapshot of `{key}` is."""
+    return _feed(
+        url,
+        symbols,
+        "depth@100ms",
+        decode,
+        sequence=sequence,
+        snapshot=Rest(page, position="position", decode=Snapshot),
+        book=Levels(bids="data.bids", asks="data.asks", snapshot_bids="bids", snapshot_asks="asks"),
+        timestamp="data.time",
+        **settings,
+    )
 
 
 def _feed(url: str, symbols: Sequence[str], stream: str, decode: Any, **settings: Any) -> Feed:

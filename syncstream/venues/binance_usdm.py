@@ -20,10 +20,10 @@ from typing import Any, Sequence
 
 import msgspec
 
-from ..core.sequence import Chained, Increasing
-from ..feed import Feed, Rest
-from ..levels import Levels
-from .binance import Combined, Snapshot, Ticker, _feed
+from ..core.sequence import Chained
+from ..feed import Feed
+from . import binance
+from .binance import Combined, Snapshot, Ticker, _depth
 
 STREAM_URL = "wss://fstream.binance.com/public"
 REST_URL = "https://fapi.binance.com"
@@ -49,22 +49,13 @@ def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, r
 
     `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
     """
-    return _feed(
-        url,
-        symbols,
-        "depth@100ms",
-        Combined[Depth],
-        sequence=Chained("data.previous", "data.last"),
-        snapshot=Rest(f"{rest_url}/fapi/v1/depth?symbol={{key}}&limit={limit}", position="position", decode=Snapshot),
-        book=Levels(bids="data.bids", asks="data.asks", snapshot_bids="bids", snapshot_asks="asks"),
-        timestamp="data.time",
-        **settings,
-    )
+    sequence, page = Chained("data.previous", "data.last"), f"{rest_url}/fapi/v1/depth?symbol={{key}}&limit={limit}"
+    return _depth(url, symbols, Combined[Depth], sequence, page, **settings)
 
 
 def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Best prices: messages are `Combined[Ticker]`, each of them whole. Loss cannot be seen, so every reconnect is told."""
-    return _feed(url, symbols, "bookTicker", Combined[Ticker], sequence=Increasing("data.update"), **settings)
+    return binance.ticker(symbols, url=url, **settings)
 
 
 __all__ = ["Combined", "Depth", "Snapshot", "Ticker", "depth", "ticker"]
