@@ -33,9 +33,10 @@ def test_every_adapter_is_in_the_table() -> None:
 
 
 def test_a_run_with_any_fault_does_not_hold() -> None:
-    """A gap, a quarantined message, a state that the ticker contradicts, a book that differs, a message too few."""
+    """A gap, a message quarantined or too few, a state that the ticker contradicts, a book that differs or was not compared."""
     good: dict[str, Any] = {"expected": 5, "messages": 5, "gaps": 0, "unhealed": 0, "quarantined": 0, "duplicates": 0}
     assert holds(Result(**good))
-    assert holds(Result(**{**good, "messages": 3}, whole=True))
+    assert holds(Result(**{**good, "messages": 3}, whole=True, compared=1))
+    assert not holds(Result(**good, whole=True))
     for fault in ({"gaps": 1}, {"unhealed": 1}, {"quarantined": 1}, {"contradicted": 1}, {"whole": False}, {"messages": 4}):
         assert not holds(Result(**{**good, **fault}))
