@@ -185,13 +185,8 @@ def test_nothing_secret_is_logged(site: Site, client: NewClient, caplog: pytest.
     assert "hunter2" not in caplog.text
 
 
-def test_an_unknown_host_may_pass(client: NewClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_may_pass(client: NewClient) -> None:
     """Name lookup fails while the network is away."""
-
-    def nowhere(*args: object, **kwargs: object) -> Any:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
     found = failure(client("http://nowhere.example/{key}"))
     assert found.severity is Severity.RETRY
     assert isinstance(found.__cause__, socket.gaierror)
