@@ -28,7 +28,7 @@ class Connections:
     """Owned by: the engine. `topics` are those that a dial subscribes to; whoever changes them has the same object."""
 
     def __init__(
-        self, rules: Rules, order: Order, topics: Collection[Hashable], *, random: Callable[[], float], count: int = 1
+        self, rules: Rules, order: Order, topics: Collection[Hashable], *, random: Callable[[], float], count: int
     ) -> None:
         self.rules = rules
         self.order = order

@@ -40,7 +40,7 @@ class Dialogue:
         quiet: Quiet,
         topics: dict[Hashable, None],
         *,
-        topic_key: Callable[[Any], Hashable] = lambda topic: topic,
+        topic_key: Callable[[Any], Hashable],
     ) -> None:
         self.rules = rules
         self.connections = connections

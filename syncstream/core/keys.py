@@ -152,6 +152,11 @@ class Keys:
         self.held -= sync.held
         self.held_bytes -= sync.held_bytes
 
+    def _keep(self, sync: Sync) -> None:
+        """What was let go of was looked through, and this is left."""
+        self.held += sync.held
+        self.held_bytes += sync.held_bytes
+
     def _plain(self, sync: Sync) -> None:
         counter = sync.counter
         if counter is None or sync.key in self.plain:
@@ -204,11 +209,6 @@ class Keys:
                 until_ns=self.wall(now),
             )
         )
-
-    def _keep(self, sync: Sync) -> None:
-        """What was let go of is looked through, and this is left."""
-        self.held += sync.held
-        self.held_bytes += sync.held_bytes
 
     def _forget(self, sync: Sync) -> None:
         """The numbers start anew: what is held and what is on its way counts in the old ones."""
