@@ -59,8 +59,8 @@ class Display:
         """The messages of the next `seconds` as a pandas DataFrame, indexed by when they came (UTC); typed columns.
 
         It consumes them, like a loop over `stamped()`. Markers are left out, which the log says, and counted by their kinds in
-        `frame.attrs["markers"]`: `{"Gap": 1}`. Ends earlier if the stream ends; a failure is raised
-        by the next call, or by this one if no message came before it. `UsageError` where pandas is not installed.
+        `frame.attrs["markers"]`: `{"Gap": 1}`. Ends earlier if the stream ends; a failure is raised by the next call, or by this
+        one if no message came before it. `UsageError` where pandas is not installed.
         """
         return table.collect(self, seconds)
 
