@@ -18,8 +18,9 @@ from types import TracebackType
 from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequence
 
 from . import clock
-from .core.backlog import Backlog, Tally, keys_of, shown_sized
+from .core.backlog import Backlog, Tally
 from .core.histogram import FRESH, Histogram, Spread
+from .core.items import keys_of, shown_sized
 from .core.pressure import POLICIES, Pressure, Verdict
 from .errors import Empty, FeedError, Overflow, StreamClosed, StreamFailed, UsageError
 from .events import Closed

@@ -17,7 +17,7 @@ from collections import deque
 from typing import Any, Callable, Hashable, NamedTuple, Optional, Union
 
 from . import clock
-from .core.backlog import key_of
+from .core.items import key_of
 from .errors import FeedError
 from .events import Quarantined
 from .logs import logger

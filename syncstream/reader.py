@@ -18,9 +18,9 @@ from typing import Any, Callable, Hashable, NamedTuple, Optional
 
 from . import clock
 from .books import Shelf
-from .core.backlog import has_markers
 from .core.engine import Abandon, Call, Dial, Engine, Hangup, Payload, Send
 from .core.exchange import Journeys
+from .core.items import has_markers
 from .core.keys import Fetch
 from .core.rules import Scope
 from .delivery import Delivery

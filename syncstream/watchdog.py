@@ -11,7 +11,7 @@ import threading
 from typing import Any, Callable, Hashable, Optional
 
 from . import clock
-from .core.backlog import key_of
+from .core.items import key_of
 from .errors import FeedError
 from .logs import logger
 from .timings import Running, Timings

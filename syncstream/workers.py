@@ -22,7 +22,7 @@ from collections import deque
 from typing import Any, Callable, Hashable, NamedTuple, Optional
 
 from . import clock
-from .core.backlog import keys_of
+from .core.items import keys_of
 from .delivery import Delivery
 from .errors import FeedError, StreamClosed, StreamFailed, UsageError
 from .logs import logger

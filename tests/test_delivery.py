@@ -19,7 +19,7 @@ import pytest
 
 from syncstream import clock
 from syncstream import delivery as module
-from syncstream.core import backlog
+from syncstream.core import items as core_items
 from syncstream.delivery import Delivery
 from syncstream.errors import Empty, FeedError, Overflow, StreamClosed, StreamFailed, UsageError
 from syncstream.events import Closed, Connected, Dropped, Event, Gap, Snapshot
@@ -484,7 +484,7 @@ def test_mixing_views_names_both() -> None:
 def test_a_view_that_is_fixed_during_a_put_holds_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader sorts out a batch before it takes the lock; a consumer that comes in between sees no wrong item."""
     delivery = make(view=None)
-    shown = backlog.shown_sized
+    shown = core_items.shown_sized
 
     def late(items: list[Any], sizes: Optional[list[int]], view: Optional[str]) -> Any:
         monkeypatch.setattr(module, "shown_sized", shown)

@@ -19,13 +19,13 @@ loses nothing. Only if there are still too many, because more keys wait than the
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter, OrderedDict, deque
-from itertools import compress, islice
-from typing import Any, Callable, Hashable, NamedTuple, Optional, Sequence
+from itertools import islice
+from typing import Any, Hashable, NamedTuple, Optional, Sequence
 
 from ..events import Dropped, Event, Snapshot
 from .arrivals import Arrivals
+from .items import shown
 
 KEPT = 64
 """How many markers about every key may outlive the messages before them."""
@@ -55,48 +55,6 @@ class Look(NamedTuple):
     reordered: int
     queued: int
     items: list[Any]
-
-
-def shown(items: list[Any], view: Optional[str]) -> list[Any]:
-    """What a view shows of `items`. Before a view is fixed (`None`) that is everything."""
-    if view is None or view == "events":
-        return items
-    if not has_markers(items):
-        return items
-    if view == "messages":
-        return [item for item in items if not isinstance(item, Event)]
-    return [item for item in items if not isinstance(item, Event) or item.in_default_view]
-
-
-def shown_sized(
-    items: list[Any], sizes: Optional[Sequence[int]], view: Optional[str]
-) -> tuple[list[Any], Optional[Sequence[int]]]:
-    """What a view shows of `items`, and the sizes of that. `sizes`: of all of them, if they are counted."""
-    kept = shown(items, view)
-    if sizes is None or len(kept) == len(items):
-        return kept, sizes
-    return kept, list(compress(sizes, [bool(shown([item], view)) for item in items]))
-
-
-def keys_of(items: list[Any], key: Callable[[Any], Optional[Hashable]]) -> list[Optional[Hashable]]:
-    """The key of each message and marker. `key` is the user's code: what it raises, or cannot be a key, means no key."""
-    with contextlib.suppress(Exception):  # then one by one, to find out which
-        if not has_markers(items):
-            found = list(map(key, items))
-            set(found)
-            return found
-    return [key_of(item, key) for item in items]
-
-
-def key_of(item: Any, key: Callable[[Any], Optional[Hashable]]) -> Optional[Hashable]:
-    """The key of one message or marker; `None` where `key` gives none that can be used."""
-    if isinstance(item, Event):
-        return item.key
-    with contextlib.suppress(Exception):  # the loss of such a message is still counted and told
-        found = key(item)
-        hash(found)
-        return found
-    return None
 
 
 def falls(
@@ -452,8 +410,3 @@ class Backlog:
 def _matters(item: Any) -> bool:
     """Whether the consumer's state is wrong without it. A `Dropped` is not lost: it goes ahead of the queue."""
     return not isinstance(item, Event) or (item.in_default_view and not isinstance(item, Dropped))
-
-
-def has_markers(items: list[Any]) -> bool:
-    """Whether any of them is not a message."""
-    return any(issubclass(kind, Event) for kind in set(map(type, items)))  # one look per type: the usual batch at C speed

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncstream.core import backlog as module
-from syncstream.core.backlog import Backlog, falls, keys_of, replaced, shown, shown_sized
+from syncstream.core.backlog import Backlog, falls, replaced
+from syncstream.core.items import keys_of, shown
 from syncstream.events import Connected, Disconnected, Dropped, Event, Gap, Resynced, Snapshot
 
 KEYS = "ABC"
@@ -45,27 +46,7 @@ def adds_up(backlog: Backlog) -> bool:
     return t.received + t.marked == t.delivered + t.dropped + t.fallen + t.discarded + t.queued
 
 
-# --- views and keys ---
-
-
-def test_what_each_view_shows() -> None:
-    """Messages are in every view, state-bearing markers in two, the life of the stream in one."""
-    m, s, c = message("A", 1), Snapshot(key="A"), Connected()
-    unhealed, healing = Gap(key="A"), Gap(key="A", healing=True)
-    items = [c, s, m, healing, unhealed]
-    assert shown(items, "messages") == [m]
-    assert shown(items, "default") == [s, m, unhealed]
-    assert shown(items, "events") == items
-    assert shown(items, None) == items
-
-
-def test_keys_of_messages_and_markers() -> None:
-    """A marker has its own key; a message for which the user's function fails, or gives no key, has none."""
-    items = [message("A", 1), message(None, 2), {"key": ["unhashable"]}, Gap(key="B"), Connected()]
-    assert keys_of(items, key_of) == ["A", None, None, "B", None]
-    assert keys_of(items[:1], key_of) == ["A"]
-    assert keys_of(items[:2], key_of) == ["A", None]
-    assert keys_of(items[2:3], key_of) == [None]
+# --- views ---
 
 
 def test_fixing_the_view_forgets_what_it_does_not_show() -> None:
@@ -629,16 +610,3 @@ def test_falls_frees_what_is_needed_and_little_more(items: list[tuple[str, bool]
         last = keys[at - 1]
         without = freed - (sum(key == last for key in keys) if last in purged else 1)
         assert without < need
-
-
-@pytest.mark.parametrize(
-    ("view", "sizes"),
-    [(None, [1, 0, 20, 0]), ("events", [1, 0, 20, 0]), ("default", [1, 20, 0]), ("messages", [1, 20])],
-)
-def test_the_sizes_of_what_a_view_shows(view: Optional[str], sizes: list[int]) -> None:
-    """Each stays with its item; where everything is shown they are what they were."""
-    items = ["m1", Resynced(key="A", at_ns=0, position=1, replayed=0, seconds=0.0), "m20", Dropped(key="A", at_ns=0, count=1)]
-    kept = shown(items, view)
-    assert shown_sized(items, [1, 0, 20, 0], view) == (kept, sizes)
-    assert shown_sized(items, None, view) == (kept, None)
-    assert shown_sized(["m1", "m20"], [1, 20], view) == (["m1", "m20"], [1, 20])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Hashable, Optional
 
-from syncstream.core.backlog import Backlog, keys_of, shown
+from syncstream.core.backlog import Backlog
+from syncstream.core.items import keys_of, shown
 from syncstream.core.pressure import Pressure, Verdict
 from syncstream.errors import Overflow
 from syncstream.events import Closed
