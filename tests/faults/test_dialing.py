@@ -203,8 +203,8 @@ def test_a_redirect_counts_as_a_dial_of_its_host(broker: Broker) -> None:
     """The budget of the host that it leads to is used, too."""
     budget = Budget(count=1, per=60.0)
     with redirected(broker, broker.port) as endpoint:
-        with Stream(feed_of(broker, endpoint=msgspec.structs.replace(endpoint, headers={}), dial_budget=budget)):
-            broker.wait_for(lambda: broker.counts["connects"] + broker.counts["not_found"])
+        error = refused(feed_of(broker, endpoint=msgspec.structs.replace(endpoint, headers={}), dial_budget=budget))
+        assert "refused with status 404" in str(error)  # it has no such page, and that was the dial
         with pytest.raises(DialError, match=f"127.0.0.1:{broker.port}: its dial budget"):
             turnstile.enter(broker.url, budget, cancelled=lambda: False)
 
