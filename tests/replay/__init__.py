@@ -8,7 +8,7 @@ How it works:
 
 * `recording.py` reads a file of the captures folder (`../shared/captures` beside the repository, or SYNCSTREAM_CAPTURES): frames
   with their times and kinds, REST bodies with their place among the frames, and what that day's client sent.
-* `venues.py` knows what a venue's messages mean: deltas, the ticker that serves as oracle, snapshots, and the control frames of a
+* `venues/` knows what a venue's messages mean: deltas, the ticker that serves as oracle, snapshots, and the control frames of a
   connection (welcome, acks), which every new connection gets for itself. A capture without such a reading is played as it is.
 * `history.py` lines both up. `Books` follows *every* recorded delta from the recorded REST bodies on, so it is the truth at each
   position of the tape, whatever a replay leaves out. `books.py` is exact and refuses holes.
@@ -30,13 +30,7 @@ from .books import Book, Delta, Hole, Level, Top
 from .history import Books, History
 from .recording import Recording, folder, require
 from .server import ReplayServer
-from .venues import BinanceSpot, BinanceUsdm, KuCoin, Venue
-
-VENUES: dict[str, Venue] = {
-    "binance_spot_10sym_20210405": BinanceSpot(),
-    "binance_usdm_5sym_20210405": BinanceUsdm(),
-    "kucoin_level2_20210425": KuCoin(),
-}
+from .venues import CAPTURES, BinanceSpot, BinanceUsdm, KuCoin, Venue
 
 __all__ = [
     "BinanceSpot",
@@ -65,4 +59,4 @@ def history(name: str) -> History:
 
 @functools.lru_cache(maxsize=2)  # decoding a session takes a good part of a second
 def _understood(recording: Recording) -> History:
-    return History(recording, VENUES.get(recording.name, Venue()))
+    return History(recording, CAPTURES.get(recording.name, Venue()))

@@ -1,6 +1,6 @@
 """One recorded session of the captures folder, read into memory.
 
-The format is in the README of that folder. This module knows rows, not venues: what a frame means is in `venues.py`. Frames keep
+The format is in the README of that folder. This module knows rows, not venues: what a frame means is in `venues/`. Frames keep
 the kind they had on the wire (`str` for text, `bytes` for binary). Values only, no thread.
 """
 

@@ -1,7 +1,7 @@
 """A venue that plays a recording: WebSocket lines and REST snapshots on one loopback port.
 
 Threads: the `websockets` package runs one thread per connection (and one that reads it); `replay-accept` takes new ones, the
-tape's thread lets the time pass. Not here: what frames mean (`venues.py`), the venue's books (`history.py`).
+tape's thread lets the time pass. Not here: what frames mean (`venues/`), the venue's books (`history.py`).
 """
 
 from __future__ import annotations
@@ -191,11 +191,15 @@ class ReplayServer:
         taken = [snapshot.text for snapshot in history.snapshots if snapshot.key == key]
         if not taken:
             return history.venue.unknown(key)
-        position = self._tape.position(self._rest_lag)
+        position = self._rest_position()
         with self._lock:
             self._fetched[key] += 1
             book = self._books.advance(position).get(key)
             return Reply(200, taken[0] if book is None else history.venue.body(book))
+
+    def _rest_position(self) -> int:
+        """After how many frames the books are that REST tells of."""
+        return self._tape.position(self._rest_lag)
 
     # A line, on its connection's thread.
 

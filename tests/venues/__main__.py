@@ -13,19 +13,30 @@ from pathlib import Path
 
 from tests import readme
 
+from .adapters import adapters
 from .run import Result
-from .sessions import SESSIONS
+from .sessions import SESSIONS, Session
+from .speed import ENOUGH
 
 README = Path(__file__).parent.parent.parent / "syncstream" / "venues" / "README.md"
-HEAD = ("adapter", "session", "messages", "gaps", "best prices compared", "of them wrong", "all levels at the end")
+NOT_RUN = "from documentation, not run"
+HEAD = (
+    *("adapter", "session", "messages", "gaps", "compared with", "states", "of them wrong", "all levels at the end"),
+    *("messages/s", "note"),
+)
 
 
-def row(adapter: str, capture: str, result: Result) -> tuple[object, ...]:
+def row(session: Session, result: Result, rate: float) -> tuple[object, ...]:
     """A line of the table."""
-    begin = (f"`{adapter}`", capture, f"{result.expected:,}", result.gaps)
-    if result.whole is None:
-        return (*begin, "no book", "", "")
-    return (*begin, f"{result.compared:,}", result.contradicted, "equal" if result.whole else "NOT equal")
+    compared = (session.against, f"{result.compared:,}", result.contradicted) if result.compared else ("", "", "")
+    whole = "" if result.whole is None else "equal" if result.whole else "NOT equal"
+    begin = (f"`{session.adapter}`", session.capture, f"{result.expected:,}", result.gaps)
+    return (*begin, *compared, whole, f"{round(rate, -3):,.0f}", session.note)
+
+
+def not_run(adapter: str) -> tuple[object, ...]:
+    """The line of an adapter that there is no session for."""
+    return (f"`{adapter}`", NOT_RUN, *[""] * (len(HEAD) - 2))
 
 
 def holds(result: Result) -> bool:
@@ -41,14 +52,17 @@ def holds(result: Result) -> bool:
 def main() -> int:
     """Runs, prints, writes."""
     parser = argparse.ArgumentParser(prog="python -m tests.venues")
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write", action="store_true", help="put the table into venues/README.md, if every run holds")
     options = parser.parse_args()
     rows, wrong = [], []
     for session in SESSIONS:
-        result = session.run()
-        rows.append(row(session.adapter, session.capture, result))
+        result, rate = session.run(), session.rate()
+        rows.append(row(session, result, rate))
         if not holds(result):
             wrong.append(f"{session.adapter}: {result}")
+        if rate < ENOUGH and not session.note:
+            wrong.append(f"{session.adapter}: {rate:,.0f} messages/s, and no note that says why")
+    rows += [not_run(adapter) for adapter in sorted(adapters() - {session.adapter for session in SESSIONS})]
     ran = f"Run on {time.strftime('%Y-%m-%d')}, Python {platform.python_version()}."
     table = f"{readme.table(HEAD, rows)}\n\n{ran}"
     print(table)

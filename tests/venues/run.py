@@ -61,6 +61,12 @@ def count(feed: Feed, expected: int) -> Result:
         return _result(stream, expected, messages)
 
 
+def session(make: Callable[[replay.ReplayServer], Feed], history: replay.History) -> Result:
+    """All of it, as fast as the server can, for a feed without books."""
+    with play(history) as server:
+        return count(make(server), len(history.frames))
+
+
 def books(make: Callable[[], Feed], server: replay.ReplayServer) -> Result:
     """A feed with books: until each is live at its last position. Every state on the way is compared with the ticker."""
     history = server.history

@@ -11,9 +11,7 @@ from syncstream.venues import binance
 from tests import replay
 
 from . import run
-from .sessions import binance_depth as depth
-from .sessions import binance_part as part
-from .sessions import symbols
+from .sessions.binance import depth, part, symbols, ticker, trades
 
 
 def test_depth() -> None:
@@ -36,9 +34,7 @@ def test_depth_with_faults(faults: dict[str, Any]) -> None:
 
 def test_trades() -> None:
     """Every aggregate trade of 8 symbols, and no gap."""
-    history = part("@aggTrade")
-    with run.play(history) as server:
-        result = run.count(binance.trades(symbols(history), url=server.ws_url), len(history.frames))
+    result = run.session(trades, part("@aggTrade"))
     assert (result.messages, result.gaps, result.quarantined) == (1240, 0, 0)
 
 
@@ -56,9 +52,7 @@ def test_a_trade_left_out_is_told() -> None:
 
 def test_ticker() -> None:
     """Every best price of ten symbols, typed."""
-    history = part("@bookTicker")
-    with run.play(history) as server:
-        result = run.count(binance.ticker(symbols(history), url=server.ws_url), len(history.frames))
+    result = run.session(ticker, part("@bookTicker"))
     assert (result.messages, result.gaps, result.quarantined, result.duplicates) == (5408, 0, 0, 0)
 
 

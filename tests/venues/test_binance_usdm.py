@@ -9,14 +9,13 @@ import pytest
 from syncstream.venues import binance_usdm
 
 from . import run
-from .sessions import USDM, symbols
-from .sessions import binance_part as part
-from .sessions import usdm_depth as depth
+from .sessions.binance import part
+from .sessions.binance_usdm import CAPTURE, depth, ticker
 
 
 def test_depth() -> None:
     """No gap in 4,423 messages; no state contradicts the ticker; at the end each book is the venue's, level for level."""
-    with run.play(part("@depth@100ms", USDM), rate=3000.0) as server:
+    with run.play(part("@depth@100ms", CAPTURE), rate=3000.0) as server:
         result = run.books(lambda: depth(server), server)
     assert (result.expected, result.gaps, result.quarantined, result.contradicted, result.whole) == (4423, 0, 0, 0, True)
     assert result.compared > 150
@@ -25,7 +24,7 @@ def test_depth() -> None:
 @pytest.mark.parametrize("faults", [{"leave_out": 0.01, "seed": 5}, {"cut_after": 500}], ids=["left out", "cuts"])
 def test_depth_with_faults(faults: dict[str, Any]) -> None:
     """What was lost is healed, and no state on the way contradicts the ticker."""
-    with run.play(part("@depth@100ms", USDM), rate=1500.0, **faults) as server:
+    with run.play(part("@depth@100ms", CAPTURE), rate=1500.0, **faults) as server:
         result = run.books(lambda: depth(server), server)
     assert (result.unhealed, result.quarantined, result.contradicted, result.whole) == (0, 0, 0, True)
     assert result.compared > 30
@@ -34,9 +33,7 @@ def test_depth_with_faults(faults: dict[str, Any]) -> None:
 
 def test_ticker() -> None:
     """Every best price of five symbols, typed."""
-    history = part("@bookTicker", USDM)
-    with run.play(history) as server:
-        result = run.count(binance_usdm.ticker(symbols(history), url=server.ws_url), len(history.frames))
+    result = run.session(ticker, part("@bookTicker", CAPTURE))
     assert (result.messages, result.gaps, result.quarantined, result.duplicates) == (3424, 0, 0, 0)
 
 

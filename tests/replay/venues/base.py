@@ -1,0 +1,72 @@
+"""What replay has to know of a venue: `Venue`, the reading for a capture nobody taught us about, which only plays. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional, Union
+from urllib.parse import parse_qs, urlsplit
+
+from ..books import Book, Delta, Top
+
+
+class Quote(NamedTuple):
+    """The venue's own word on the best prices of a key at a position."""
+
+    key: str
+    position: int
+    top: Top
+
+
+class Reply(NamedTuple):
+    """An HTTP answer: status and JSON text."""
+
+    status: int
+    text: str
+
+
+class Venue:
+    """Plays, and understands nothing. The base of those that do."""
+
+    def decode(self, data: Union[str, bytes]) -> Any:
+        """The decoded message, or None where frames are not understood."""
+        return None
+
+    def is_control(self, message: Any) -> bool:
+        """True for what belongs to one connection's handshake and not to the market: left out of the tape."""
+        return False
+
+    def greeting(self) -> list[str]:
+        """What every new connection is sent first."""
+        return []
+
+    def answer(self, text: str) -> Optional[str]:
+        """The answer to a client's message, if it gets one."""
+        return None
+
+    def delta(self, message: Any) -> Optional[Delta]:
+        return None
+
+    def quote(self, message: Any) -> Optional[Quote]:
+        return None
+
+    def key_of(self, url: str) -> Optional[str]:
+        """Whose snapshot a REST URL asks for; None: it is no snapshot request."""
+        return None
+
+    def book(self, body: Any) -> Book:
+        """The book in a decoded snapshot."""
+        raise NotImplementedError
+
+    def body(self, book: Book) -> str:
+        """The snapshot the venue would give of this book."""
+        raise NotImplementedError
+
+    def unknown(self, key: str) -> Reply:
+        """The answer where the venue has no such key."""
+        return Reply(404, "{}")
+
+
+def symbol_of(url: str, path: str) -> Optional[str]:
+    """The symbol that a URL asks `path` for; None: it asks for something else."""
+    parts = urlsplit(url)
+    symbols = parse_qs(parts.query).get("symbol")
+    return symbols[0] if symbols and parts.path.endswith(path) else None

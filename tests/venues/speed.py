@@ -1,0 +1,165 @@
+"""How many messages a second an adapter takes, end to end: from the server's `send` to the consumer's `get_many`.
+
+A session of some thousand messages is over in a few hundredths of a second, so it is repeated, its numbers shifted on, until
+there are `LEAST` frames. All of them are frames in memory before the clock starts, and go out in one `sendall`: the server only
+copies. What opens the line, the first message of every key and the snapshots that it leads to come before and are not measured.
+Server, reader and consumer share one process, hence one interpreter lock.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import struct
+import threading
+import time
+from typing import Any, Callable, Iterator, Sequence
+
+from websockets.sync.server import ServerConnection
+
+from syncstream import Event, Feed, Stream
+from syncstream.core.paths import getter
+from tests import replay
+from tests.replay.server import POLL
+
+ENOUGH = 100_000  # messages a second; less than that needs a reason
+LEAST = 60_000
+RUNS = 3
+QUIET = 0.3  # seconds without an item: that was all
+PATIENCE = 30.0
+
+Make = Callable[[replay.ReplayServer], Feed]
+
+
+def rate(make: Make, history: replay.History, *, key: str = "", numbers: Sequence[str] = ()) -> float:
+    """Messages a second, the median of `RUNS`.
+
+    `numbers`: where a message has its first and its last number (or the only one), then all others that count with them; a path
+    may have `*` for "each". They go on from one pass to the next, for each `key`. Without them frames are repeated as they are.
+    """
+    return statistics.median(_once(make, history, key, numbers) for _ in range(RUNS))
+
+
+class Blast(replay.ReplayServer):
+    """Sends the frames that open every key, and at `go` all others at once. Owned by: the thread that made it."""
+
+    def __init__(self, history: replay.History, load: Callable[[Blast], bytes]) -> None:
+        self.started = _start(history)
+        self.opened = threading.Event()
+        self._go = threading.Event()
+        super().__init__(history)
+        self._load = load(self)
+
+    def __enter__(self) -> Blast:
+        return self
+
+    def go(self) -> float:
+        """Lets it begin. Gives the time."""
+        self._go.set()
+        return time.perf_counter()
+
+    def _rest_position(self) -> int:
+        return self.started
+
+    def _play(self, connection: ServerConnection, leave_out: Any) -> None:
+        history = self.history
+        for text in history.venue.greeting():
+            connection.send(text)
+        subscribed = not history.recording.sent
+        while not subscribed and not self._stopping.is_set():
+            subscribed = self._answer(connection, POLL)
+        connection.socket.sendall(b"".join(frame(one.data) for one in history.frames[: self.started]))
+        self.opened.set()
+        while not self._go.is_set() and not self._stopping.is_set():
+            self._answer(connection, POLL)
+        connection.socket.sendall(self._load)
+        while not self._stopping.is_set():
+            self._answer(connection, POLL)
+
+
+def frame(payload: Any) -> bytes:
+    """One unmasked frame: text for `str`, binary for `bytes`."""
+    data, opcode = (payload.encode(), 1) if isinstance(payload, str) else (payload, 2)
+    size = len(data)
+    if size < 126:
+        return struct.pack("!BB", 0x80 | opcode, size) + data
+    if size < 1 << 16:
+        return struct.pack("!BBH", 0x80 | opcode, 126, size) + data
+    return struct.pack("!BBQ", 0x80 | opcode, 127, size) + data
+
+
+def _start(history: replay.History) -> int:
+    """After so many frames each key has come, and each snapshot can be had."""
+    first: dict[str, int] = {}
+    for index, delta in enumerate(history.deltas):
+        if delta is not None:
+            first.setdefault(delta.key, index + 1)
+    return max([0, *first.values(), *(taken.position for taken in history.snapshots)])
+
+
+def _once(make: Make, history: replay.History, key: str, numbers: Sequence[str]) -> float:
+    def load(server: Blast) -> bytes:
+        rule = make(server).sequence
+        payloads = _passes(history, key, numbers, 1 if rule is None else rule.ahead)
+        for _ in range(server.started):
+            next(payloads)
+        return b"".join(map(frame, payloads))
+
+    with Blast(history, load) as server, Stream(make(server), queue_size=1_000_000, queue_bytes=None) as stream:
+        assert server.opened.wait(PATIENCE)
+        _settle(stream, {delta.key for delta in history.deltas if delta is not None} if history.snapshots else set())
+        began_at = server.go()
+        ended_at, count = began_at, 0
+        while True:
+            items = stream.get_many(5_000, timeout=QUIET if count else PATIENCE)
+            if not items:
+                break
+            ended_at = time.perf_counter()
+            count += sum(not isinstance(item, Event) for item in items)
+        status = stream.status
+        assert (status.gaps, status.unhealed, status.quarantined) == (0, 0, 0), status
+        return count / (ended_at - began_at)
+
+
+def _settle(stream: Stream[Any], keys: set[str]) -> None:
+    """Until every key is live and all that came so far is taken."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if not stream.get_many(5_000, timeout=QUIET):
+            picture = stream.status
+            if picture.syncing == 0 and keys <= set(picture.keys):
+                return
+    raise AssertionError(f"not live: {stream.status}")
+
+
+def _passes(history: replay.History, key: str, numbers: Sequence[str], ahead: int) -> Iterator[Any]:
+    """All frames, again and again."""
+    count = max(1, -(-LEAST // len(history.frames)))
+    yield from (one.data for one in history.frames)
+    if not numbers:
+        for _ in range(count - 1):
+            yield from (one.data for one in history.frames)
+        return
+    key_of, first_of, last_of = getter(key), getter(numbers[0]), getter(numbers[min(1, len(numbers) - 1)])
+    span: dict[Any, tuple[int, int]] = {}
+    for one in history.frames:
+        message = json.loads(one.data)
+        first = span.get(key_of(message), (int(first_of(message)), 0))[0]
+        span[key_of(message)] = (first, int(last_of(message)))
+    for number in range(1, count):
+        for one in history.frames:
+            message = json.loads(one.data)
+            first, last = span[key_of(message)]
+            for path in numbers:
+                _shift(message, path.split("."), number * (last - first + ahead))
+            yield json.dumps(message, separators=(",", ":"))
+
+
+def _shift(place: Any, path: Sequence[str], offset: int) -> None:
+    """Add to the numbers at `path`; a text stays one."""
+    name, *rest = path
+    for one in range(len(place)) if name == "*" else [int(name) if isinstance(place, list) else name]:
+        if rest:
+            _shift(place[one], rest, offset)
+        else:
+            place[one] = type(place[one])(int(place[one]) + offset)
