@@ -25,6 +25,7 @@ from .history import Books, History
 from .tape import Tape, schedule
 from .venues import Reply
 
+REPEAT_AFTER = 3
 POLL = 0.01  # seconds between two looks for a client's message on a quiet tape
 
 LeaveOut = Union[float, Callable[[Delta], bool]]
@@ -37,7 +38,10 @@ class ReplayServer:
     `leave_out`         a fraction of the deltas (drawn from `seed`, and anew for each connection), or a predicate on them. Never
                         the last delta of a key: nothing later would show that it is missing
     `cut_after`         each connection is dropped, without a close frame, after so many frames; the tape goes on
+    `repeat`            a fraction of the deltas (drawn likewise) comes once more, `REPEAT_AFTER` frames later
     `rest_lag`          snapshots are so many seconds of venue time old
+    `old_bodies`        of the snapshots of a key so many in a row are older than every delta, then one is good, and so on; what
+                        an old one says is wrong for each position that the session has
 
     The tape starts when the first client has connected; where the recording's client subscribed, when one has sent a message.
     A connection that comes later begins where the tape is.
@@ -54,13 +58,17 @@ class ReplayServer:
         leave_out: LeaveOut = 0.0,
         seed: int = 0,
         cut_after: Optional[int] = None,
+        repeat: float = 0.0,
         rest_lag: float = 0.0,
+        old_bodies: int = 0,
     ) -> None:
         self.history = history
         self._leave_out = leave_out
         self._seed = seed
         self._cut_after = cut_after
+        self._repeat = repeat
         self._rest_lag = rest_lag
+        self._old_bodies = old_bodies
         self._tape = Tape(schedule((frame.at for frame in history.frames), speed, rate))
         self._tails = history.tails()
         self._stopping = threading.Event()
@@ -72,6 +80,7 @@ class ReplayServer:
         self._fetched: Counter[str] = Counter()
         self._connections = 0
         self._cuts = 0
+        self._repeated = 0
         self._server = serve(
             self._line,
             "127.0.0.1",
@@ -126,6 +135,12 @@ class ReplayServer:
         """The deltas that were due on a connection and were not sent, in order."""
         with self._lock:
             return list(self._left_out)
+
+    @property
+    def repeated(self) -> int:
+        """How many deltas were sent twice."""
+        with self._lock:
+            return self._repeated
 
     @property
     def fetched(self) -> dict[str, int]:
@@ -194,8 +209,15 @@ class ReplayServer:
         position = self._rest_position()
         with self._lock:
             self._fetched[key] += 1
+            if self._fetched[key] % (self._old_bodies + 1):
+                return Reply(200, history.venue.body(self._older(key)))
             book = self._books.advance(position).get(key)
             return Reply(200, taken[0] if book is None else history.venue.body(book))
+
+    def _older(self, key: str) -> Book:
+        """A book from before the session, that is empty but for one level."""
+        first = next(delta.first for delta in self.history.deltas if delta is not None and delta.key == key)
+        return Book(first - 10, [("0.00000001", "1")], [])
 
     def _rest_position(self) -> int:
         """After how many frames the books are that REST tells of."""
@@ -209,15 +231,16 @@ class ReplayServer:
             self._connections += 1
             self._lines.add(connection)
         try:
-            self._play(connection, self._plan(number))
+            self._play(connection, self._plan(number), self._chosen(self._repeat, f"again-{self._seed}-{number}"))
         except ConnectionClosed:
             return  # the client went, or we cut it
         finally:
             with self._lock:
                 self._lines.discard(connection)
 
-    def _play(self, connection: ServerConnection, leave_out: Callable[[int, Delta], bool]) -> None:
+    def _play(self, connection: ServerConnection, leave_out: Callable[[int, Delta], bool], repeated: list[bool]) -> None:
         """Sends what the tape plays from now on, and answers the client in between."""
+        again: list[tuple[int, Union[str, bytes]]] = []  # after how many frames, what
         history = self.history
         line = _line_number(connection)
         for text in history.venue.greeting():
@@ -245,6 +268,12 @@ class ReplayServer:
                     continue
                 connection.send(frame.data)
                 sent += 1
+                if delta is not None and repeated[cursor - 1]:
+                    again.append((sent + REPEAT_AFTER, frame.data))
+                while again and again[0][0] <= sent:
+                    connection.send(again.pop(0)[1])
+                    with self._lock:
+                        self._repeated += 1
                 if sent == self._cut_after:
                     self._cut(connection)
 
@@ -273,9 +302,12 @@ class ReplayServer:
         choose = self._leave_out
         if callable(choose):
             return lambda index, delta: index not in self._tails and choose(delta)
-        dice = random.Random(f"{self._seed}-{number}")
-        chosen = [dice.random() < choose for _ in self.history.frames]
+        chosen = self._chosen(choose, f"{self._seed}-{number}")
         return lambda index, delta: chosen[index] and index not in self._tails
+
+    def _chosen(self, fraction: float, seed: str) -> list[bool]:
+        dice = random.Random(seed)
+        return [dice.random() < fraction for _ in self.history.frames]
 
 
 def _drop(connection: ServerConnection) -> None:

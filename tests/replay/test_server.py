@@ -195,6 +195,27 @@ def test_snapshots_can_lag_behind_the_line() -> None:
     assert position < last
 
 
+def test_a_delta_can_come_twice() -> None:
+    """The copies are counted, stand a few frames behind, and everything else is as it was."""
+    history = made.market(200).history
+    with ReplayServer(history, speed=math.inf, rate=FAST, repeat=0.1) as server, client(server) as line:
+        received = take(line, len(history.frames))
+        while len(received) < len(history.frames) + server.repeated:
+            received += take(line, 1)
+    assert server.repeated > 10
+    assert list(dict.fromkeys(received)) == texts(history)
+
+
+def test_a_snapshot_can_be_older_than_every_delta() -> None:
+    """So many in a row, then the true one, for each key by itself."""
+    history = made.market(100, symbols=("AAA",)).history
+    first = next(delta.first for delta in history.deltas if delta is not None)
+    with ReplayServer(history, speed=math.inf, old_bodies=2) as server, client(server) as line:
+        take(line, len(history.frames))
+        positions = [depth(server, "AAA").json()["lastUpdateId"] for _ in range(6)]
+    assert positions == [first - 10, first - 10, history.final["AAA"]] * 2
+
+
 def test_unknown_symbols_are_refused_in_the_venues_words() -> None:
     """A symbol the session has no snapshot of is an error, not an empty book."""
     with ReplayServer(made.market(20).history) as server:

@@ -11,13 +11,22 @@ from typing import Any, Callable, Optional
 
 import msgspec
 
-from syncstream import Book, Feed, Levels, Stream
+from syncstream import Backoff, Book, Feed, Levels, Stream
 from syncstream.clock import now
 from tests import replay
 from tests.replay import Top
 from tests.replay.recording import Body
 
 PATIENCE = 60.0
+AGAIN = Backoff(base=0.02, maximum=0.05)  # between two requests of a snapshot
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "left out": {"leave_out": 0.01, "seed": 5},
+    "cuts": {"cut_after": 500},
+    "duplicates": {"repeat": 0.05, "seed": 5},
+    "old snapshots": {"leave_out": 0.01, "seed": 5, "old_bodies": 2},
+}
+"""What a test of a feed with books lets a `ReplayServer` do."""
 
 
 class Result(msgspec.Struct, kw_only=True):
@@ -85,7 +94,8 @@ def books(make: Callable[[], Feed], server: replay.ReplayServer) -> Result:
     assert isinstance(levels, Levels)
     levels = msgspec.structs.replace(levels, checksum=compare, expected=lambda message: 1)
     expected = sum(delta is not None for delta in history.deltas)
-    with Stream(msgspec.structs.replace(feed, book=levels), queue_size=100_000) as stream:
+    snapshot = None if feed.snapshot is None else msgspec.structs.replace(feed.snapshot, backoff=AGAIN)
+    with Stream(msgspec.structs.replace(feed, book=levels, snapshot=snapshot), queue_size=100_000) as stream:
         end = now() + PATIENCE
         while {key: book.position for key, book in stream.books.items() if book.live} != history.final and now() < end:
             stream.get_many(timeout=0.01)
@@ -98,6 +108,21 @@ def books(make: Callable[[], Feed], server: replay.ReplayServer) -> Result:
 def play(history: replay.History, **settings: Any) -> replay.ReplayServer:
     """A server that sends as fast as it can, unless told otherwise."""
     return replay.ReplayServer(history, **{"speed": math.inf, **settings})
+
+
+def check_faults(name: str, result: Result, server: replay.ReplayServer, *, compared: int) -> None:
+    """What has to hold behind the fault of that name: healed, nothing contradicted on the way, every book whole at the end."""
+    assert (result.unhealed, result.quarantined, result.contradicted, result.whole) == (0, 0, 0, True)
+    assert result.compared > compared
+    if name == "duplicates":
+        assert result.gaps == 0
+        assert result.duplicates >= 0.9 * server.repeated > 0  # what comes again before its key is live is no duplicate
+    else:
+        assert result.gaps > 0
+    if name == "cuts":
+        assert server.cuts > 4
+    if name == "old snapshots":
+        assert sum(server.fetched.values()) >= 3 * len(server.history.final)
 
 
 def _same(book: Book, reference: replay.Book) -> bool:

@@ -61,7 +61,7 @@ class Blast(replay.ReplayServer):
     def _rest_position(self) -> int:
         return self.started
 
-    def _play(self, connection: ServerConnection, leave_out: Any) -> None:
+    def _play(self, connection: ServerConnection, leave_out: Any, repeated: list[bool]) -> None:
         history = self.history
         for text in history.venue.greeting():
             connection.send(text)

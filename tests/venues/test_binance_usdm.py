@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from syncstream.venues import binance_usdm
@@ -21,14 +19,12 @@ def test_depth() -> None:
     assert result.compared > 150
 
 
-@pytest.mark.parametrize("faults", [{"leave_out": 0.01, "seed": 5}, {"cut_after": 500}], ids=["left out", "cuts"])
-def test_depth_with_faults(faults: dict[str, Any]) -> None:
-    """What was lost is healed, and no state on the way contradicts the ticker."""
-    with run.play(part("@depth@100ms", CAPTURE), rate=1500.0, **faults) as server:
+@pytest.mark.parametrize("fault", run.FAULTS)
+def test_depth_with_faults(fault: str) -> None:
+    """What was lost is healed, what comes twice is one, and no state on the way contradicts the ticker."""
+    with run.play(part("@depth@100ms", CAPTURE), rate=1500.0, **run.FAULTS[fault]) as server:
         result = run.books(lambda: depth(server), server)
-    assert (result.unhealed, result.quarantined, result.contradicted, result.whole) == (0, 0, 0, True)
-    assert result.compared > 30
-    assert result.gaps > 0
+    run.check_faults(fault, result, server, compared=30)
 
 
 def test_ticker() -> None:
