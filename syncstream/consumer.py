@@ -5,7 +5,7 @@ Not here: the queue they take from (`delivery.py`), callbacks, several streams a
 
 from __future__ import annotations
 
-from typing import Any, Generic, Iterator, Optional, Union, overload
+from typing import Any, Generic, Iterator, Literal, Optional, Union, overload
 
 import msgspec
 
@@ -65,15 +65,18 @@ class Consumer(Generic[T]):
         return self._view("messages")
 
     @overload
-    def stamped(self: Consumer[Untyped]) -> Iterator[Stamped[Any]]: ...
+    def stamped(self: Consumer[Untyped], *, events: bool = False) -> Iterator[Stamped[Any]]: ...
 
     @overload
-    def stamped(self) -> Iterator[Stamped[Item[T]]]: ...
+    def stamped(self, *, events: Literal[False] = False) -> Iterator[Stamped[Item[T]]]: ...
 
-    def stamped(self) -> Iterator[Any]:
-        """Like a plain loop, each item with the moment it came: `Stamped(item, at, at_ns)`."""
+    @overload
+    def stamped(self, *, events: bool) -> Iterator[Stamped[Union[T, Event]]]: ...
+
+    def stamped(self, *, events: bool = False) -> Iterator[Any]:
+        """Like a plain loop, or like `events()`, each item with the moment it came: `Stamped(item, at, at_ns)`."""
         self._may_consume()
-        self._delivery.use("default")
+        self._delivery.use("events" if events else "default")
         return StampedItems(self)
 
     @overload

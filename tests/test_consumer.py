@@ -65,6 +65,16 @@ def test_it_is_the_default_view() -> None:
         consumer.events()
 
 
+def test_the_life_of_the_stream_has_its_moments_too() -> None:
+    """With `events=True` it is the view of `events()`, and another one is refused."""
+    consumer = Plain()
+    consumer._delivery.put_batch([Connected(), message(1)], 1.0)
+    stamped = consumer.stamped(events=True)
+    assert [next(stamped).item, next(stamped).item] == [Connected(), message(1)]
+    with pytest.raises(UsageError, match="one view"):
+        consumer.stamped()
+
+
 def test_it_ends_and_fails_like_a_loop() -> None:
     """At the end it stops, each time; a failure is raised and known to have been."""
     consumer = Plain()

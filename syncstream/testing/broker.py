@@ -33,6 +33,8 @@ from collections import Counter
 from types import TracebackType
 from typing import Any, Callable, Optional, Sequence, TypeVar, Union
 
+from ..feed import Feed
+from .description import describe
 from .faults import Faults
 from .market import State
 from .server import Server
@@ -95,20 +97,23 @@ class Broker:
         _check(backlog > 0, "backlog", backlog, "bytes")
         self.symbols = tuple(symbols)
         self.rate = rate
+        self._manners: dict[str, Any] = {
+            "per_connection": sequence == "connection",
+            "numbered_control": numbered_control,
+            "heartbeat": heartbeat,
+            "acks": acks,
+            "welcome": welcome,
+            "login": login,
+        }
         self._port = port
         self._ping_interval = ping_interval
         self._ping_timeout = ping_interval if ping_timeout is None else ping_timeout
         self._venue = Venue(
             self.symbols,
             seed=seed,
-            per_connection=sequence == "connection",
-            numbered_control=numbered_control,
-            heartbeat=heartbeat,
             token=token,
-            acks=acks,
-            welcome=welcome,
-            login=login,
             backlog=backlog,
+            **self._manners,
         )
         self.faults = Faults(self._venue)
         self._server: Optional[Server] = None
@@ -185,6 +190,14 @@ class Broker:
     @property
     def unsubscribe(self) -> dict[str, Any]:
         return {"action": "unsubscribe", "symbols": list(self.symbols)}
+
+    def feed(self, **fields: Any) -> Feed:
+        """All this venue offers, said as a `Feed`: numbers, snapshots, books, heartbeats, acks, and how a line opens.
+
+        `fields` are those of `Feed`, in place of what would stand there: `topics=["ABC"]`, `snapshot=None, book=None`. The market
+        begins with empty books; `publish` a while first if that disturbs.
+        """
+        return describe(self.url, self.snapshot_url, symbols=self.symbols, headers=self.headers, fields=fields, **self._manners)
 
     # The market
 

@@ -194,6 +194,8 @@ if TYPE_CHECKING:
             assert_type(stamped.item, Union[Trade, Snapshot, Gap, Dropped])
             assert_type(stamped.at, float)
             assert_type(stamped.at_ns, int)
+        for also in trades.stamped(events=True):
+            assert_type(also.item, Union[Trade, Event])
         assert_type(trades.latest["ABC"], Union[Trade, Snapshot])
         assert_type(trades.latest(), dict[Hashable, Union[Trade, Snapshot]])
         with trades as entered:
@@ -203,6 +205,8 @@ if TYPE_CHECKING:
             assert_type(either, Union[Trade, Snapshot, Gap, Dropped])
         for stamp in plain.stamped():
             assert_type(stamp.item, Any)
+        for anything_at in plain.stamped(events=True):
+            assert_type(anything_at.item, Any)
         for anything in merge(plain, plain):
             assert_type(anything, Any)
         assert_type(plain.latest(), dict[Hashable, Any])
