@@ -62,16 +62,16 @@ def falls(
     keys: list[Optional[Hashable]],
     need: int,
     *,
-    heals: bool,
     sizes: Sequence[int] = (),
     excess: float = 0,
     old: int = 0,
 ) -> tuple[int, set[Hashable]]:
-    """Which of `items`, oldest first, must go to free `need` places: so many from the left, and all items of these keys.
+    """Which of `items`, oldest first, must go to free `need` places, where a snapshot brings a lost key back: so many from the
+    left, and all items of these keys.
 
     Where `sizes` of all items are given, the `old` ones (the others are fresh) must make room for `excess` bytes, too.
     """
-    left = Counter(keys) if heals else Counter()
+    left = Counter(keys)
     bytes_left: Counter[Optional[Hashable]] = Counter()
     for key, size in zip(keys, sizes):
         bytes_left[key] += size
@@ -83,7 +83,7 @@ def falls(
         at += 1
         if key in purged:  # its place was reckoned with its key
             continue
-        if heals and key is not None and _matters(item):
+        if key is not None and _matters(item):
             purged.add(key)
             need -= left[key]
             excess -= bytes_left[key]
@@ -181,8 +181,7 @@ class Backlog:
         self._received += len(items)
         self.queue.extend(items)
         self.arrivals.add(len(items), at, sizes)
-        if self.depth > self._high_water:
-            self._high_water = self.depth
+        self._high_water = max(self._high_water, self.depth)
 
     def refuse(self, items: list[Any]) -> None:
         """Count items that come when nothing can be delivered any more."""
@@ -296,7 +295,7 @@ class Backlog:
         if self._heals or self._conflates:
             gone = self._sift(items, keys, need, len(batch))
         else:
-            gone = list(zip(items[:need], keys[:need]))
+            gone = list(zip(items[:need], keys))
             from_queue = min(need, len(self.queue))
             for _ in range(from_queue):
                 self.queue.popleft()
@@ -327,15 +326,15 @@ class Backlog:
     def _falls(self, items: list[Any], keys: list[Optional[Hashable]], need: int, fresh: int) -> tuple[int, set[Hashable]]:
         """Which of all that waits must go. Where a key goes as a whole, its later items may be smaller than the oldest ones."""
         if not self._heals:
-            return falls(items, keys, need, heals=False)
+            return need, set()
         spare = self.maxsize // SPARE
         size = self.arrivals.size(len(items)) + self._hand_size  # the fresh ones are no part of the queue yet
         if self.maxbytes is None or size <= self.maxbytes:
-            return falls(items, keys, need + spare, heals=True)
+            return falls(items, keys, need + spare)
         places, old = self._crowd(fresh, len(items) - fresh), len(items) - fresh
         sizes = self.arrivals.sizes(len(items), len(items))
         excess = size - self.maxbytes + self.maxbytes // SPARE
-        return falls(items, keys, places + spare if places else 0, heals=True, sizes=sizes, excess=excess, old=old)
+        return falls(items, keys, places + spare if places else 0, sizes=sizes, excess=excess, old=old)
 
     def _only(self, pairs: list[tuple[Any, Optional[Hashable]]], stays: list[bool]) -> list[tuple[Any, Optional[Hashable]]]:
         """Of all that waits these stay."""
@@ -393,7 +392,7 @@ class Backlog:
         """
         old = len(self.queue) if old is None else old
         need = self._crowd(fresh, old)
-        if self.maxbytes is not None and size > self.maxbytes and need < old:
+        if self.maxbytes is not None and size > self.maxbytes:
             need = max(need, min(old, self.arrivals.leading(len(self.queue), size - self.maxbytes)))
         return need
 
