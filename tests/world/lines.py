@@ -55,6 +55,7 @@ class LineWatch:
         self.data_from: Optional[float] = None
         self.data_at = 0.0
         self.broke_at: Optional[float] = None  # when something came that cannot be read
+        self.breaking_at: Optional[float] = None  # when the first part of that came, which may say as much
         self.owed: list[bytes] = []  # pings of the venue that want an answer
         self.answers: list[int] = []  # challenges that want one
         self.step = _THROUGH  # of the opening script; the line is live when it is through
@@ -114,7 +115,7 @@ class LineWatch:
         self.guesses = False
         self.sent.clear()
         self.transport_at = self.feed_at = self.opened_at = self.heard_at = now
-        self.pinged_at = self.pong_by = self.data_from = self.broke_at = None
+        self.pinged_at = self.pong_by = self.data_from = self.broke_at = self.breaking_at = None
         self.rung = self.silence
         self.owed = []
 
@@ -137,6 +138,10 @@ class LineWatch:
         self.owed = []
 
     # ---------------------------------------------------------------- what came
+
+    def breaks(self, now: float) -> None:
+        """A part of what cannot be read came."""
+        self.breaking_at = now if self.breaking_at is None else self.breaking_at
 
     def read(self, pieces: list[Piece], now: float) -> bool:
         """Bytes came, and with them these pieces became whole. True if one says that messages were left out."""
@@ -399,6 +404,8 @@ class LineWatch:
             require(
                 now < self.broke_at + ANSWER_LIMIT, "silent", f"line {self.index} cannot be read since {self.broke_at}, now {now}"
             )
+            return
+        if self.breaking_at is not None and now < self.breaking_at + ANSWER_LIMIT:
             return
         require(not self.answers, "pong", f"line {self.index} does not answer {self.answers}")
         config = self.config

@@ -174,3 +174,20 @@ def test_what_comes_late_behind_a_new_subscription_says_nothing_of_where_the_key
     config = Config(scope="none", source="none", keys=4, classify=False, policy="block", maxsize=24, calm_latency=1.0)
     script = [("wait", 1.0), ("trade", 2, 1, "late", 2), ("trade", 2, 5, "", 2), ("unsubscribe", 2), ("subscribe", 2)]
     run_script(config, script, seed=60009268)
+
+
+def test_the_first_bytes_of_what_cannot_be_read_may_say_so() -> None:
+    """The clock jumps past a lifetime with half of a masked frame read; the rest shows in time that the line is over."""
+    config = Config(
+        scope="none", source="none", keys=1, attempts=2, policy="raise", maxsize=24, calm_interval=0.1, script=True, acks="id",
+        lifetime=12.0, quiet_after=3.0, keepalive=1.5,
+    )  # fmt: skip
+    script = [
+        ("wait", 0.3),
+        ("chunks", 1, 3, 7),
+        ("jump", 3.0),
+        ("trade", 3, 1, "", 0),
+        ("garbage", 0, "masked"),
+        ("jump", 100.0),
+    ]
+    run_script(config, script, seed=90019632)

@@ -108,6 +108,11 @@ class Wire:
         return data, whole
 
     @property
+    def breaking(self) -> bool:
+        """Whether what was read last is a part of what ends the connection."""
+        return bool(self._pieces) and self._pieces[0][1].ends and self._pieces[0][0] < len(self._pieces[0][1].data)
+
+    @property
     def unread(self) -> int:
         return len(self._tail)
 

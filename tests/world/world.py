@@ -601,6 +601,8 @@ class World:
                 self.refused += piece.says == "error" and not self.data
                 self.data += piece.proves == DATA
                 self.acked += piece.says == "ack"
+            if wire.breaking:
+                watch.breaks(self.now)
             engine.batch(wire.line, wire.epoch, data, self.now)
             self.settle()
             if closes and not wire.broken:  # of broken frames: `LineWatch.check`
