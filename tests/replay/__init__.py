@@ -12,6 +12,8 @@ How it works:
   connection (welcome, acks), which every new connection gets for itself. A capture without such a reading is played as it is.
 * `history.py` lines both up. `Books` follows *every* recorded delta from the recorded REST bodies on, so it is the truth at each
   position of the tape, whatever a replay leaves out. `books.py` is exact and refuses holes.
+* `line.py` is one connection: `Line` gets every frame as it was. `subscriber.py` is one of a venue with in-band snapshots: it
+  gets what it subscribes, first a snapshot as of where the tape is, in the venue's words, and numbers of its own connection.
 * `tape.py` is venue time: the recorded times made faster, or capped at a number of frames a second. It goes on while a client is
   away. It passes only while this process runs, so a loaded machine changes no figure.
 * `server.py` serves lines and REST on one port. A REST request is answered in the venue's own shape with the book as of the

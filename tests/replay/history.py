@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import bisect
 import json
-from typing import Callable, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Callable, Hashable, Mapping, NamedTuple, Optional
 
 from .books import Book, Delta, Top
 from .recording import Frame, Recording
-from .venues import Venue
+
+if TYPE_CHECKING:  # the venues make lines, which look into histories
+    from .venues import Venue
 
 
 class Taken(NamedTuple):
@@ -23,31 +25,53 @@ class Taken(NamedTuple):
     text: str
 
 
-class History:
-    """`frames` and `deltas` have the same indexes; a position is a number of frames played. Never changes.
+class Whole(NamedTuple):
+    """A recorded in-band snapshot: of which key, and where its numbers stand with it."""
 
-    Control frames are not among them: they belong to a connection, and each connection gets its own from the venue.
+    key: str
+    position: int
+
+
+class History:
+    """`frames`, `deltas` and `topics` have the same indexes; a position is a number of frames played. Never changes.
+
+    Control frames are not among them: they belong to a connection, and each connection gets its own from the venue. `topics`:
+    whose subscribers a frame is for, `None` where it is for everybody. `wholes`: which frames are in-band snapshots.
     """
 
     def __init__(self, recording: Recording, venue: Venue) -> None:
         self.recording = recording
         self.venue = venue
         self.oracle: dict[tuple[str, int], Top] = {}
+        self.wholes: dict[int, Whole] = {}
         frames: list[Frame] = []
         deltas: list[Optional[Delta]] = []
+        topics: list[Hashable] = []
         origin: list[int] = []  # the frame's index in the recording
+        counts: dict[str, int] = {}  # of a venue that does not number: deltas so far
+        venue.learn(recording)
         for number, frame in enumerate(recording.frames):
             message = venue.decode(frame.data)
             if message is not None and venue.is_control(message):
                 continue
             origin.append(number)
             frames.append(frame)
-            deltas.append(None if message is None else venue.delta(message))
+            delta = None if message is None else venue.delta(message)
+            if delta is not None and not venue.numbers:
+                counts[delta.key] = count = counts.get(delta.key, 0) + 1
+                delta = delta._replace(first=count, last=count)
+            deltas.append(delta)
+            topics.append(None if message is None else venue.topic(message))
+            whole = None if message is None else venue.whole(message)
+            if whole is not None:
+                book = venue.book(message)
+                self.wholes[len(frames) - 1] = Whole(whole, book.position if venue.numbers else counts.get(whole, 0))
             quote = None if message is None else venue.quote(message)
             if quote is not None:
                 self.oracle[quote.key, quote.position] = quote.top
         self.frames = tuple(frames)
         self.deltas = tuple(deltas)
+        self.topics = tuple(topics)
         self.snapshots = tuple(
             Taken(bisect.bisect_left(origin, body.position), key, body.text)
             for body in recording.bodies
@@ -64,7 +88,7 @@ class History:
 class Books:
     """The venue's books after `position` frames. Owned by: whoever made it; one thread at a time.
 
-    `seen` is told each book after each delta that moved it.
+    `seen` is told each book after each delta that moved it, and after each in-band snapshot.
     """
 
     def __init__(self, history: History, seen: Optional[Callable[[str, Book], None]] = None) -> None:
@@ -80,6 +104,7 @@ class Books:
         history = self._history
         for index in range(self.position, min(position, len(history.frames))):
             self._splice(index)
+            self._begin(index)
             delta = history.deltas[index]
             if delta is not None and delta.key in self._books:
                 self._apply(delta)
@@ -96,6 +121,18 @@ class Books:
             self._books[taken.key] = self._history.venue.book(json.loads(taken.text))
             for delta in self._waiting.pop(taken.key, []):
                 self._apply(delta)
+
+    def _begin(self, index: int) -> None:
+        """An in-band snapshot is the book, whatever was before."""
+        whole = self._history.wholes.get(index)
+        if whole is None:
+            return
+        venue = self._history.venue
+        book = self._books[whole.key] = venue.book(venue.decode(self._history.frames[index].data))
+        book.position = whole.position
+        self._waiting.pop(whole.key, None)
+        if self._seen is not None:
+            self._seen(whole.key, book)
 
     def _apply(self, delta: Delta) -> None:
         book = self._books[delta.key]

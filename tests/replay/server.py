@@ -22,6 +22,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from .books import Book, Delta
 from .history import Books, History
+from .line import Line
 from .tape import Tape, schedule
 from .venues import Reply
 
@@ -43,8 +44,10 @@ class ReplayServer:
     `old_bodies`        of the snapshots of a key so many in a row are older than every delta, then one is good, and so on; what
                         an old one says is wrong for each position that the session has
 
-    The tape starts when the first client has connected; where the recording's client subscribed, when one has sent a message.
-    A connection that comes later begins where the tape is.
+    `topics`            the tape starts when one connection has subscribed so many topics, of a venue with in-band snapshots
+
+    The tape starts when the first client has connected; where the recording's client subscribed, when one has sent a message,
+    or subscribed. A connection that comes later begins where the tape is.
 
     Owned by: the thread that made it. Connection threads share the counts, guarded by `_lock`, and the tape.
     """
@@ -57,6 +60,7 @@ class ReplayServer:
         rate: float = math.inf,
         leave_out: LeaveOut = 0.0,
         seed: int = 0,
+        topics: int = 1,
         cut_after: Optional[int] = None,
         repeat: float = 0.0,
         rest_lag: float = 0.0,
@@ -65,6 +69,7 @@ class ReplayServer:
         self.history = history
         self._leave_out = leave_out
         self._seed = seed
+        self._topics = topics
         self._cut_after = cut_after
         self._repeat = repeat
         self._rest_lag = rest_lag
@@ -231,45 +236,47 @@ class ReplayServer:
             self._connections += 1
             self._lines.add(connection)
         try:
-            self._play(connection, self._plan(number), self._chosen(self._repeat, f"again-{self._seed}-{number}"))
+            line = self.history.venue.line(self.history, number)
+            self._play(connection, line, self._plan(number), self._chosen(self._repeat, f"again-{self._seed}-{number}"))
         except ConnectionClosed:
             return  # the client went, or we cut it
         finally:
             with self._lock:
                 self._lines.discard(connection)
 
-    def _play(self, connection: ServerConnection, leave_out: Callable[[int, Delta], bool], repeated: list[bool]) -> None:
+    def _play(
+        self, connection: ServerConnection, line: Line, leave_out: Callable[[int, Delta], bool], repeated: list[bool]
+    ) -> None:
         """Sends what the tape plays from now on, and answers the client in between."""
         again: list[tuple[int, Union[str, bytes]]] = []  # after how many frames, what
         history = self.history
-        line = _line_number(connection)
-        for text in history.venue.greeting():
-            connection.send(text)
-        subscribed = not history.recording.sent
-        sent = cursor = 0
-        playing = False
+        number = _line_number(connection)
+        for said in line.greeting():
+            connection.send(said)
+        sent = 0
+        cursor: Optional[int] = None
         while not self._stopping.is_set():
-            subscribed |= self._answer(connection, 0.0 if playing else POLL)
-            if not subscribed:
+            cursor = self._answer(connection, line, cursor)
+            if cursor is None or (line.subscribed < self._topics and not self._tape.started):
                 continue
-            if not playing:
-                playing = True
-                cursor = self._tape.position()
-                self._tape.start()
+            self._tape.start()
             due = self._tape.wait(cursor, POLL)
             while cursor < due:
-                frame, delta = history.frames[cursor], history.deltas[cursor]
-                cursor += 1
-                if frame.line != line:
+                index, cursor = cursor, cursor + 1
+                if history.frames[index].line != number:
                     continue
-                if delta is not None and leave_out(cursor - 1, delta):
+                data = line.play(index)
+                if data is None:
+                    continue
+                delta = history.deltas[index]
+                if delta is not None and leave_out(index, delta):
                     with self._lock:
                         self._left_out.append(delta)
                     continue
-                connection.send(frame.data)
+                connection.send(data)
                 sent += 1
-                if delta is not None and repeated[cursor - 1]:
-                    again.append((sent + REPEAT_AFTER, frame.data))
+                if delta is not None and repeated[index]:
+                    again.append((sent + REPEAT_AFTER, data))
                 while again and again[0][0] <= sent:
                     connection.send(again.pop(0)[1])
                     with self._lock:
@@ -277,18 +284,21 @@ class ReplayServer:
                 if sent == self._cut_after:
                     self._cut(connection)
 
-    def _answer(self, connection: ServerConnection, timeout: float) -> bool:
-        """Answers the client's messages that have come; True if there was one."""
-        heard = False
+    def _answer(self, connection: ServerConnection, line: Line, cursor: Optional[int]) -> Optional[int]:
+        """Answers the client's messages that have come. Returns where on the tape this line is; `None` before it asked."""
+        if cursor is None and line.subscribed:
+            cursor = self._tape.position()
+        timeout = POLL if cursor is None or not self._tape.started else 0.0
         while True:
             try:
-                message = connection.recv(timeout=0.0 if heard else timeout)
+                message = connection.recv(timeout=timeout)
             except TimeoutError:
-                return heard
-            heard = True
-            answer = self.history.venue.answer(message) if isinstance(message, str) else None
-            if answer is not None:
-                connection.send(answer)
+                return cursor
+            timeout = 0.0
+            if cursor is None:
+                cursor = self._tape.position()
+            for data in line.hear(message, cursor) if isinstance(message, str) else ():
+                connection.send(data)
 
     def _cut(self, connection: ServerConnection) -> None:
         """Ends the TCP connection as a dying venue does: no close frame."""

@@ -46,6 +46,11 @@ class Tape:
                 self._elapsed = 0.0
                 self._thread.start()
 
+    @property
+    def started(self) -> bool:
+        with self._changed:
+            return self._elapsed >= 0
+
     def position(self, lag: float = 0.0) -> int:
         """The number of frames due by now, or `lag` seconds ago."""
         with self._changed:

@@ -1,26 +1,28 @@
 """How many messages a second an adapter takes, end to end: from the server's `send` to the consumer's `get_many`.
 
 A session of some thousand messages is over in a few hundredths of a second, so it is repeated, its numbers shifted on, until
-there are `LEAST` frames. All of them are frames in memory before the clock starts, and go out in one `sendall`: the server only
-copies. What opens the line, the first message of every key and the snapshots that it leads to come before and are not measured.
-Server, reader and consumer share one process, hence one interpreter lock.
+there are `LEAST` frames; where snapshots come in-band it is repeated whole, and each pass begins with them. All frames are in
+memory before the clock starts, and go out in one `sendall`: the server only copies. What opens the line, the first message of
+every key and the snapshots that it leads to come before and are not measured. Server, reader and consumer share one process,
+hence one interpreter lock.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import struct
 import threading
 import time
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 from websockets.sync.server import ServerConnection
 
 from syncstream import Event, Feed, Stream
 from syncstream.core.paths import getter
 from tests import replay
-from tests.replay.server import POLL
+from tests.replay.line import Line
 
 ENOUGH = 100_000  # messages a second; less than that needs a reason
 LEAST = 60_000
@@ -47,8 +49,8 @@ class Blast(replay.ReplayServer):
         self.started = _start(history)
         self.opened = threading.Event()
         self._go = threading.Event()
-        super().__init__(history)
-        self._load = load(self)
+        super().__init__(history, topics=max(1, len({whole.key for whole in history.wholes.values()})))
+        self._load = b"" if history.wholes else load(self)
 
     def __enter__(self) -> Blast:
         return self
@@ -61,20 +63,31 @@ class Blast(replay.ReplayServer):
     def _rest_position(self) -> int:
         return self.started
 
-    def _play(self, connection: ServerConnection, leave_out: Any, repeated: list[bool]) -> None:
-        history = self.history
-        for text in history.venue.greeting():
-            connection.send(text)
-        subscribed = not history.recording.sent
-        while not subscribed and not self._stopping.is_set():
-            subscribed = self._answer(connection, POLL)
-        connection.socket.sendall(b"".join(frame(one.data) for one in history.frames[: self.started]))
+    def _play(self, connection: ServerConnection, line: Line, leave_out: Any, repeated: list[bool]) -> None:
+        for said in line.greeting():
+            connection.send(said)
+        while line.subscribed < self._topics and not self._stopping.is_set():
+            self._answer(connection, line, 0)
+        connection.socket.sendall(_sent(line, range(self.started)))
+        if self.history.wholes:
+            self._load = _sent(line, itertools.chain(range(self.started, len(self.history.frames)), *_again(self.history)))
         self.opened.set()
         while not self._go.is_set() and not self._stopping.is_set():
-            self._answer(connection, POLL)
+            self._answer(connection, line, 0)
         connection.socket.sendall(self._load)
         while not self._stopping.is_set():
-            self._answer(connection, POLL)
+            self._answer(connection, line, 0)
+
+
+def _again(history: replay.History) -> list[range]:
+    """All of a session with in-band snapshots once more, as often as it takes."""
+    frames = len(history.frames)
+    return [range(frames)] * (-(-LEAST // frames) - 1)
+
+
+def _sent(line: Line, indexes: Iterable[int]) -> bytes:
+    """What this connection gets of these frames."""
+    return b"".join(frame(data) for data in map(line.play, indexes) if data is not None)
 
 
 def frame(payload: Any) -> bytes:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, Hashable, NamedTuple, Optional, Union
 from urllib.parse import parse_qs, urlsplit
 
 from ..books import Book, Delta, Top
+from ..line import Line
+from ..recording import Recording
+
+if TYPE_CHECKING:
+    from ..history import History
 
 
 class Quote(NamedTuple):
@@ -24,7 +29,19 @@ class Reply(NamedTuple):
 
 
 class Venue:
-    """Plays, and understands nothing. The base of those that do."""
+    """Plays, and understands nothing. The base of those that do.
+
+    `numbers`: whether deltas carry numbers of their key; else they are counted, from an in-band snapshot on.
+    """
+
+    numbers = True
+
+    def learn(self, recording: Recording) -> None:
+        """What the session says of itself, before any frame is read."""
+
+    def line(self, history: History, number: int) -> Line:
+        """A new connection, the stream's so manieth."""
+        return Line(history, number)
 
     def decode(self, data: Union[str, bytes]) -> Any:
         """The decoded message, or None where frames are not understood."""
@@ -48,12 +65,20 @@ class Venue:
     def quote(self, message: Any) -> Optional[Quote]:
         return None
 
+    def topic(self, message: Any) -> Hashable:
+        """Whose subscribers a message is for; `None`: everybody."""
+        return None
+
+    def whole(self, message: Any) -> Optional[str]:
+        """Whose in-band snapshot a message is."""
+        return None
+
     def key_of(self, url: str) -> Optional[str]:
         """Whose snapshot a REST URL asks for; None: it is no snapshot request."""
         return None
 
     def book(self, body: Any) -> Book:
-        """The book in a decoded snapshot."""
+        """The book in a decoded snapshot, of REST or in-band."""
         raise NotImplementedError
 
     def body(self, book: Book) -> str:
