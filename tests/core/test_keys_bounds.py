@@ -1,14 +1,13 @@
-"""`core/keys.py`: a consumer that is too slow, what may be held, topics that are left, and the end."""
+"""`core/keys.py`: a consumer that is too slow, topics that are left, and the end."""
 
 from __future__ import annotations
 
 import pytest
 
-from syncstream.core.keys import Keys
 from syncstream.core.rules import Rules
 from syncstream.events import KeyStatus
 
-from .rig import BY_CONNECTION, HEALED, NUMBERED, PLAIN, TYPED, Rig, change, delta, run_of, snap, text
+from .rig import BY_CONNECTION, HEALED, NUMBERED, PLAIN, TYPED, Rig, change, delta, run_of, snap
 
 # ---------------------------------------------------------------- the bytes of what is delivered
 
@@ -155,62 +154,6 @@ def test_what_was_healed_is_not_healed_again() -> None:
     rig.relieve()
     rig.tick()
     assert (rig.asked(), rig.state("A")) == ([], "live")
-
-
-# ---------------------------------------------------------------- bounds
-
-
-def test_a_key_that_holds_too_much_starts_over() -> None:
-    """What it held is covered by a snapshot asked for later than the one on its way."""
-    rig = Rig(change(HEALED, hold_limit=3))
-    rig.open()
-    rig.send(*run_of("A", 1, 3))
-    assert rig.keys.held == 3
-    rig.send(delta("A", 4))
-    assert rig.keys.held == 0
-    rig.send(delta("A", 5))
-    rig.asked()
-    rig.said()
-    rig.answer("A", 2)
-    assert (rig.said(), rig.asked()) == ([], [])
-    rig.wait(1.0)
-    assert rig.asked() == ["A"]
-    rig.answer("A", 4)
-    assert rig.said() == ["snapshot A at 4", "A5", "resynced A at 5 +1"]
-
-
-def test_what_is_held_is_bounded_in_bytes_too() -> None:
-    """A few large messages are as much as many small ones."""
-    large = delta("A", 2, note="x" * 2000)
-    rig = Rig(change(HEALED, hold_bytes=len(text(large)) - 4 + 40))
-    rig.open()
-    rig.send(delta("A", 1), large)
-    assert (rig.keys.held, rig.keys.held_bytes) == (2, len(text(large)) - 4 + len(text(delta("A", 1))) - 2)
-    rig.send(*run_of("A", 3, 5))
-    assert (rig.keys.held, rig.keys.held_bytes) == (1, len(text(delta("A", 5))) - 2)  # 4 was one too many
-    rig.asked()
-    rig.answer("A", 4)
-    rig.wait(1.0)
-    rig.answer("A", 4)
-    assert rig.said()[-3:] == ["snapshot A at 4", "A5", "resynced A at 5 +1"]
-    assert (rig.keys.held, rig.keys.held_bytes) == (0, 0)
-
-
-@pytest.mark.parametrize("rules", [PLAIN, HEALED, TYPED])
-def test_too_many_keys_are_a_failure(rules: Rules) -> None:
-    """The error names the field, the bound, and asks whether it is a key at all."""
-    keys = Keys(change(rules, max_keys=2), wall_ns=0)
-    assert [keys.find(key, 1.0) is None for key in "ABACD"] == [False, False, False, True, True]
-    assert str(keys.failure) == "key='k': more than max_keys=2 different values; is it really what belongs together?"
-
-
-def test_the_others_keep_what_they_hold() -> None:
-    """The bound is one for all keys; whoever passes it pays."""
-    rig = Rig(change(HEALED, hold_limit=3))
-    rig.open()
-    rig.send(*run_of("A", 1, 2), *run_of("B", 1, 2))
-    assert [(key, sync.held) for key, sync in rig.keys.syncs.items()] == [("A", 2), ("B", 0)]
-    assert rig.keys.held == 2
 
 
 # ---------------------------------------------------------------- left topics, the end

@@ -53,21 +53,6 @@ def test_a_restart_ends_the_request_in_flight() -> None:
     assert rig.said() == ["snapshot A at 4", "resynced A at 4 +0"]
 
 
-def test_a_restart_while_the_consumer_is_behind() -> None:
-    """A dropped key forgets its old position too: else no snapshot would ever be new enough."""
-    rig = Rig(change(HEALED, restart_after=3))
-    rig.live("A", 500)
-    rig.drop("A")
-    rig.send(*run_of("A", 1, 5))
-    assert (rig.asked(), rig.keys.held, rig.state("A")) == ([], 0, "dropped")
-    rig.relieve()
-    rig.wait(1.0)
-    rig.send(delta("A", 6))
-    assert rig.said() == ["gap A drop 500..None healing", "gap A restart 500..4 healing"]
-    rig.answer("A", 5)
-    assert rig.said() == ["snapshot A at 5", "A6", "resynced A at 6 +1"]
-
-
 def verifying(behind: int, rules: Rules = HEALED) -> Rig:
     """A silent key after a reconnect, at 500, for which the source says `behind`."""
     rig = Rig(change(rules, verify_after=1.0), chance=0.0)
@@ -160,43 +145,6 @@ def test_what_is_held_may_speak_for_a_restart() -> None:
     answers(rig, 7, 4.0)
     assert rig.said() == ["gap A restart 100..7 healing", "snapshot A at 7", "resynced A at 7 +0"]
     assert rig.keys.held == 0
-
-
-@pytest.mark.parametrize(("position", "said"), [(500, []), (600, ["snapshot A at 600"])])
-def test_messages_that_stay_below_a_snapshot_make_it_doubtful(position: int, said: list[str]) -> None:
-    """The line may be that late; so it is only asked again, and again while it lasts."""
-    rig = Rig(change(HEALED, verify_after=5.0))
-    rig.open()
-    rig.send(delta("A", 1))
-    rig.answer("A", 500)
-    rig.wait(4.9)
-    rig.send(delta("A", 2))
-    assert rig.asked() == ["A"]
-    rig.wait(0.1)
-    rig.said()
-    rig.send(delta("A", 3))
-    assert (rig.state("A"), rig.asked()) == ("unproven", ["A"])
-    rig.answer("A", position)
-    assert rig.said() == [*said, f"resynced A at {position} +0"]
-    rig.wait(4.9)
-    rig.send(delta("A", 4), delta("A", position + 1))
-    assert (rig.said(), rig.asked()) == ([f"A{position + 1}"], [])
-
-
-def test_numbers_that_start_anew_below_a_snapshot_are_found() -> None:
-    """Else the key would be mute for ever: all that comes is below it."""
-    rig = Rig(change(HEALED, verify_after=5.0), chance=0.0)
-    rig.open()
-    rig.send(delta("A", 1))
-    rig.answer("A", 500)
-    rig.said()
-    for number in range(2, 80):
-        rig.wait(1.0)
-        rig.send(delta("A", number))
-        if rig.asked():
-            rig.answer("A", number)
-    assert rig.said()[0] == "gap A restart 500..66 healing"
-    assert (rig.state("A"), rig.keys.latest["A"]) == ("live", delta("A", 79))
 
 
 # ---------------------------------------------------------------- a source that fails
@@ -362,32 +310,3 @@ def test_a_key_that_is_only_unproven_is_never_given_up() -> None:
     assert (rig.said(), rig.state("A")) == ([], "unproven")
     rig.answer("A", 5)
     assert rig.said() == ["resynced A at 5 +0"]
-
-
-def by_connection() -> Rig:
-    """A is live at version 500, by numbers of the connection."""
-    rig = Rig(change(BY_CONNECTION, restart_after=3, verify_after=1.0))
-    rig.live("A", 500)
-    rig.said()
-    return rig
-
-
-def test_versions_that_start_anew_with_a_connection() -> None:
-    """The connection's numbers cannot show that; the key's own do, by the same rule as everywhere."""
-    rig = by_connection()
-    rig.reopen()
-    rig.said()
-    rig.send(*(delta("A", number, v=number) for number in range(1, 5)))
-    assert rig.said() == ["gap A restart 500..4 healing"]
-    rig.answer("A", 3)
-    assert rig.said() == ["snapshot A at 3", "A4", "resynced A at 4 +1"]
-
-
-def test_versions_behind_a_snapshot_are_no_restart() -> None:
-    """A line that is late shows old versions, but they advance."""
-    rig = by_connection()
-    rig.send(delta("A", 502, v=502))
-    rig.answer("A", 520)
-    rig.said()
-    rig.send(*(delta("A", number, v=number) for number in range(503, 522)))
-    assert rig.said() == ["A521"]

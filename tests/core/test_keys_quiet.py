@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Hashable, Optional
+from typing import Any, Hashable
 
 import pytest
 
-from syncstream.core.keys import Keys
 from syncstream.core.rules import Rules
 from syncstream.events import Gap
 
@@ -23,18 +22,6 @@ def live(rules: Rules, **fields: Any) -> Rig:
     rig.send(delta("A", 6, v=6))
     rig.said()
     return rig
-
-
-# ---------------------------------------------------------------- whose silence counts
-
-
-@pytest.mark.parametrize(("limit", "fresh"), [(None, []), (lambda key: 8.0, ["A", "B"])])
-def test_new_keys_are_named_where_their_silence_counts(limit: Optional[Any], fresh: list[Hashable]) -> None:
-    """Each of them once, when it is first seen."""
-    keys = Keys(change(NUMBERED, quiet_after=limit), wall_ns=0)
-    for key in ("A", "B", "A"):
-        keys.find(key, 1.0)
-    assert keys.fresh == fresh
 
 
 # ---------------------------------------------------------------- silent for too long

@@ -153,23 +153,6 @@ def test_a_key_given_up_while_no_line_is_open_has_to_be_proved() -> None:
     assert (rig.said(), rig.state("A")) == (["gap A unhealed 5..8 told", "A8", "gap A unhealed 8..None told"], "unproven")
 
 
-@pytest.mark.parametrize(("number", "said"), [(2, ["resynced A at 1 +0", "resynced B at 1 +0"]), (3, [])])
-def test_a_shared_counter_speaks_for_all_its_keys(number: int, said: list[str]) -> None:
-    """Whether it goes on or not; a key that is complete already is not told again."""
-    rig = Rig(change(BY_CHANNEL, source=False, splice=None))
-    rig.open()
-    rig.send(delta("A", 0, v=1, c="c"), delta("B", 1, v=1, c="c"), delta("C", 1, v=1, c="another"))
-    rig.reopen()
-    rig.said()
-    rig.send(delta("C", number, v=1, c="c"))
-    assert [word for word in rig.said() if word.startswith("resynced") and " C " not in word] == said
-    rig.cut()
-    rig.said()
-    for _ in range(2):
-        rig.keys.prove(rig.keys.syncs["A"], rig.now)
-    assert [word[:10] for word in rig.said()] == ["resynced A"]
-
-
 def test_while_another_line_is_open_nothing_is_in_doubt() -> None:
     """Only the last one leaves keys to be proved."""
     rig = Rig(HEALED, lines=2)

@@ -29,6 +29,7 @@ DECIDES = {
     "liveness",
     "opening",
     "order",
+    "placement",
     "pressure",
     "quiet",
     "sequence",

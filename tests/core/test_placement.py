@@ -1,4 +1,4 @@
-"""`core/keys.py`: when the hot path may deliver a key, what the next message must join, what a doubt tells, how long it waits."""
+"""`core/placement.py`: what the hot path may deliver, what the next message must join, what a doubt tells, how long it waits."""
 
 from __future__ import annotations
 
