@@ -113,14 +113,14 @@ def play(history: replay.History, **settings: Any) -> replay.ReplayServer:
 def check_faults(name: str, result: Result, server: replay.ReplayServer, *, compared: int) -> None:
     """What has to hold behind the fault of that name: healed, nothing contradicted on the way, every book whole at the end."""
     assert (result.unhealed, result.quarantined, result.contradicted, result.whole) == (0, 0, 0, True)
-    assert result.compared > compared
+    assert result.compared >= compared
     if name == "duplicates":
         assert result.gaps == 0
         assert result.duplicates >= 0.9 * server.repeated > 0  # what comes again before its key is live is no duplicate
     else:
         assert result.gaps > 0
     if name == "cuts":
-        assert server.cuts > 4
+        assert server.cuts > 1
     if name == "old snapshots":
         assert sum(server.fetched.values()) >= 3 * len(server.history.final)
 

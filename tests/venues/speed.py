@@ -48,6 +48,7 @@ class Blast(replay.ReplayServer):
     def __init__(self, history: replay.History, load: Callable[[Blast], bytes]) -> None:
         self.started = _start(history)
         self.opened = threading.Event()
+        self.sent = threading.Event()
         self._go = threading.Event()
         super().__init__(history, topics=max(1, len({whole.key for whole in history.wholes.values()})))
         self._load = b"" if history.wholes else load(self)
@@ -75,6 +76,7 @@ class Blast(replay.ReplayServer):
         while not self._go.is_set() and not self._stopping.is_set():
             self._answer(connection, line, 0)
         connection.socket.sendall(self._load)
+        self.sent.set()
         while not self._stopping.is_set():
             self._answer(connection, line, 0)
 
@@ -124,10 +126,11 @@ def _once(make: Make, history: replay.History, key: str, numbers: Sequence[str])
         began_at = server.go()
         ended_at, count = began_at, 0
         while True:
-            items = stream.get_many(5_000, timeout=QUIET if count else PATIENCE)
-            if not items:
+            sent = server.sent.is_set()
+            items = stream.get_many(5_000, timeout=QUIET)
+            if not items and sent:
                 break
-            ended_at = time.perf_counter()
+            ended_at = time.perf_counter() if items else ended_at
             count += sum(not isinstance(item, Event) for item in items)
         status = stream.status
         assert (status.gaps, status.unhealed, status.quarantined) == (0, 0, 0), status

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .__main__ import HEAD, NOT_RUN, README, holds
+from .__main__ import NOT_RUN, holds, lines
 from .adapters import adapters
 from .run import Result
 from .sessions import SESSIONS
 from .speed import ENOUGH
-
-
-def lines() -> dict[str, dict[str, str]]:
-    """The table as it stands: adapter → column → cell."""
-    found = {}
-    for line in README.read_text(encoding="utf-8").splitlines():
-        cells = [cell.strip() for cell in line.split("|")[1:-1]]
-        if len(cells) == len(HEAD) and cells[0].startswith("`"):
-            found[cells[0].strip("`")] = dict(zip(HEAD, cells))
-    return found
 
 
 def test_every_adapter_is_in_the_table() -> None:
@@ -45,5 +35,6 @@ def test_a_run_with_any_fault_does_not_hold() -> None:
     assert holds(Result(**good))
     assert holds(Result(**{**good, "messages": 3}, whole=True, compared=1))
     assert not holds(Result(**good, whole=True))
+    assert holds(Result(**good, whole=True), compared=False)
     for fault in ({"gaps": 1}, {"unhealed": 1}, {"quarantined": 1}, {"contradicted": 1}, {"whole": False}, {"messages": 4}):
         assert not holds(Result(**{**good, **fault}))

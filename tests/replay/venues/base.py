@@ -90,8 +90,8 @@ class Venue:
         return Reply(404, "{}")
 
 
-def symbol_of(url: str, path: str) -> Optional[str]:
-    """The symbol that a URL asks `path` for; None: it asks for something else."""
+def symbol_of(url: str, path: str, name: str = "symbol") -> Optional[str]:
+    """The symbol that a URL asks `path` for, in the parameter `name`; None: it asks for something else."""
     parts = urlsplit(url)
-    symbols = parse_qs(parts.query).get("symbol")
+    symbols = parse_qs(parts.query).get(name)
     return symbols[0] if symbols and parts.path.endswith(path) else None

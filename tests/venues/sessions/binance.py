@@ -7,7 +7,7 @@ from syncstream.venues import binance
 from tests import replay
 from tests.venues import run, speed
 
-from .base import QUICK, Session
+from .base import QUICK, SLOW_BOOK, Session
 
 CAPTURE = "binance_spot_10sym_20210405"
 
@@ -46,7 +46,7 @@ SESSIONS = (
         _depth,
         lambda: speed.rate(depth, part("@depth@100ms"), key="data.s", numbers=("data.U", "data.u")),
         against="best prices of `bookTicker`",
-        note="a book is kept: each changed level is a `Decimal` put in its place",
+        note=SLOW_BOOK,
     ),
     Session(
         "binance.trades",

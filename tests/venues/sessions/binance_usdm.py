@@ -7,7 +7,7 @@ from syncstream.venues import binance_usdm
 from tests import replay
 from tests.venues import run, speed
 
-from .base import QUICK, Session
+from .base import QUICK, SLOW_BOOK, Session
 from .binance import part, symbols
 
 CAPTURE = "binance_usdm_5sym_20210405"
@@ -34,7 +34,7 @@ SESSIONS = (
         _depth,
         lambda: speed.rate(depth, part("@depth@100ms", CAPTURE), key="data.s", numbers=("data.pu", "data.u")),
         against="best prices of `bookTicker`",
-        note="a book is kept: each changed level is a `Decimal` put in its place",
+        note=SLOW_BOOK,
     ),
     Session(
         "binance_usdm.ticker",

@@ -1,0 +1,19 @@
+"""What the adapters share: a look at the symbols they are given. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional, Sequence
+
+from ..errors import FeedError
+
+
+def listed(symbols: Sequence[str], pattern: str, example: str, most: Optional[int] = None) -> list[str]:
+    """The symbols as a list, each once. Raises `FeedError` for one text, none, more than `most`, or not of the pattern."""
+    given: Sequence[object] = symbols
+    if isinstance(given, str) or not given or not all(isinstance(one, str) and re.fullmatch(pattern, one) for one in given):
+        raise FeedError("symbols", symbols, f"expected a list of symbols such as [{example!r}]")
+    found = list(dict.fromkeys(symbols))
+    if most is not None and len(found) > most:
+        raise FeedError("symbols", len(found), f"the venue takes {most} on one line; make several streams")
+    return found
