@@ -104,8 +104,6 @@ class Arrivals:
 
     def put_back(self, waiting: int, count: int, at: float, sizes: Optional[Sequence[int]] = None) -> None:
         """Before `waiting` items come `count` older ones again."""
-        if not count:
-            return
         size_before = self._size_before(waiting)
         first = self.end - waiting
         if self.batches:  # what was taken of the first is no part of it any more
@@ -116,7 +114,8 @@ class Arrivals:
 
     def _size_before(self, waiting: int) -> int:
         """All bytes up to the oldest of `waiting` items."""
-        taken = 0 if self.oldest(waiting) is None else self.end - waiting - self._before.end
+        self.oldest(waiting)
+        taken = self.end - waiting - self._before.end
         if not taken or not self.batches[0].sizes:
             return self._before.size_end
         return self._before.size_end + self._sums(self.batches[0])[taken - 1]

@@ -109,7 +109,7 @@ class Opening:
 
     def resume(self, now: float) -> None:
         """We read again: the step that waits has its whole time anew."""
-        if not self.done and self.until is not None:
+        if self.until is not None:
             self.until = now + self._steps[self._at].within
 
     def _refusal(self, verdict: Any) -> Refusal:

@@ -84,7 +84,7 @@ class Pressure:
 
     def relieved(self, depth: int, size: float = 0.0) -> bool:
         """Below half: there is room for what heals, and for what was not read."""
-        return depth < self._half and (size * 2 < self._maxbytes or not depth)
+        return depth < self._half and size * 2 < self._maxbytes
 
     def eased(self, depth: int, size: float = 0.0) -> bool:
         """Whether the pressure has just ended: `wake` is due."""

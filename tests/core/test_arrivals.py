@@ -32,8 +32,8 @@ def test_the_oldest_is_reckoned_from_what_waits() -> None:
 
 def test_nothing_is_not_a_batch() -> None:
     """An empty batch leaves no record."""
-    a = arrivals(([], 1.0), ([5], 2.0))
-    assert (a.oldest(1), a.size(1), len(a.batches)) == (2.0, 5, 1)
+    a = arrivals(([], 1.0), ([5], 2.0), ([], 3.0))
+    assert (len(a.batches), a.oldest(1), a.size(1)) == (1, 2.0, 5)
 
 
 def test_each_item_has_its_own_bytes() -> None:
@@ -42,6 +42,7 @@ def test_each_item_has_its_own_bytes() -> None:
     assert a.sizes(5, 4) == [4, 16, 80, 9]
     assert a.sizes(4, 2) == [16, 80]
     assert [a.size(waiting) for waiting in (5, 4, 3, 2, 1, 0)] == [110, 106, 90, 10, 1, 0]
+    assert arrivals(*TWO).sizes(2, 2) == [9, 1]  # whoever asks first
 
 
 def test_where_nobody_counts_there_are_no_bytes() -> None:
@@ -50,7 +51,19 @@ def test_where_nobody_counts_there_are_no_bytes() -> None:
     a.add(3, 2.0)
     assert (a.size(5), a.sizes(4, 3), a.leading(4, 16), a.leading(4, 17)) == (20, [16, 0, 0], 1, 4)
     a.keep([True, True, False, True])
-    assert (a.size(3), a.sizes(3, 3), a.size(2)) == (16, [16, 0, 0], 0)
+    assert (a.size(3), a.sizes(3, 3), a.size(2), a.size(1)) == (16, [16, 0, 0], 0, 0)
+    a.add(1, 3.0, [5])
+    assert a.sizes(3, 3) == [0, 0, 5]
+
+
+def test_what_does_not_stay_leaves_no_record() -> None:
+    """Nor does what was taken before, whoever asks first."""
+    a = arrivals(*TWO)
+    a.keep([True, True, False, False, False])
+    assert (len(a.batches), a.sizes(2, 2)) == (1, [4, 16])
+    a = arrivals(*TWO)
+    a.keep([True, False])
+    assert (len(a.batches), a.sizes(1, 1), a.oldest(1)) == (1, [9], 2.0)
 
 
 def test_when_what_is_taken_came() -> None:
@@ -74,6 +87,7 @@ def test_what_was_taken_of_a_batch_is_not_counted_again() -> None:
     """How many have so many bytes begins with the oldest that waits."""
     a = arrivals(*TWO)
     assert [a.leading(4, size) for size in (0, 1, 16, 17, 96, 97)] == [0, 1, 1, 2, 2, 3]
+    assert arrivals(*TWO).leading(2, 10) == 2  # whoever asks first
 
 
 def test_what_is_put_back_is_the_oldest_again() -> None:
@@ -87,6 +101,19 @@ def test_what_is_put_back_is_the_oldest_again() -> None:
     a = arrivals(([1, 2, 3, 4], 1.0))
     a.put_back(0, 1, 0.5, [7])
     assert (a.oldest(1), a.size(1)) == (0.5, 7)
+    a = arrivals(*TWO)
+    assert a.oldest(2) == 2.0
+    a.put_back(2, 1, 0.5, [80])
+    assert (a.oldest(3), a.sizes(3, 3)) == (0.5, [80, 9, 1])
+
+
+def test_what_is_put_back_may_have_no_bytes() -> None:
+    """It is like a batch without any."""
+    a = arrivals(([1, 2, 3, 4], 1.0))
+    a.put_back(2, 2, 0.5)
+    assert (a.size(4), a.sizes(4, 4)) == (7, [0, 0, 3, 4])
+    a.keep([True, False, True, True])
+    assert (a.size(3), a.sizes(3, 3), a.oldest(3)) == (7, [0, 3, 4], 0.5)
 
 
 def test_nothing_put_back_is_no_batch() -> None:

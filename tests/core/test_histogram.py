@@ -20,14 +20,14 @@ def test_a_bucket_holds_its_values(seconds: float) -> None:
     assert edge(index - 1) <= seconds * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("seconds", [0.0, -1.0, -1e-9, 1e-30, 1e9])
+@pytest.mark.parametrize("seconds", [0.0, -0.0, -1.0, -1e-9, -1e-44, 1e-30, 1e9])
 def test_every_value_counts(seconds: float) -> None:
     """Nothing falls off: no time at all, a clock that was behind, years."""
     histogram = Histogram()
     histogram.record(seconds, 0.0)
     histogram.fresh.append(seconds)
     spread = histogram.spread(0.0)
-    assert (spread.total, spread.buckets) == (2, {bucket(seconds): 2})
+    assert (spread.total, spread.buckets) == (2, {bucket(max(0.0, seconds)): 2})
     assert spread.percentile(1.0) == pytest.approx(max(0.0, seconds), rel=1 / 128)
 
 

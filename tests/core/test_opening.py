@@ -22,19 +22,22 @@ def said(*texts: str) -> tuple[Payload, ...]:
 
 
 @pytest.mark.parametrize(
-    ("fields", "field"),
+    ("fields", "said"),
     [
-        ({"send": "a", "within": 0}, "within"),
-        ({"send": "a", "within": float("inf")}, "within"),
-        ({}, "expect"),
-        ({"send": "a", "expect": "welcome"}, "expect"),
-        ({"send": "a", "fail": lambda m: True}, "fail"),
-        ({"expect": lambda m: True, "fail": True}, "fail"),
+        ({"send": "a", "within": 0}, "within=0: "),
+        ({"send": "a", "within": float("inf")}, "within=inf: "),
+        ({}, "expect=None: a step sends something, expects something, or both$"),
+        ({"send": "a", "expect": "welcome"}, "expect='str': expected a callable: message -> what is to be made of it$"),
+        (
+            {"send": "a", "fail": lambda m: True},
+            "fail='a callable': a step that expects nothing is over at once and cannot fail; give expect=$",
+        ),
+        ({"expect": lambda m: True, "fail": True}, "fail='bool': expected a callable: message -> what is to be made of it$"),
     ],
 )
-def test_what_cannot_be_is_refused(fields: dict[str, Any], field: str) -> None:
-    """The field is named."""
-    with pytest.raises(FeedError, match=f"^{field}="):
+def test_what_cannot_be_is_refused(fields: dict[str, Any], said: str) -> None:
+    """The field is named, and what it should have been."""
+    with pytest.raises(FeedError, match=f"^{said}"):
         Step(**fields)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from syncstream.core import picture
+from syncstream.core.actions import Payload
+from syncstream.core.frames import TEXT
 from syncstream.errors import Overflow, StreamFailed
 from syncstream.events import Status
 
@@ -65,6 +67,20 @@ def test_the_figures_are_those_of_the_keys_and_the_order() -> None:
     assert (status.queued, status.dropped) == (7, 9)
 
 
+def test_each_figure_is_that_of_whoever_counts_it() -> None:
+    """A stream shows what its keys, its order and its fetches have counted, and how many lines are open."""
+    rig = Rig(HEALED, lines=2)
+    rig.start()
+    rig.open(0)
+    order, keys = rig.engine.order, rig.engine.order.keys
+    order.duplicates, order.quarantined, order.keyless = 1, 2, 3
+    keys.stale, keys.healed, keys.snapshots, keys.fetches.late = 10, 20, 30, 40
+    status = shown(rig, connects=2, late=400)
+    assert (status.duplicates, status.quarantined, status.keyless) == (11, 2, 3)
+    assert (status.healed, status.snapshots, status.late_answers) == (20, 30, 440)
+    assert (status.lines, status.connects, status.reconnects) == (1, 2, 0)
+
+
 def test_silence_counts_from_the_line_that_spoke_last() -> None:
     """Of two lines, the one that is mute is not what a consumer hears."""
     rig = Rig(NUMBERED, lines=2)
@@ -87,3 +103,16 @@ def test_every_wanted_topic_is_shown(topics: tuple[str, ...]) -> None:
 def test_a_failure_is_told_by_its_text() -> None:
     """Whatever its class."""
     assert shown(Rig(PLAIN), closing=True, failure=StreamFailed("why")).error == "why"
+
+
+def test_an_open_line_knows_its_topics() -> None:
+    """What it asked for is shown as it is; a fixed payload, which names none, is shown under `None`."""
+    asked = Payload(TEXT, b"ask", ("A",))
+    rig = Rig(NUMBERED, topics=("A", "B"))
+    rig.open(payloads=(asked,))
+    assert {topic: one.state for topic, one in shown(rig).topics.items()} == {"A": "sent", "B": "wanted"}
+    rig.send(delta("A", 1))
+    assert {topic: one.state for topic, one in shown(rig).topics.items()} == {"A": "live", "B": "wanted"}
+    rig = Rig(NUMBERED)
+    rig.open(payloads=(Payload(TEXT, b"ask", (None,)),))
+    assert {topic: one.state for topic, one in shown(rig).topics.items()} == {None: "sent"}

@@ -19,10 +19,13 @@ class Keys:
     def __init__(self, limit: Optional[float] = 8.0) -> None:
         self.latest: dict[Hashable, Any] = {}
         self.limit = limit
+        self.held = 0
+        self.looks = 0
         self.quiet = Quiet(lambda key: self.limit, self.mark)
 
     def mark(self, key: Hashable) -> Mark:
-        return self.latest.get(key), 0, 0
+        self.looks += 1
+        return self.latest.get(key), 0, self.held
 
     def speak(self, key: Hashable) -> None:
         self.latest[key] = [key]
@@ -77,6 +80,22 @@ def test_the_very_object_counts() -> None:
     assert keys.until(NOW + 6.0, NOW + 15.0) == []
 
 
+def test_what_is_held_counts() -> None:
+    """A key that waits for its snapshot delivers nothing, and is not silent."""
+    keys = Keys()
+    keys.quiet.add("A", NOW)
+    keys.until(NOW, NOW + 6.0)
+    keys.held = 1
+    assert keys.until(NOW + 6.0, NOW + 15.0) == []
+
+
+def test_without_a_limit_no_key_is_watched() -> None:
+    """It is known all the same, and there is nothing to look at."""
+    quiet = Quiet(None, Keys().mark)
+    quiet.add("A", NOW)
+    assert (len(quiet), quiet.deadline(), quiet.due(NOW + 1000.0)) == (1, None, [])
+
+
 def test_a_key_that_may_be_silent_is_never_looked_at() -> None:
     """Its limit is `None`."""
     keys = Keys(limit=None)
@@ -93,6 +112,22 @@ def test_a_key_that_was_left_is_told_no_more() -> None:
     assert keys.until(NOW, NOW + 1.0) == []
     keys.quiet.add("A", NOW + 1.0)
     assert [at for at, _ in keys.until(NOW + 1.0, NOW + 14.0)] == [110.0]
+    keys.quiet.add("B", NOW + 14.0)
+    keys.quiet.forget("A")
+    assert len(keys.quiet) == 1
+    assert [silent.key for _, silent in keys.until(NOW + 14.0, NOW + 23.0)] == ["B"]
+
+
+def test_a_key_that_comes_back_is_looked_at_no_more_often() -> None:
+    """What was planned for it before is over: four times within its limit."""
+    keys = Keys()
+    for _ in range(5):
+        keys.quiet.add("A", NOW)
+        keys.quiet.forget("A")
+    keys.quiet.add("A", NOW + 0.5)
+    keys.looks = 0
+    assert len(keys.until(NOW + 0.5, NOW + 8.0)) == 0
+    assert keys.looks == 4
 
 
 def test_silence_of_all_is_no_silence_of_a_key() -> None:
