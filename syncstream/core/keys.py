@@ -109,7 +109,7 @@ class Keys(Placement):
 
     def _settle(self, sync: Sync, now: float) -> None:
         """After it became LIVE: is it still, with no line open?"""
-        self._plain(sync)
+        self._plain(sync, sync.counter)
         if not self.open_lines:
             self._lose(sync, now)
 

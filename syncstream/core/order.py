@@ -19,6 +19,7 @@ from .counter import Counter, Held, Numbered, Outcome, countable
 from .keys import Keys
 from .paths import MISSING
 from .rules import Kind, Rules, Scope
+from .scan import Scan
 
 _RAW_KEPT = 256
 _UNUSABLE_LEAST = 10
@@ -53,50 +54,9 @@ class Order:
         self.duplicates = self.quarantined = self.keyless = 0
         self._waiting: dict[Hashable, Counter] = {}  # counters with a reorder window open
         self._early = self._early_bytes = 0  # what waits in them, at most: it is counted when that is too much
-        plain = rules.classify is None and lines == 1  # and no key is plain that has no counter of its own
-        self._scans = plain and not any(_could_be_data(rules, literal) for literal in rules.literals)
+        self.scan = Scan(rules, self.keys, self.counters, lines=lines)
 
     # ---------------------------------------------------------------- messages
-
-    def scan(self, frames: list[tuple[int, bytes]], start: int) -> int:
-        """Deliver the plain messages that lead `frames[start:]`; returns the index of the first frame that is not plain.
-
-        The hot path: one decode, one look-up and one comparison a message, and nothing changed for the one it stops at.
-        """
-        rules, keys = self.rules, self.keys
-        decode, key_of, first_of, last_of = rules.decode, rules.key or _only_key, rules.first, rules.last
-        plain = keys.plain
-        if not self._scans or not plain or first_of is None or last_of is None:
-            return start
-        one_number = first_of is last_of
-        ahead = 1 if rules.rule is None else rules.rule.ahead
-        latest, deliver = keys.latest, keys.out.append
-        index = start
-        try:
-            for index in range(start, len(frames)):
-                opcode, payload = frames[index]
-                if opcode > 2:
-                    break
-                message = decode(payload, opcode == 1)
-                key = key_of(message)
-                counter = plain[key]
-                first = first_of(message)
-                if first != counter.position + ahead:
-                    break
-                last = first if one_number else last_of(message)
-                if last < first:
-                    break
-                counter.position = last
-                latest[key] = message
-                deliver(message)
-            else:
-                index = len(frames)
-        except Exception:  # whatever it was, `read` or `use` meets it again and names it
-            pass
-        keys.messages += index - start
-        if keys.sizes is not None:
-            keys.sizes += [len(payload) for _, payload in frames[start:index]]
-        return index
 
     def read(self, payload: bytes, text: bool, now: float) -> Optional[Item]:
         """One message, the long way: what it is. `None` if it cannot be read, and was quarantined."""
@@ -326,7 +286,7 @@ class Order:
             return
         if self.rules.scope is Scope.SHARED:
             keys.unproved(sync, now)
-        keys.place(sync, item.held, now)
+        keys.place(sync, item.held, now, counter)
 
     def _tell_all(self, counter: Counter, outcome: Outcome, after: Any, item: Numbered, now: float) -> None:
         """A counter over many keys: what it shows holds for each of them."""
@@ -388,16 +348,3 @@ class Order:
         """Nothing is delivered and nothing is due from here on."""
         self._waiting.clear()
         self.keys.close()
-
-
-def _could_be_data(rules: Rules, literal: bytes) -> bool:
-    """Whether the decoder takes a literal, so that only a look at the text before it can tell."""
-    try:
-        rules.decode(literal, True)
-    except Exception:  # whatever the user's own raises
-        return False
-    return True
-
-
-def _only_key(_message: Any) -> Hashable:
-    return None

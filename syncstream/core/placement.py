@@ -29,7 +29,7 @@ class Placement:
         self.out: list[Any] = []
         self.failure: Optional[StreamFailed] = None
         self.syncs: dict[Hashable, Sync] = {}
-        self.plain: dict[Hashable, Counter] = {}  # LIVE and joined, with their own counter: the hot path may deliver
+        self.plain: dict[Hashable, Any] = {}  # LIVE and joined, and the counter they are on: the hot path may deliver
         self.latest: dict[Hashable, Any] = {}
         self.muted: set[Hashable] = set()
         self.dropped_keys: dict[Hashable, None] = {}  # those that are DROPPED
@@ -71,8 +71,8 @@ class Placement:
         text = f"{field}: more than max_keys={limit} different values; is it really what belongs together?"
         self.failure = self.failure or DataFailed(text)
 
-    def place(self, sync: Sync, item: Held, now: float) -> None:
-        """Deliver the message, hold it, or drop it as stale."""
+    def place(self, sync: Sync, item: Held, now: float, counter: Optional[Counter] = None) -> None:
+        """Deliver the message, hold it, or drop it as stale. `counter`: the one that has numbered it, if one has."""
         if self._renumbered(sync, item, now):
             self.doubt(sync, "restart", sync.delivered, item.first, now)
         if sync.state is State.DROPPED:
@@ -97,7 +97,7 @@ class Placement:
         if self.sizes is not None:
             self.sizes.append(item.size)
         self.messages += 1
-        self._plain(sync)
+        self._plain(sync, counter)
 
     def _renumbered(self, sync: Sync, item: Held, now: float) -> bool:
         """Whether the numbers of this key have started anew, where the messages are counted by other ones."""
@@ -145,11 +145,13 @@ class Placement:
         self.held += sync.held
         self.held_bytes += sync.held_bytes
 
-    def _plain(self, sync: Sync) -> None:
-        counter = sync.counter
-        if counter is None or sync.key in self.plain:
+    def _plain(self, sync: Sync, counter: Optional[Counter]) -> None:
+        """Let the hot path have this key, if nothing but its counter need be asked about its next message."""
+        if sync.state is not State.LIVE or sync.anchor is not None:
             return
-        if sync.state is State.LIVE and sync.anchor is None and not counter.early and counter.rule.detects:
+        if self.rules.rule is not None and (counter is None or counter.early):
+            return
+        if self.rules.scope is Scope.KEY or self.rules.splice is None:  # else it has a numbering of its own besides
             self.plain[sync.key] = counter
 
     # ---------------------------------------------------------------- doubts

@@ -62,7 +62,7 @@ def test_a_literal_between_data(decodable: bool) -> None:
     rig.live("A", 5)
     rig.send(delta("A", 6) if decodable else b"pong", delta("A", 6, x=1), delta("A", 7))
     assert rig.said() == ["A6", "A7"]
-    assert rig.engine.order._scans is not decodable
+    assert rig.engine.order.scan.enabled is not decodable
 
 
 # ---------------------------------------------------------------- what proves what

@@ -20,9 +20,9 @@ def test_messages_and_snapshots_have_the_bytes_they_came_with() -> None:
     rig.said()
     rig.sizes.clear()
     rig.answer("A", 999)
-    rig.send(delta("A", 1001), snap("A", 2000))
-    assert rig.said() == ["snapshot A at 999", "A1000", "resynced A at 1000 +1", "A1001", "snapshot A at 2000"]
-    assert rig.sizes == [0, 18, 0, 18, 29]
+    rig.send(delta("A", 1001), snap("A", 2000), delta("A", 2001))  # what joins a snapshot is not plain
+    assert rig.said() == ["snapshot A at 999", "A1000", "resynced A at 1000 +1", "A1001", "snapshot A at 2000", "A2001"]
+    assert rig.sizes == [0, 18, 0, 18, 29, 18]
 
 
 # ---------------------------------------------------------------- a slow consumer

@@ -32,6 +32,7 @@ DECIDES = {
     "placement",
     "pressure",
     "quiet",
+    "scan",
     "sequence",
     "subscriptions",
     "sync",

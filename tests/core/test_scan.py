@@ -1,4 +1,4 @@
-"""`core/order.py`: the hot path, and that it changes nothing against the long way."""
+"""`core/scan.py`: the hot path, and that it changes nothing against the long way."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncstream.core.frames import BINARY, PING, TEXT
-from syncstream.core.order import Item
-from syncstream.core.rules import Kind, Rules
+from syncstream.core.rules import Kind, Rules, Scope
 
 from .rig import (
     BY_CHANNEL,
@@ -22,14 +21,24 @@ from .rig import (
     LINKED,
     NUMBERED,
     PLAIN,
+    WHOLE,
     Rig,
     change,
+    channel_of,
     classify,
     delta,
     frame,
     run_of,
     text,
 )
+
+
+def kind_of(message: Any) -> Any:
+    """What `classify` says, and what it should not."""
+    if message.get("t") == "bad":
+        raise ValueError("what is this?")
+    return {"data": Kind.DATA, "word": "data"}.get(message.get("t")) or classify(message)
+
 
 # ---------------------------------------------------------------- the hot path
 
@@ -52,18 +61,112 @@ def test_the_hot_path_takes_what_is_plain_and_nothing_else() -> None:
     assert (rig.said(), rig.keys.messages) == (["A6", "A7", "A8", "A9"], 5)
 
 
-@pytest.mark.parametrize("rules", [PLAIN, GROWING, BY_CONNECTION, BY_CHANNEL, change(NUMBERED, classify=classify)])
+@pytest.mark.parametrize("rules", [BY_CONNECTION, BY_CHANNEL])
 def test_where_there_is_no_hot_path(rules: Rules) -> None:
-    """Everything goes the long way."""
+    """A key with a numbering of its own besides the counter's goes the long way, which looks at both."""
     rig = Rig(rules)
     rig.live("A", 5)
     rig.send(delta("A", 6, v=6, c="c"))
     assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 7, v=7, c="c")))], 0) == 0
 
 
-def test_a_range_that_ends_before_it_begins_is_not_plain() -> None:
+def encoded(*messages: Any) -> list[tuple[int, bytes]]:
+    """Frames of text."""
+    return [(TEXT, msgspec.json.encode(message)) for message in messages]
+
+
+def test_messages_that_are_classified_as_data_are_plain() -> None:
+    """What is called data, or nothing; a snapshot, a heartbeat and what cannot be classified are left to the long way."""
+    rig = Rig(change(NUMBERED, classify=kind_of))
+    rig.live("A", 5)
+    assert rig.order.scan(encoded(delta("A", 6), delta("A", 7, t="data"), delta("A", 8)), 0) == 3
+    for kind in ("snap", "beat", "ignore", "word", "bad"):
+        assert rig.order.scan(encoded(delta("A", 9, t=kind)), 0) == 0
+    assert (rig.said(), rig.keys.messages) == (["A6", "A7", "A8"], 4)
+    rig.send(delta("A", 9, t="word"), delta("A", 9, t="bad"), delta("A", 9))
+    assert rig.said() == ["quarantined", "quarantined", "A9"]
+
+
+@pytest.mark.parametrize("rules", [PLAIN, change(WHOLE, rule=None, first=None, last=None)])
+def test_without_numbers_what_is_live_is_plain(rules: Rules) -> None:
+    """Whatever comes of a key that is complete; another key, and one that waits for a snapshot, go the long way."""
+    rig = Rig(rules)
+    rig.live("A", 5)
+    rig.send(delta("A", 6))
+    assert rig.order.scan(encoded(delta("A", 9), delta("A", 2), delta("B", 1)), 0) == 2
+    assert rig.said() == ["A6", "A9", "A2"]
+    if rules.source:
+        rig.drop("A")
+        assert rig.order.scan(encoded(delta("A", 3)), 0) == 0
+
+
+def test_numbers_that_grow_are_plain() -> None:
+    """However far; what does not grow goes the long way."""
+    rig = Rig(GROWING)
+    rig.live("A", 5)
+    assert rig.order.scan(encoded(delta("A", 6)), 0) == 0  # has to join the snapshot
+    rig.send(delta("A", 6))
+    assert rig.order.scan(encoded(delta("A", 7), delta("A", 70), delta("A", 70)), 0) == 2
+    assert rig.order.scan(encoded(delta("A", 69)), 0) == 0
+    assert rig.order.scan(encoded(delta("A", "x")), 0) == 0
+    assert rig.order.counters["A"].position == 70
+
+
+ONE_COUNTER = change(NUMBERED, scope=Scope.CONNECTION)
+CHANNELS = change(NUMBERED, scope=Scope.SHARED, counter=channel_of)
+
+
+@pytest.mark.parametrize("rules", [ONE_COUNTER, CHANNELS])
+def test_many_keys_on_one_counter_are_plain(rules: Rules) -> None:
+    """Whichever comes next; one that was not seen on it yet goes the long way, and a hole."""
+    rig = Rig(rules)
+    rig.live("A", 5)
+    rig.send(delta("B", 6, c="c"))
+    numbers = [delta("A", 7, c="c"), delta("B", 8, c="c"), delta("B", 9, c="c"), delta("C", 10, c="c")]
+    assert rig.order.scan(encoded(*numbers), 0) == 3
+    assert rig.order.scan(encoded(delta("A", 11, c="c")), 0) == 0
+    rig.send(numbers[3])
+    assert rig.order.scan(encoded(delta("A", 11, c="c")), 0) == 1
+
+
+def test_a_key_on_two_counters_is_plain_on_the_one_it_was_on_last() -> None:
+    """The other one's number says nothing there."""
+    rig = Rig(CHANNELS)
+    rig.live("A", 5)
+    rig.send(delta("A", 6, c="d"))
+    assert rig.order.scan(encoded(delta("A", 6, c="c")), 0) == 0
+    assert rig.order.scan(encoded(delta("A", 7, c="d"), delta("A", 8)), 0) == 1
+
+
+@pytest.mark.parametrize("rules", [ONE_COUNTER, CHANNELS])
+def test_a_counter_with_a_window_open_has_no_hot_path(rules: Rules) -> None:
+    """The message that closes it, of whatever key, brings what waits with it."""
+    rig = Rig(change(rules, reorder=0.5))
+    rig.live("A", 5)
+    rig.send(delta("B", 6, c="c"), delta("B", 8, c="c"))
+    assert rig.order.scan(encoded(delta("A", 7, c="c")), 0) == 0
+    rig.send(delta("A", 7, c="c"))
+    assert rig.said() == ["B6", "A7", "B8"]
+    assert rig.order.scan(encoded(delta("A", 9, c="c")), 0) == 1
+
+
+@pytest.mark.parametrize("rules", [ONE_COUNTER, CHANNELS])
+def test_after_numbers_that_went_backwards_the_next_goes_the_long_way(rules: Rules) -> None:
+    """Of whatever key: three in the lower half, and one that advances, are a new beginning."""
+    rig = Rig(rules)
+    rig.live("A", 100)
+    rig.send(delta("B", 101, c="c"), *(delta("B", number, c="c") for number in (1, 2, 3)))
+    rig.said()
+    assert rig.order.scan(encoded(delta("A", 102, c="c")), 0) == 0
+    rig.send(delta("A", 102, c="c"))
+    assert "gap A restart 101..102 told" in rig.said()
+    assert rig.order.scan(encoded(delta("A", 103, c="c")), 0) == 1
+
+
+@pytest.mark.parametrize("classified", [False, True])
+def test_a_range_that_ends_before_it_begins_is_not_plain(classified: bool) -> None:
     """The long way says what it is."""
-    rig = Rig(RANGED_ALONE)
+    rig = Rig(change(RANGED_ALONE, classify=kind_of if classified else None))
     rig.live("A", 5)
     assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 6, m=5)))], 0) == 0
     rig.send(delta("A", 6, m=5), delta("A", 6, m=8), delta("A", 9))
@@ -137,18 +240,6 @@ def test_two_lines_have_no_hot_path() -> None:
 DATA_LIKE = b'{"k":"A","n":6}'
 
 
-def test_a_literal_is_read_before_the_decoder() -> None:
-    """In a text frame; it has no key. The same bytes in a binary one, and any others, go through the decoder."""
-    rig = Rig(change(NUMBERED, literals={b"pong": Kind.PONG, DATA_LIKE: Kind.HEARTBEAT}))
-    assert rig.order.read(b"pong", True, rig.now) == Item("pong", Kind.PONG, None, False, b"pong")
-    assert rig.order.read(DATA_LIKE, True, rig.now) == Item(DATA_LIKE.decode(), Kind.HEARTBEAT, None, False, DATA_LIKE)
-    assert rig.order.read(DATA_LIKE, False, rig.now) == Item(delta("A", 6), Kind.DATA, "A", True, DATA_LIKE)
-    assert rig.order.quarantined == 0
-    assert rig.order.read(b"pong", False, rig.now) is None
-    assert rig.order.read(b"PONG", True, rig.now) is None
-    assert rig.order.quarantined == 2
-
-
 @pytest.mark.parametrize(
     ("literals", "scanned"),
     [([], 2), ([b"pong"], 2), ([b"pong", b"ping"], 2), ([DATA_LIKE], 0), ([b"pong", DATA_LIKE, b"ping"], 0)],
@@ -184,6 +275,7 @@ FRAMES = st.one_of(
     st.sampled_from(
         [("raw", b"{"), ("raw", b"{}"), ("raw", b'{"k":"A","n":"x"}'), ("raw", b'{"k":["A"],"n":1}'), ("raw", b"[]")]
     ),
+    st.builds(lambda key, kind: ("near", key, 1, kind), st.sampled_from("AB"), st.sampled_from(["snap", "beat", "data", "word"])),
     st.sampled_from([("ping",), ("cut",), ("drop", "A"), ("relieve",), ("wait",)]),
     st.builds(lambda key: ("answer", key), st.sampled_from("AB")),
 )
@@ -204,11 +296,13 @@ def script(rig: Rig, steps: list[tuple[Any, ...]], sizes: list[int]) -> list[Any
     for step in steps:
         kind, *rest = step
         if kind in ("near", "far"):
-            key, number = rest
-            number = at[key] + number if kind == "near" else number
-            at[key] = max(at[key], number)
-            more = {"m": number + 1} if number % 5 == 0 else {}
-            waiting += text(delta(key, number, **more))
+            key, number, *types = rest
+            where = "A" if rig.order.rules.scope is not Scope.KEY else key  # one counter for both
+            number = at[where] + number if kind == "near" else number
+            at[where] = max(at[where], number)
+            more: dict[str, Any] = {"m": number + 1} if number % 5 == 0 else {}
+            more.update({"t": types[0]} if types else {})
+            waiting += text(delta(key, number, c="cd"[number % 7 == 0], **more))
         elif kind == "raw":
             waiting += text(rest[0])
         elif kind == "ping":
@@ -244,14 +338,35 @@ def test_the_hot_path_follows_a_chain() -> None:
     assert rig.order.counters["A"].position == 9
 
 
-@pytest.mark.parametrize("rules", [HEALED, NUMBERED, RANGED, LINKED, KEYLESS, change(HEALED, reorder=0.5), FEED])
+CLASSIFIED = [change(rules, classify=kind_of) for rules in (HEALED, NUMBERED, RANGED, LINKED)]
+SHARED = [change(rules, reorder=window, restart_after=3) for rules in (ONE_COUNTER, CHANNELS) for window in (0.0, 0.5)]
+OTHERS = [PLAIN, GROWING, change(GROWING, source=False, splice=None)]
+ANY = [HEALED, NUMBERED, RANGED, LINKED, KEYLESS, change(HEALED, reorder=0.5), FEED, *CLASSIFIED, *SHARED, *OTHERS]
+WHOLES = [change(rules, classify=kind_of, source=True, whole=True) for rules in (*SHARED, PLAIN)]
+
+
+@pytest.mark.parametrize("rules", ANY)
 @given(steps=st.lists(FRAMES, max_size=40), sizes=st.lists(st.integers(1, 60), max_size=40))
 @settings(max_examples=60)
 def test_the_hot_path_changes_nothing(rules: Rules, steps: list[tuple[Any, ...]], sizes: list[int]) -> None:
     """For any frames, faults and chunks: the same deliveries, states and figures as the long way in one chunk."""
+    compare(rules, steps, sizes, [])
+
+
+@pytest.mark.parametrize("rules", WHOLES)
+@given(steps=st.lists(FRAMES, max_size=40), sizes=st.lists(st.integers(1, 60), max_size=40))
+@settings(max_examples=60)
+def test_the_hot_path_changes_nothing_beside_whole_snapshots(
+    rules: Rules, steps: list[tuple[Any, ...]], sizes: list[int]
+) -> None:
+    """The same in equal chunks: what came before a snapshot was asked for is known by nothing else."""
+    compare(rules, steps, sizes, sizes)
+
+
+def compare(rules: Rules, steps: list[tuple[Any, ...]], quick_sizes: list[int], slow_sizes: list[int]) -> None:
     quick, slow = Rig(rules), Rig(rules)
-    slow.order._scans = False
-    for rig, chunks in ((quick, sizes), (slow, [])):
+    slow.order.scan.enabled = False
+    for rig, chunks in ((quick, quick_sizes), (slow, slow_sizes)):
         rig.open()
         script(rig, steps, chunks)
     assert quick.items == slow.items

@@ -1,0 +1,132 @@
+"""The hot path: deliver what is plain, and stop, having changed nothing, at whatever is not. Pure.
+
+A message is plain if it is data of a key that is LIVE and joined, and next in its counter, where there is one. `read` and `use`
+of `order` would do with it just what is done here: one decode, one look-up and one comparison a message. Which keys are plain
+is kept in `Keys.plain`, each with the counter it is on.
+
+* `classify` is asked where there is one: what it calls anything but data is not plain.
+* A counter over many keys is looked at, not only the key: with a reorder window open, or after numbers that went backwards, the
+  next message of whatever key is not plain.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Hashable
+
+from .counter import Counter
+from .keys import Keys
+from .rules import Kind, Rules, Scope
+from .sequence import Increasing
+
+Frames = list[tuple[int, bytes]]
+
+
+class Scan:
+    """Owned by: the engine."""
+
+    def __init__(self, rules: Rules, keys: Keys, counters: dict[Hashable, Counter], *, lines: int) -> None:
+        self.rules = rules
+        self.keys = keys
+        self.counters = counters
+        self.enabled = lines == 1 and not any(_could_be_data(rules, literal) for literal in rules.literals)
+        usual = rules.classify is None and rules.scope is Scope.KEY
+        self._usual = usual and rules.rule is not None and not isinstance(rules.rule, Increasing)
+
+    def __call__(self, frames: Frames, start: int) -> int:
+        """Deliver the plain messages that lead `frames[start:]`; returns the index of the first frame that is not plain."""
+        keys = self.keys
+        if not self.enabled or not keys.plain:
+            return start
+        index = self._numbered(frames, start) if self._usual else self._any(frames, start)
+        keys.messages += index - start
+        if keys.sizes is not None:
+            keys.sizes += [len(payload) for _, payload in frames[start:index]]
+        return index
+
+    def _numbered(self, frames: Frames, start: int) -> int:
+        """Where each key has a counter, and all that comes is data: nothing is asked that need not be."""
+        rules, keys = self.rules, self.keys
+        decode, key_of = rules.decode, rules.key or _only_key
+        first_of, last_of = rules.first or _only_key, rules.last or _only_key  # a rule has both
+        one_number = first_of is last_of
+        ahead = 0 if rules.rule is None else rules.rule.ahead
+        plain, latest, deliver = keys.plain, keys.latest, keys.out.append
+        index = start
+        try:
+            for index in range(start, len(frames)):
+                opcode, payload = frames[index]
+                if opcode > 2:
+                    break
+                message = decode(payload, opcode == 1)
+                key = key_of(message)
+                counter = plain[key]
+                first = first_of(message)
+                if first != counter.position + ahead:
+                    break
+                last = first if one_number else last_of(message)
+                if last < first:
+                    break
+                counter.position = last
+                latest[key] = message
+                deliver(message)
+            else:
+                index = len(frames)
+        except Exception:  # whatever it was, `read` or `use` meets it again and names it
+            pass
+        return index
+
+    def _any(self, frames: Frames, start: int) -> int:
+        """The same for every feed."""
+        rules, keys = self.rules, self.keys
+        decode, classify, key_of, counter_of = rules.decode, rules.classify, rules.key or _only_key, rules.counter
+        rule, first_of, last_of = rules.rule, rules.first or _only_key, rules.last or _only_key
+        numbered, grows = rule is not None, isinstance(rule, Increasing)
+        one_number, ahead = first_of is last_of, 0 if rule is None else rule.ahead
+        many, counters = rules.scope is not Scope.KEY, self.counters
+        plain, latest, deliver, data = keys.plain, keys.latest, keys.out.append, Kind.DATA
+        index = start
+        try:
+            for index in range(start, len(frames)):
+                opcode, payload = frames[index]
+                if opcode > 2:
+                    break
+                message = decode(payload, opcode == 1)
+                if classify is not None:
+                    kind = classify(message)
+                    if kind is not None and kind is not data:
+                        break
+                key = key_of(message)
+                counter = plain[key]
+                if numbered:
+                    if many:
+                        if counter.early or (counter.run and counter.run_from == counter.position):
+                            break
+                        if counter_of is not None and counters.get(counter_of(message)) is not counter:
+                            break
+                    first = first_of(message)
+                    if not first > counter.position if grows else first != counter.position + ahead:
+                        break
+                    last = first if one_number else last_of(message)
+                    if last < first:
+                        break
+                    counter.position = last
+                latest[key] = message
+                deliver(message)
+            else:
+                index = len(frames)
+        except Exception:  # as above
+            pass
+        return index
+
+
+def _could_be_data(rules: Rules, literal: bytes) -> bool:
+    """Whether the decoder takes a literal, so that only a look at the text before it can tell."""
+    try:
+        rules.decode(literal, True)
+    except Exception:  # whatever the user's own raises
+        return False
+    return True
+
+
+def _only_key(_message: Any) -> Any:
+    return None
