@@ -14,9 +14,11 @@ from syncstream.core import line as module
 from syncstream.core.actions import Payload
 from syncstream.core.backoff import Backoff
 from syncstream.core.deflate import Agreed
+from syncstream.core.keepalive import Keepalive
 from syncstream.core.line import Line, Phase, close_payload
 from syncstream.core.liveness import Due, Liveness
 from syncstream.core.rules import Rules
+from syncstream.core.talk import Talk
 
 IDLE, WAITING, DIALING, OPENING, LIVE, CLOSING, CLOSED = Phase
 NOW = 100.0
@@ -151,6 +153,25 @@ def test_a_live_line_has_the_deadline_of_its_clocks() -> None:
     assert it.deadline() == it.clocks.deadline() == NOW + 6.0
 
 
+def test_a_live_line_waits_for_whatever_comes_first() -> None:
+    """Its clocks, what is to be said on it, or the end of its lifetime."""
+    it = line(LIVE, heartbeat=4.0, keepalive=Keepalive(every=5.0))
+    assert it.deadline() == NOW + 5.0
+    it.rotate_at = NOW + 3.0
+    assert it.deadline() == NOW + 3.0
+    assert line(LIVE, heartbeat=2.0, keepalive=Keepalive(every=5.0)).deadline() == NOW + 3.0
+
+
+def test_everything_is_reckoned_from_the_end_of_the_opening() -> None:
+    """However long it took: what a step was given is over, silence counts from now, and so does what is said every so often."""
+    it = line(OPENING, heartbeat=4.0, keepalive=Keepalive(every=5.0))
+    it.limit_at = NOW + 10.0  # of a step
+    it.opened(NOW + 8.0)
+    assert it.limit_at is None
+    assert it.clocks.deadline() == NOW + 14.0
+    assert it.talk.deadline(NOW) == it.deadline() == NOW + 13.0
+
+
 @pytest.mark.parametrize(("phase", "was_live"), [(IDLE, False), (WAITING, False), (DIALING, False), (LIVE, True)])
 def test_closing_waits_only_for_an_open_connection(phase: Phase, was_live: bool) -> None:
     """True if a goodbye should go out; then the venue has `close_limit` to answer it."""
@@ -179,6 +200,25 @@ def test_what_belongs_to_a_connection_begins_anew_with_it() -> None:
     assert (it.data_from, it.data_at) == (None, NOW + 1.0)
     it.frames.receive(b"\x81\x7e\x00\x65")
     assert it.frames.error is not None  # 101 bytes: the bound is the feed's
+
+
+def test_what_is_known_of_a_connection_is_nothing_at_first() -> None:
+    """Who speaks on it and what it subscribes are given with it; what the one before has seen is no part of it."""
+    it = line(DIALING, lifetime=60.0)
+    before = Talk(it.rules, lambda opcode, payload, urgent: None, NOW)
+    it.begun(NOW + 1.0, before, [subscribes := Payload(1, b"subscribe")])
+    assert (it.talk, it.said) == (before, (subscribes,))
+    assert (it.entered, it.received, it.rotate_at, it.heard_at) == (False, 0, None, NOW + 1.0)
+    it.opened(NOW + 2.0)
+    assert (it.talk, it.opened_at, it.heard_at) == (before, NOW + 2.0, NOW + 2.0)
+    it.entered, it.received, it.rotate_at = True, 99, NOW + 62.0
+    it.heard(NOW + 9.0)
+    assert (it.opened_at, it.heard_at) == (NOW + 2.0, NOW + 9.0)
+    it.wait(NOW + 10.0)
+    it.dial(NOW + 10.0)
+    it.begun(NOW + 11.0)
+    assert it.talk is not before
+    assert (it.said, it.entered, it.received, it.rotate_at, it.heard_at) == ((), False, 0, None, NOW + 11.0)
 
 
 @pytest.mark.parametrize(("limit", "code"), [(3, 1009), (4, None)])
@@ -252,6 +292,20 @@ def test_failures_in_a_row_are_counted() -> None:
     it = line()
     assert [it.failed() for _ in range(4)] == [0, 1, 2, 3]
     assert it.attempt == 4
+
+
+def test_when_it_was_good_last_is_when_it_was_first_dialled() -> None:
+    """Until it has carried data: however often it was dialled and opened since."""
+    it = line(LIVE)
+    it.wait(NOW + 5.0)
+    it.failed()
+    it.dial(NOW + 6.0)
+    it.opened(NOW + 7.0)
+    it.failed()
+    assert it.good_at == NOW
+    it.carried(NOW + 8.0)
+    it.failed()
+    assert it.good_at == NOW + 8.0
 
 
 def test_a_message_proves_the_feed_and_ends_the_ladder() -> None:

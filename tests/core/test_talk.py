@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Hashable, Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from syncstream.core.actions import Payload
+from syncstream.core.backoff import Backoff
 from syncstream.core.budget import Budget
 from syncstream.core.frames import PING, PONG, TEXT
 from syncstream.core.keepalive import Keepalive
 from syncstream.core.opening import Step
-from syncstream.core.subscriptions import Acks
+from syncstream.core.paths import getter
+from syncstream.core.subscriptions import Acks, Missed
 from syncstream.core.talk import Talk
 from syncstream.secret import Secret
 
@@ -24,10 +27,10 @@ NOW = 100.0
 class Heard:
     """Owned by: one test. What the venue was told."""
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, options: Mapping[str, Any] = MappingProxyType({}), **fields: Any) -> None:
         self.said: list[tuple[str, bool]] = []
         self.steps: tuple[tuple[Payload, ...], ...] = (texts("login"),) if "opening" in fields else ()
-        self.talk = Talk(change(PLAIN, **fields), self.send, NOW, steps=self.steps)
+        self.talk = Talk(change(PLAIN, **fields), self.send, NOW, steps=self.steps, **options)
 
     def send(self, opcode: int, payload: bytes, urgent: bool) -> None:
         self.said.append(({PING: "ping", PONG: "pong"}.get(opcode, payload.decode()), urgent))
@@ -72,7 +75,8 @@ def test_pongs_and_answers_never_wait_but_count() -> None:
     assert heard.talk.open(NOW)
     heard.talk.urge(PONG, b"", NOW + 1.0)
     heard.talk.say(texts("a"), NOW + 2.0)
-    assert heard.take() == ["login", "pong"]
+    assert heard.said == [("login", False), ("pong", True)]
+    heard.take()
     heard.talk.spent(NOW + 3.0)
     heard.talk.tick(NOW + 10.0)
     assert heard.take() == []
@@ -92,6 +96,14 @@ def test_a_keepalive_goes_before_the_others() -> None:
     assert heard.said == [("ping", True)]
 
 
+def test_a_keepalive_is_a_moment_to_wait_for() -> None:
+    """When it is due, or when there is room for one."""
+    assert Heard(keepalive=Keepalive(every=4.0)).talk.deadline(NOW) == NOW + 4.0
+    heard = Heard(send_budget=Budget(count=1, per=10.0), keepalive=Keepalive(every=4.0))
+    heard.talk.spent(NOW)
+    assert heard.talk.deadline(NOW) == NOW + 10.0
+
+
 def test_a_keepalive_of_the_venues_own_kind() -> None:
     """A payload, made anew each time."""
     numbers = iter(range(9))
@@ -104,9 +116,48 @@ def test_a_keepalive_of_the_venues_own_kind() -> None:
     assert heard.said == [("ping 0", False), ("ping 1", False)]
 
 
+def test_what_is_asked_for_is_followed_as_the_rules_say() -> None:
+    """Where an answer has its id, its topics and its key; nothing that is not wanted, and of what is the next data is heard of."""
+    heard = Heard(acks=Acks(by="id"), ack_id=getter("id"))
+    heard.talk.say([texts("a")[0]._replace(ident=7)], NOW)
+    assert heard.talk.subscriptions.acknowledged({"id": 7}, NOW) == ["a"]
+    heard = Heard(acks=Acks(by="key", topics="args"), ack_topics=getter("args"))
+    heard.talk.say(texts("a"), NOW)
+    assert heard.talk.subscriptions.acknowledged({"args": ["a"]}, NOW) == ["a"]
+    watched: list[Hashable] = []
+    asks = {"topic_key": lambda topic: topic[-1], "watch": watched.append, "wanted": {"t.A"}}
+    heard = Heard(asks, acks=Acks(by="key"))
+    heard.talk.say(texts("t.A", "t.B"), NOW)
+    assert heard.talk.subscriptions.acknowledged({"k": "A"}, NOW) == ["t.A"]
+    assert (watched, heard.talk.subscriptions.pending) == (["A"], {"A": ["t.A"]})
+    heard = Heard(asks, key=None)
+    heard.talk.say(texts("t.A"), NOW)
+    assert heard.talk.subscriptions.came(None) == ["t.A"]  # without a key in the feed all data is everybody's
+
+
+def test_how_long_a_topic_may_take_stands_in_the_rules() -> None:
+    """Until its data comes, until it is asked for again, and until the callable that says how has said it."""
+    backoff = Backoff(base=6.0, maximum=6.0)
+    heard = Heard({"hidden": ("s3cr3t",)}, topic_data_limit=3.0, fetch_backoff=backoff, dial_limit=20.0)
+    heard.talk.say(texts("a", "b"), NOW)
+    subscriptions = heard.talk.subscriptions
+    assert subscriptions.refused("a of s3cr3t") == []  # nobody knows which
+    subscriptions.came("b")
+    assert heard.talk.deadline(NOW) == NOW + 3.0
+    assert subscriptions.tick(NOW + 3.0, lambda: 1.0) == ([Missed("a", "no data within 3 s", 6.0)], [])
+    assert subscriptions.tick(NOW + 9.0, lambda: 1.0) == ([], ["a"])
+    assert heard.talk.deadline(NOW) == NOW + 29.0
+    assert subscriptions.refused("a of s3cr3t") == [Missed("a", "a of ***", None)]
+
+
 def test_everything_is_asked_for_when_all_calls_are_back() -> None:
     """The last one ends it, whichever it is; an answer that nobody waits for changes nothing."""
     heard = Heard()
+    heard.talk.called()
+    heard.talk.resubscribing_until = NOW + 15.0
+    heard.talk.answered()
+    once: object = heard.talk.resubscribing_until
+    assert once is None
     heard.talk.answered()
     heard.talk.called()
     heard.talk.called()
@@ -134,6 +185,8 @@ def test_what_the_venue_repeats_is_hidden() -> None:
     talk = Talk(PLAIN, lambda opcode, payload, urgent: None, NOW, hidden=("abc", "token=abc123", "abc123"))
     assert talk.shown("no such user abc123, sent as token=abc123, or abc") == "no such user ***, sent as ***, or ***"
     assert talk.shown(f"who is {secret}?") == "who is ***?"
+    talk = Talk(PLAIN, lambda opcode, payload, urgent: None, NOW, hidden=("zz", "azz1"))
+    assert talk.shown("azz1 or zz") == "*** or ***"
     assert Talk(PLAIN, lambda opcode, payload, urgent: None, NOW).shown("token=abc123, abc") == "token=abc123, abc"
 
 
