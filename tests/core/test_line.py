@@ -167,7 +167,8 @@ def test_everything_is_reckoned_from_the_end_of_the_opening() -> None:
     it = line(OPENING, heartbeat=4.0, keepalive=Keepalive(every=5.0))
     it.limit_at = NOW + 10.0  # of a step
     it.opened(NOW + 8.0)
-    assert it.limit_at is None
+    limit: object = it.limit_at
+    assert limit is None
     assert it.clocks.deadline() == NOW + 14.0
     assert it.talk.deadline(NOW) == it.deadline() == NOW + 13.0
 
@@ -218,7 +219,8 @@ def test_what_is_known_of_a_connection_is_nothing_at_first() -> None:
     it.dial(NOW + 10.0)
     it.begun(NOW + 11.0)
     assert it.talk is not before
-    assert (it.said, it.entered, it.received, it.rotate_at, it.heard_at) == ((), False, 0, None, NOW + 11.0)
+    anew: object = (it.said, it.entered, it.received, it.rotate_at, it.heard_at)
+    assert anew == ((), False, 0, None, NOW + 11.0)
 
 
 @pytest.mark.parametrize(("limit", "code"), [(3, 1009), (4, None)])

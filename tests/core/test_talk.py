@@ -117,7 +117,7 @@ def test_a_keepalive_of_the_venues_own_kind() -> None:
 
 
 def test_what_is_asked_for_is_followed_as_the_rules_say() -> None:
-    """Where an answer has its id, its topics and its key; nothing that is not wanted, and of what is the next data is heard of."""
+    """Where an answer has its id, its topics and its key; of what is wanted the next data is heard of."""
     heard = Heard(acks=Acks(by="id"), ack_id=getter("id"))
     heard.talk.say([texts("a")[0]._replace(ident=7)], NOW)
     assert heard.talk.subscriptions.acknowledged({"id": 7}, NOW) == ["a"]
