@@ -26,7 +26,7 @@ class Silences:
         self.spoke_at: dict[str, float] = {}  # when something of a key was delivered
         self.stirred_at: dict[str, float] = {}  # when it came, or was told, whether that counts or not
         self.jumped_at = 0.0  # when looks were late
-        self.told: dict[str, tuple[int, float]] = {}  # how often since it spoke, and when last
+        self.told: dict[str, tuple[float, float]] = {}  # how long a silence is told next, and when one was told last
 
     def came(self, pieces: list[Piece], now: float) -> None:
         """These were read."""
@@ -52,12 +52,15 @@ class Silences:
         """A silence is told."""
         assert self.limit is not None
         since = max(self.spoke_at.get(key, 0.0), self._listening(watches))
-        times, last = self.told.get(key, (0, float("-inf")))
+        following, last = self.told.get(key, (self.limit, float("-inf")))
         limit = self.limit * (1 - 1e-6)
         require(now >= since + limit, "quiet", f"{key} is told to be silent {now - since} s after it was not")
         apart = now >= last + 0.7 * limit or self.jumped_at == last
         require(apart, "quiet", f"{key} is told to be silent once more {now - last} s after that")
-        self.told[key] = (times + 1, now)
+        following *= 2
+        while following <= now - since:  # the look was late: it is told once, for all the times that it was missed
+            following *= 2
+        self.told[key] = (following, now)
 
     def check(self, watches: list[LineWatch], now: float) -> None:
         """No key that has spoken is silent for too long and nothing said."""
@@ -65,10 +68,10 @@ class Silences:
             return
         listening = self._listening(watches)
         for key in self.spoke_at:
-            times, last = self.told.get(key, (0, 0.0))
+            following, last = self.told.get(key, (self.limit, 0.0))
             since = max(self.stirred_at[key], listening, last, self.jumped_at)
-            late = since + _LATE * self.limit * 2**times + self.slack
-            require(now < late, "quiet", f"{key} is silent since {since}, and was told so {times} times")
+            late = since + _LATE * following + self.slack
+            require(now < late, "quiet", f"{key} is silent since {since}, which was to be told after {following} s")
 
     @staticmethod
     def _listening(watches: Iterable[LineWatch]) -> float:

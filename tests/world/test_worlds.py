@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .config import Config, draw_config
+from .lines import LineWatch
 from .run import Found, plan, run_script, run_worlds, violation_of
 from .script import steps
+from .silences import Silences
+from .violation import Violation
 
 WORLDS, STEPS = 1000, 200
 
@@ -191,3 +194,15 @@ def test_the_first_bytes_of_what_cannot_be_read_may_say_so() -> None:
         ("jump", 100.0),
     ]
     run_script(config, script, seed=90019632)
+
+
+def test_a_silence_that_was_told_late_is_told_next_after_more_than_it_was() -> None:
+    """One look, a hundred seconds late, tells it for all the times it was missed."""
+    watch = LineWatch(0, Config(quiet_after=3.0))
+    watch.open = 1
+    silences = Silences(3.0, 0.0)
+    silences.delivered("A", 0.0, counts=True)
+    silences.stale("A", [watch], 100.0)
+    silences.check([watch], 100.0 + 192.0)
+    with pytest.raises(Violation, match="quiet"):
+        silences.check([watch], 100.0 + 192.0 * 1.3 + 3.0)
