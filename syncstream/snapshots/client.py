@@ -40,8 +40,9 @@ _EXCERPT = 64 * 1024  # so much of an error's body is read
 class Client:
     """Owned by: its thread. Others may call: abort(). One request at a time, over connections that are kept."""
 
-    def __init__(self, source: Source, timeout: float, user_agent: str) -> None:
+    def __init__(self, source: Source, timeout: float, user_agent: str, *, method: str = "GET") -> None:
         self._source = source
+        self._method = method
         self._timeout = timeout
         self._user_agent = user_agent
         self._session: Optional[_Session] = None
@@ -106,7 +107,9 @@ class Client:
     def _follow(self, session: _Session, url: str, headers: Mapping[str, str], shown: str) -> requests.Response:
         for _ in range(_REDIRECTS + 1):
             left = self.remaining()
-            response = session.get(url, headers=headers, timeout=(left, left), stream=True, allow_redirects=False)
+            response = session.request(
+                self._method, url, headers=headers, timeout=(left, left), stream=True, allow_redirects=False
+            )
             if not response.is_redirect:
                 return response
             response.close()

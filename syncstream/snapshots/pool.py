@@ -65,7 +65,7 @@ class Snapshots:
         self._concurrency = rest.concurrency
         self._timeout = min(rest.timeout, _TIMEOUT_LIMIT)
         self._post = post
-        self._user_agent = user_agent or _user_agent()
+        self._user_agent = user_agent or default_user_agent()
         self._name = name
         # The lock guards all that follows. Under it threads are started, but nothing is posted, logged, read or written.
         self._lock = threading.Lock()
@@ -234,7 +234,8 @@ def _ask(client: Client, job: _Job) -> Fetched:
     return Fetched(job.key, job.epoch, position, state, error, time.monotonic() - started_at, client.size)
 
 
-def _user_agent() -> str:
+def default_user_agent() -> str:
+    """What the library calls itself."""
     try:
         return f"syncstream/{importlib.metadata.version('syncstream')}"
     except importlib.metadata.PackageNotFoundError:  # run from a source tree

@@ -17,6 +17,7 @@ class Request(NamedTuple):
     path: str
     headers: Mapping[str, str]
     port: int
+    method: str = "GET"
 
 
 class Visit(http.server.BaseHTTPRequestHandler):
@@ -29,9 +30,11 @@ class Visit(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         site = self.server.site
-        site.requests.append(Request(self.path, dict(self.headers.items()), self.client_address[1]))
+        site.requests.append(Request(self.path, dict(self.headers.items()), self.client_address[1], self.command))
         page = site.pages.get(self.path.partition("?")[0], _missing)
         page(self)
+
+    do_POST = do_GET  # of requests without a body
 
     def json(self, value: Any, **headers: str) -> None:
         self.send(json.dumps(value).encode(), **{"Content-Type": "application/json", **headers})

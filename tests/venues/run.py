@@ -11,13 +11,14 @@ from typing import Any, Callable, Optional
 
 import msgspec
 
-from syncstream import Backoff, Book, Feed, Levels, Stream
+from syncstream import Backoff, Book, Budget, Feed, Levels, Stream
 from syncstream.clock import now
 from tests import replay
 from tests.replay import Top
 from tests.replay.recording import Body
 
 PATIENCE = 60.0
+DIALS = Budget(count=10_000, per=1.0)  # all venues are one host here
 AGAIN = Backoff(base=0.02, maximum=0.05)  # between two requests of a snapshot
 
 FAULTS: dict[str, dict[str, Any]] = {

@@ -44,7 +44,7 @@ class KuCoin(Venue):
         return Quote(message["topic"].split(":")[1], int(data["sequence"]), top)
 
     def key_of(self, url: str) -> Optional[str]:
-        return symbol_of(url, "/orderbook/level2")
+        return symbol_of(url, "/orderbook/level2") or symbol_of(url, "/orderbook/level2_100")
 
     def book(self, body: Any) -> Book:
         data = body["data"]

@@ -10,7 +10,6 @@ from tests.venues.run import Result
 QUICK = Backoff(base=0.01, maximum=0.02)
 
 SLOW_BOOK = "a book is kept: each changed level is a `Decimal` put in its place"
-SLOW_KINDS = "messages have kinds, so each is looked at by itself"
 
 
 class Session(NamedTuple):

@@ -7,7 +7,7 @@ from syncstream.venues import gate
 from tests import replay
 from tests.venues import run, speed
 
-from .base import QUICK, SLOW_BOOK, SLOW_KINDS, Session
+from .base import QUICK, SLOW_BOOK, Session
 
 CAPTURE = "gateio_spot_v4_20210422"
 
@@ -52,13 +52,11 @@ SESSIONS = (
         CAPTURE,
         lambda: run.session(trades, part("spot.trades")),
         lambda: speed.rate(trades, part("spot.trades"), key="result.currency_pair", numbers=("result.id",)),
-        note=SLOW_KINDS,
     ),
     Session(
         "gate.ticker",
         CAPTURE,
         lambda: run.session(ticker, part("spot.tickers")),
         lambda: speed.rate(ticker, part("spot.tickers")),
-        note=SLOW_KINDS,
     ),
 )

@@ -1,0 +1,111 @@
+"""`venues.kucoin` along half a minute of recorded symbols, through a real socket, with its REST bodies; also with faults."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+import msgspec
+import pytest
+
+from syncstream import FeedError, Kind, Stream
+from syncstream.venues import kucoin
+from tests.snapshots.site import Site
+
+from . import run
+from .sessions.kucoin import LEVEL2, MATCH, TICKER, depth, entrance, part, ticker, trades
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    made = Site()
+    yield made
+    made.close()
+
+
+def test_depth() -> None:
+    """No gap in 3,853 messages; no state contradicts the ticker; at the end each book is the venue's, level for level."""
+    with run.play(part(LEVEL2), rate=3000.0) as server, entrance() as url:
+        result = run.books(lambda: depth(url)(server), server)
+    assert (result.expected, result.gaps, result.quarantined, result.contradicted, result.whole) == (3853, 0, 0, 0, True)
+    assert result.compared > 700  # of 810: the rest is what the first snapshots jump over
+
+
+@pytest.mark.parametrize("fault", run.FAULTS)
+def test_depth_with_faults(fault: str) -> None:
+    """What was lost is healed, what comes twice is one, and no state on the way contradicts the ticker."""
+    with run.play(part(LEVEL2), rate=1500.0, **run.FAULTS[fault]) as server, entrance() as url:
+        result = run.books(lambda: depth(url)(server), server)
+    run.check_faults(fault, result, server, compared=100)
+
+
+@pytest.mark.parametrize(("make", "subject", "count"), [(trades, MATCH, 18), (ticker, TICKER, 830)])
+def test_whole_messages(make: Any, subject: str, count: int) -> None:
+    """Every trade and every best price of the session."""
+    with entrance() as url:
+        result = run.session(make(url), part(subject))
+    assert (result.messages, result.quarantined, result.duplicates) == (count, 0, 0)
+
+
+def test_a_line_is_asked_for_at_each_attempt() -> None:
+    """A cut, and the address is asked for anew: an old token is worth nothing."""
+    with run.play(part(LEVEL2), rate=3000.0, cut_after=300) as server, entrance() as url:
+        feed = depth(url)(server)
+        asked: list[str] = []
+        ask = kucoin.Entrance(f"{url}?line={server.ws_url}")
+
+        def endpoint() -> str:
+            asked.append(ask())
+            return asked[-1]
+
+        with Stream(msgspec.structs.replace(feed, endpoint=endpoint)) as stream:
+            while stream.status.reconnects < 2:
+                stream.get_many(timeout=0.01)
+    assert len(set(asked)) == len(asked) >= 3
+
+
+def test_an_interval_that_is_too_short_is_told(site: Site) -> None:
+    """The feed's keepalive would come too late."""
+    server = {"endpoint": "wss://venue.example", "pingInterval": 5000}
+    site.pages["/bullet"] = lambda visit: visit.json({"data": {"token": "T", "instanceServers": [server]}})
+    with pytest.raises(FeedError, match="5000 ms"):
+        kucoin.trades(["A-B"], url=site.base + "/bullet").where()
+    site.pages["/bullet"] = lambda visit: visit.json({"data": {"token": "T", "instanceServers": []}})
+    with pytest.raises(ConnectionError):
+        kucoin.trades(["A-B"], url=site.base + "/bullet").where()
+
+
+def test_a_ping_has_its_own_id_and_its_pong_is_one() -> None:
+    """Two pings are never the same; what answers them, and everything else, is what it is."""
+    rules = kucoin.ticker(["A-B"]).rules()
+    assert rules.keepalive_payload is not None
+    assert rules.classify is not None
+    pings = [msgspec.json.decode(rules.keepalive_payload().data) for _ in range(2)]
+    assert pings[0]["id"] != pings[1]["id"]
+    kinds = {"pong": Kind.PONG, "ack": Kind.ACK, "welcome": Kind.IGNORE, "error": Kind.ERROR}
+    for kind, expected in kinds.items():
+        assert rules.classify(rules.decode(msgspec.json.encode({"id": "7", "type": kind}), True)) is expected
+
+
+def test_messages_are_typed() -> None:
+    """As text, with names one can read; the key of a ticker is in its topic."""
+    text = (
+        b'{"type":"message","topic":"/market/ticker:A-B","subject":"trade.ticker","data":{"sequence":"7","bestAsk":"3","size":"1",'
+        b'"bestBidSize":"4","price":"2.5","time":9,"bestAskSize":"5","bestBid":"2"}}'
+    )
+    rules = kucoin.ticker(["A-B"]).rules()
+    message = rules.decode(text, True)
+    assert message.data == kucoin.Ticker("7", "2.5", "1", "2", "4", "3", "5", 9)
+    assert rules.key is not None
+    assert rules.key(message) == "A-B"
+
+
+def test_two_feeds_of_the_same_are_equal() -> None:
+    """So a notebook's cell that is run again closes the stream before."""
+    assert kucoin.depth(["A-B"]) == kucoin.depth(["A-B"]) != kucoin.depth(["A-C"])
+
+
+@pytest.mark.parametrize("wrong", ["BTC-USDT", [], ["BTCUSDT"], ["btc-usdt"], [f"A{n}-B" for n in range(301)]])
+def test_symbols_that_cannot_be(wrong: Any) -> None:
+    """One text, none, no dash, small letters, and more than a line takes."""
+    with pytest.raises(FeedError, match="symbols"):
+        kucoin.depth(wrong)
