@@ -60,6 +60,7 @@ from .levels import Levels
 from .merge import merge
 from .quarantine import SetAside
 from .secret import Secret
+from .sharded import Sharded
 from .stats import CallbackStats, Latency, Stats
 from .stream import Report, Stream, streams
 
@@ -112,6 +113,7 @@ __all__ = [
     "SendUnknown",
     "SetAside",
     "Severity",
+    "Sharded",
     "Snapshot",
     "SnapshotFailed",
     "Stale",

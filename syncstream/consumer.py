@@ -5,12 +5,11 @@ Not here: the queue they take from (`delivery.py`), callbacks, several streams a
 
 from __future__ import annotations
 
-from typing import Any, Generic, Iterator, Literal, Optional, Union, overload
+from typing import Any, Generic, Iterator, Literal, Optional, Protocol, Union, overload
 
 import msgspec
 
 from . import clock
-from .delivery import Delivery
 from .errors import StreamClosed, StreamFailed
 from .events import Dropped, Event, Gap, Snapshot
 from .views import Items, T, Untyped
@@ -30,10 +29,24 @@ class Stamped(msgspec.Struct, Generic[T], frozen=True):
     at_ns: int
 
 
+class Outlet(Protocol):
+    """What it takes from: a `Delivery`, or several as one."""
+
+    def use(self, view: str) -> None: ...
+
+    def get(self, *, timeout: Optional[float] = None) -> Any: ...
+
+    def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]: ...
+
+    def get_with_moment(self, timeout: Optional[float] = None) -> tuple[Any, Optional[float]]: ...
+
+    def wall_ns(self, at: float) -> int: ...
+
+
 class Consumer(Generic[T]):
     """Owned by: nobody; it has no state but that of the stream it is part of."""
 
-    _delivery: Delivery
+    _delivery: Outlet
     _raised: bool  # the failure that ended the stream has reached somebody
 
     def _may_consume(self) -> None:

@@ -305,6 +305,11 @@ class Delivery(queue.Queue[Any]):
         """Items until the queue is closed and taken. Raises the failure. Looks nothing ahead: `break` loses nothing."""
         return _Items(self)
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to take and nothing to tell now. Without the lock: what comes this moment may be missed."""
+        return not (self.queue or self._backlog.ahead or self.is_shutdown)
+
     def wait_drained(self, timeout: Optional[float] = None) -> bool:
         """Wait until nothing is queued or in hand. False when `timeout` seconds have passed."""
         if timeout is not None:

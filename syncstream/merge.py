@@ -1,19 +1,16 @@
-"""`merge`: several streams in one loop, fairly. Any thread; one consumer at a time.
+"""`merge`: several streams in one loop, fairly. Any thread; several of them share what comes.
 
-One item of each stream in its turn, so that a busy one does not keep the others waiting. No thread and no queue in between: it
-takes from the streams' own queues and looks nothing ahead, so their order, bounds and policies hold, and `break` loses nothing.
+One item of each stream in its turn (`turns.py`), so that a busy one does not keep the others waiting; `break` loses nothing.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from typing import Any, Iterator, overload
 
-from . import clock
 from .consumer import Item
-from .errors import Empty, FeedError, StreamClosed
+from .errors import FeedError, StreamClosed
 from .stream import Stream
+from .turns import Turns
 from .views import T, Untyped
 
 
@@ -43,26 +40,11 @@ class Merged(Iterator[tuple[Stream[Any], Any]]):
     """Owned by: one consumer. Holds the streams: they live as long as it does."""
 
     def __init__(self, streams: tuple[Stream[Any], ...]) -> None:
-        self._turns = deque(streams)  # who is next
-        self._came = threading.Event()  # something came to one of them, or nothing will any more
-        for stream in streams:
-            stream._may_consume()
-            stream._delivery.use("default")
-            stream._delivery.listen(self._came)
+        self._turns = Turns(streams)
+        self._turns.use("default")
 
     def __next__(self) -> tuple[Stream[Any], Any]:
-        while self._turns:
-            self._came.clear()
-            for stream in list(self._turns):
-                try:
-                    item = stream.get_nowait()
-                except Empty:
-                    self._turns.rotate(-1)
-                except StreamClosed:
-                    self._turns.popleft()
-                else:
-                    self._turns.rotate(-1)
-                    return stream, item
-            if self._turns:
-                clock.wait_event(self._came)
-        raise StopIteration
+        try:
+            return self._turns.take(Stream.get_nowait)
+        except StreamClosed:
+            raise StopIteration from None

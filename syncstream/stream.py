@@ -67,6 +67,8 @@ class Stream(Consumer[T], Display):
     Raises `FeedError` for an option that cannot work.
     """
 
+    _delivery: Delivery
+
     def __init__(
         self,
         feed: Feed,

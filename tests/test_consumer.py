@@ -17,6 +17,8 @@ from syncstream.events import Connected, Dropped, Snapshot
 class Plain(Consumer[Any]):
     """Owned by: the test. A consumer with a queue and no stream around it."""
 
+    _delivery: Delivery
+
     def __init__(self, **options: Any) -> None:
         self._delivery = Delivery(10, key=lambda item: item["key"], **options)
         self._raised = False

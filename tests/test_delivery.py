@@ -144,6 +144,23 @@ def test_sizes_are_those_of_the_default_view_before_the_first_get() -> None:
     assert delivery.full()
 
 
+def test_idle_is_what_has_nothing_to_take_and_nothing_to_tell() -> None:
+    """An item ends it, a marker that stands ahead of the queue, and the end of the stream."""
+    delivery = make()
+    seen = [delivery.idle]
+    delivery.put_batch(messages("A"), 1.0)
+    seen.append(delivery.idle)
+    delivery.get()
+    seen.append(delivery.idle)
+    delivery.close(drain=False)
+    assert [*seen, delivery.idle] == [True, False, True, False]
+    dropped = make(1, overflow="drop_oldest")
+    dropped.put_batch(messages("AB"), 1.0)
+    assert isinstance(dropped.get(), Dropped)
+    dropped.get()
+    assert dropped.idle
+
+
 def test_empty_is_the_time_out_of_both_worlds() -> None:
     """Nothing in time: an error that is a `TimeoutError`, a `queue.Empty` and our own; the stream goes on."""
     delivery = make()

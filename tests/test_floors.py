@@ -29,7 +29,7 @@ FLOORS = (
         "books",
         *("consumer", "stats", "timings", "watchdog", "dispatcher", "notebook"),
     ),
-    ("stream", "merge"),
+    ("stream", "turns", "merge", "joined", "sharded"),
     ("venues", "testing", "cli", "__main__", "__init__"),
 )
 LEVEL = {place: level for level, floor in enumerate(FLOORS) for place in floor}

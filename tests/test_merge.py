@@ -116,7 +116,7 @@ def test_it_keeps_its_streams_and_they_not_it() -> None:
         stream = Stream(plain_feed(broker))
         merged = merge(stream)
         reference = weakref.ref(stream)
-        event = weakref.ref(merged._came)  # type: ignore[attr-defined]
+        event = weakref.ref(merged._turns._came)  # type: ignore[attr-defined]
         reader = stream._reader
         del stream
         gc.collect()

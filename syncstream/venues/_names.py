@@ -15,5 +15,5 @@ def listed(symbols: Sequence[str], pattern: str, example: str, most: Optional[in
         raise FeedError("symbols", symbols, f"expected a list of symbols such as [{example!r}]")
     found = list(dict.fromkeys(symbols))
     if most is not None and len(found) > most:
-        raise FeedError("symbols", len(found), f"the venue takes {most} on one line; make several streams")
+        raise FeedError("symbols", len(found), f"the venue takes {most} on one line; Sharded(..., per_line=...) has several")
     return found

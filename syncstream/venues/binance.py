@@ -136,7 +136,8 @@ def _names(symbols: Sequence[str]) -> list[str]:
     if isinstance(symbols, str) or not symbols or not all(str(symbol).isalnum() and symbol == str(symbol) for symbol in symbols):
         raise FeedError("symbols", symbols, "expected a list of symbols such as ['BTCUSDT']")
     if len(symbols) > _MOST_STREAMS:
-        raise FeedError("symbols", len(symbols), f"Binance takes {_MOST_STREAMS} streams on one line; make several streams")
+        why = f"Binance takes {_MOST_STREAMS} streams on one line; Sharded(..., symbols, per_line={_MOST_STREAMS}) has several"
+        raise FeedError("symbols", len(symbols), why)
     return [symbol.lower() for symbol in symbols]
 
 

@@ -53,6 +53,7 @@ from syncstream import (
     SendUnknown,
     SetAside,
     Severity,
+    Sharded,
     Snapshot,
     SnapshotFailed,
     Stale,
@@ -214,6 +215,27 @@ if TYPE_CHECKING:
         merge("trades")  # type: ignore[call-overload]
         wrong = next(trades.messages()).prize  # type: ignore[attr-defined]
         assert_type(wrong, Any)
+
+    def sharded() -> None:
+        def make(topics: list[str]) -> Feed:
+            return Feed("wss://venue.example/", subscribe=list, topics=topics)
+
+        trades = Sharded[Trade](make, ["ABC", "XYZ"], per_line=1, key=lambda topic: topic[0], queue_size=5, name="venue")
+        for item in trades:
+            assert_type(item, Union[Trade, Snapshot, Gap, Dropped])
+        assert_type(trades.get_many(5), list[Union[Trade, Snapshot, Gap, Dropped]])
+        assert_type(trades.latest["ABC"], Union[Trade, Snapshot])
+        assert_type(trades.latest(), dict[Hashable, Union[Trade, Snapshot]])
+        assert_type(trades.books["ABC"], Book)
+        assert_type(trades.status, Status)
+        assert_type(trades.streams, tuple[Stream[Trade], ...])
+        assert_type(trades.wait_live(), list[Any])
+        assert_type(trades.close(drain=True), Report)
+        with Sharded(make, ["ABC"], per_line=1) as plain:
+            assert_type(plain.get(), Any)
+            assert_type(plain.latest["ABC"], Any)
+        Sharded(make, ["ABC"])  # type: ignore[call-arg]
+        Sharded(make, ["ABC"], 5)  # type: ignore[call-arg]
 
     def figures(stream: Stream) -> None:
         stats = stream.stats()
