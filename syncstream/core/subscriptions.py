@@ -16,7 +16,7 @@ Table of moves
     SENT            SENT     ACKNOWLEDGED   REFUSED    asked again, then REFUSED    LIVE
     ACKNOWLEDGED    SENT     -              REFUSED    asked again, then REFUSED    LIVE
     REFUSED         SENT     ACKNOWLEDGED   REFUSED    -                            LIVE
-    LIVE            SENT     LIVE           REFUSED    -                            LIVE
+    LIVE            LIVE     LIVE           REFUSED    -                            LIVE
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ class Subscriptions:
     def came(self, key: Hashable) -> list[Hashable]:
         """Data of this key; returns the topics that nothing was known of before."""
         told = []
-        for name in (*self.pending.pop(key, ()), *(self.pending.pop(None, ()) if key is not None else ())):
+        for name in (*self.pending.pop(key, ()), *self.pending.pop(None, ())):
             topic = self._topics[name]
             topic.state = State.LIVE
             topic.due_at = None
@@ -292,7 +292,6 @@ class Subscriptions:
             if topic.again:
                 again.append(name)
                 topic.again = False
-                topic.open = 0
                 self._wait(name, topic, now, self._call_limit)
             else:
                 missed.append(self._miss(name, topic, self._why(topic), now, chance))
@@ -354,9 +353,7 @@ class Subscriptions:
         return found
 
     def _pop(self, ident: Hashable) -> Sequence[Hashable]:
-        row = self._idents.get(ident)
-        if not row:
-            return ()
+        row = self._idents[ident]  # else that raises one of MISSING, too
         topics = row.popleft()
         if not row:
             del self._idents[ident]
@@ -372,15 +369,14 @@ class Subscriptions:
             said = list(said)
         else:
             said = [said]
-        if None in self._topics:  # a fixed payload, which any answer acknowledges
-            said.append(None)
-        return [name for name in said if name in self._topics]
+        # `None`: a fixed payload, which any answer acknowledges.
+        return [name for name in (*said, None) if name in self._topics]
 
     def _lapse(self, subscribed: frozenset[Hashable], now: float) -> None:
         """What a cumulative answer has once listed and lists no more is missing again."""
         assert self._acks is not None
         for name, topic in self._topics.items():
-            if topic.told and topic.state in (State.ACKNOWLEDGED, State.LIVE) and name not in subscribed:
+            if topic.state in (State.ACKNOWLEDGED, State.LIVE) and name not in subscribed:
                 topic.state = State.SENT
                 topic.told = False
                 self._await(name)
@@ -404,7 +400,6 @@ class Subscriptions:
     def _refuse(self, name: Hashable, topic: _Topic, reason: str) -> Missed:
         topic.state = State.REFUSED
         topic.due_at = None
-        topic.again = False
         topic.open = 0
         topic.told = False
         topic.reason = reason
