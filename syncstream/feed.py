@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Collection, Hashable, Mapping, Optional, Sequence, Union
 
-from . import life, schema, timestamp
+from . import life, schema, timestamp, unpacking
 from .core.backoff import Backoff
 from .core.deflate import Deflate
 from .core.liveness import Liveness
@@ -149,7 +149,10 @@ class Feed(_Where, frozen=True, kw_only=True):
         → key, if they differ.
     Messages
         `decode`: `dict` (any JSON, default), `str`, `bytes`, `None` (text and bytes as they come), any msgspec type, or a
-        callable. `key`: what belongs together (a path or a callable; `None` = one single key). `classify`: message → `Kind`.
+        callable: of a frame. `transform`: what binary frames go through before that: `"gzip"`, `"zlib"`, `"deflate"` (raw), or a
+        callable bytes → bytes; no more than `max_message_size` is made. `split`: where a frame carries several messages: `True`
+        (it is an array of them), a path, or a callable frame → list or `None`; a frame with no array there is one message.
+        `key`: what belongs together (a path or a callable; `None` = one single key). `classify`: message → `Kind`.
         `literals`: text frames that are no messages, taken before the decoder, and what they mean: `{"pong": Kind.PONG}`.
         `answer`: what to reply to a `Kind.CHALLENGE`, at once: message → payload, or `None`; pure, it runs on the reader.
         `timestamp`: when the venue says it sent it (a path or a callable), for `stats().exchange`; `timestamp_unit`: since 1970
@@ -218,7 +221,7 @@ class Feed(_Where, frozen=True, kw_only=True):
         _check_order(self)
         _check_limits(self)
         _check_book(self)
-        life.check(self, subscribe=self.subscribe, key=self.key, decode=self.decode)
+        life.check(self, subscribe=self.subscribe, key=self.key, decode=self.message_type)
 
     def where(self) -> Endpoint:
         """The endpoint of the next attempt. Runs user code if `endpoint` or `headers` is a callable; so never on the reader."""
@@ -234,7 +237,7 @@ class Feed(_Where, frozen=True, kw_only=True):
         def place(field: str, path: Optional[Path]) -> Any:
             if path is None:
                 return None
-            return watch(field, path) if callable(path) else schema.field_getter(path, self.decode)
+            return watch(field, path) if callable(path) else schema.field_getter(path, self.message_type)
 
         def numbers(field: str, rule: Optional[Rule]) -> tuple[Any, Any]:
             if rule is None:
@@ -269,6 +272,7 @@ class Feed(_Where, frozen=True, kw_only=True):
             resync_interval=self.resync_interval,
             **_fetch_rules(source),
             **life.rules(self, watch, place),
+            **unpacking.rules(self, self.decode, self.max_message_size, watch),
             asks=self.subscribe is not None,
             leaves=callable(self.subscribe) and self.unsubscribe is not None,
             heartbeat=self.heartbeat,
@@ -286,17 +290,22 @@ class Feed(_Where, frozen=True, kw_only=True):
 
     def sent_ns(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Optional[Callable[[Any], int]]:
         """Message → when the venue says it sent it, ns since 1970; `None` if this feed does not tell. `watch` as in `rules`."""
-        return None if self.timestamp is None else timestamp.reader(self.timestamp, self.timestamp_unit, self.decode, watch)
+        return None if self.timestamp is None else timestamp.reader(self.timestamp, self.timestamp_unit, self.message_type, watch)
 
     def book_reading(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Optional[Reading]:
         """How to read price levels; `None` if this feed has no book. `watch` as in `rules`."""
         if self.book is None:
             return None
-        return self.book.reading(decode=self.decode, snapshot_decode=self._snapshot_decode, watch=watch)
+        return self.book.reading(decode=self.message_type, snapshot_decode=self._snapshot_decode, watch=watch)
+
+    @property
+    def message_type(self) -> Any:
+        """What paths are looked up in, for `schema`: `decode`, or what a frame of that is split into."""
+        return schema.message_type(self.decode, self.split)
 
     @property
     def _snapshot_decode(self) -> Any:
-        return self.decode if self.snapshot is None else self.snapshot.decode
+        return self.message_type if self.snapshot is None else self.snapshot.decode
 
     def __repr__(self) -> str:
         return _written("Feed", self.__rich_repr__())
@@ -365,12 +374,14 @@ def _check_connection(feed: Feed) -> None:
 
 def _check_messages(feed: Feed) -> None:
     schema.check_decode(feed.decode)
-    schema.check_path("key", feed.key, feed.decode)
-    schema.check_path("timestamp", feed.timestamp, feed.decode)
+    unpacking.check(feed, feed.decode)
+    kind = feed.message_type
+    schema.check_path("key", feed.key, kind)
+    schema.check_path("timestamp", feed.timestamp, kind)
     if feed.timestamp_unit not in timestamp.UNITS:
         raise FeedError("timestamp_unit", feed.timestamp_unit, f"one of {', '.join(map(repr, timestamp.UNITS))}")
     if isinstance(feed.counter, str):
-        schema.check_path("counter", feed.counter, feed.decode)
+        schema.check_path("counter", feed.counter, kind)
     elif feed.counter is not None and feed.counter is not CONNECTION and not callable(feed.counter):
         raise FeedError("counter", feed.counter, "expected a field name, a dotted path, a callable or CONNECTION")
     for field in ("sequence", "splice"):
@@ -379,8 +390,8 @@ def _check_messages(feed: Feed) -> None:
             continue
         if not isinstance(rule, (Contiguous, Chained, Increasing)):
             raise FeedError(field, rule, "expected Contiguous(...), Chained(...), Increasing(...) or None")
-        schema.check_path(field, rule.first, feed.decode)
-        schema.check_path(field, rule.last, feed.decode)
+        schema.check_path(field, rule.first, kind)
+        schema.check_path(field, rule.last, kind)
 
 
 def _check_order(feed: Feed) -> None:
@@ -437,7 +448,7 @@ def _check_book(feed: Feed) -> None:
         raise FeedError("book", harmless(book), "expected Levels(...) or None")
     if feed.snapshot is None and feed.classify is None and not book.whole:
         raise FeedError("book", book, "a book begins with a snapshot; give snapshot=..., or a classify that knows Kind.SNAPSHOT")
-    book.check(decode=feed.decode, snapshot_decode=feed._snapshot_decode)
+    book.check(decode=feed.message_type, snapshot_decode=feed._snapshot_decode)
 
 
 def _positive(field: str, value: object) -> None:

@@ -13,11 +13,12 @@ from .core.budget import Budget
 from .core.failures import WORDS
 from .core.keepalive import Keepalive
 from .core.opening import Step
-from .core.options import Options, check_seconds
+from .core.options import check_seconds
 from .core.paths import MISSING, Path
 from .core.rules import Kind
 from .core.subscriptions import Acks, Batch
 from .errors import FeedError, Severity
+from .unpacking import Unpacking
 from .urls import harmless
 
 _DELIVERED = (Kind.DATA, Kind.SNAPSHOT)
@@ -27,7 +28,7 @@ Watch = Callable[[str, Any], Any]
 Limits = Union[None, float, Mapping[Any, float], Callable[[Any], Optional[float]]]
 
 
-class Life(Options, frozen=True, kw_only=True):
+class Life(Unpacking, frozen=True, kw_only=True):
     """What `Feed` inherits."""
 
     opening: Sequence[Step] = ()

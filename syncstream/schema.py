@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
-from typing import Any, Callable, Union
+from typing import Any, Callable, Optional, Union
 
 import msgspec
 from msgspec import inspect
@@ -19,6 +19,7 @@ Decode = Callable[[bytes, bool], Any]
 """(payload, whether it was a text frame) → message. Raises whatever it likes on a payload it cannot read."""
 
 _OBJECTS = (inspect.StructType, inspect.DataclassType, inspect.NamedTupleType)
+_ARRAYS = (inspect.ListType, inspect.VarTupleType)
 _INDEX = re.compile(r"-?[0-9]+\Z")
 
 
@@ -51,6 +52,34 @@ def field_getter(path: Path, decode: Any) -> Getter:
         if any(isinstance(kind, _OBJECTS) for kind in kinds):
             return getter(path, attributes=None)
     return getter(path)
+
+
+def _unknown(frame: Any) -> Any:
+    """In place of a type: a function tells nothing of what it returns."""
+
+
+class Parted:
+    """In place of a type: what messages are where a frame of `decode` is split at `path` (`None`: where it is the array)."""
+
+    def __init__(self, decode: Any, path: Optional[str]) -> None:
+        whole = _kinds(Any if decode is dict else decode)  # which is any JSON
+        places = whole
+        for name in path.split(".") if path is not None else ():
+            places = [found for kind in places for found in _below(kind, name)]
+        elements = [member for kind in places for member in _elements(kind)]
+        arrays = (*_ARRAYS, inspect.TupleType) if path is None else ()
+        self.kinds = elements + [kind for kind in whole if not isinstance(kind, arrays)]  # a frame may be a message itself
+        self.splits = bool(elements)
+        self.__name__ = _type_text(decode)
+
+
+def message_type(decode: Any, split: Any) -> Any:
+    """What stands for the type of a message, in what is asked here: `decode`, unless frames are split."""
+    if split is None or (_is_function(decode) and not callable(split)):
+        return decode
+    if callable(split):
+        return _unknown
+    return Parted(decode, None if split is True else split)
 
 
 def check_decode(decode: Any) -> None:
@@ -138,6 +167,8 @@ def _is_function(decode: Any) -> bool:
 
 def _kinds(decode: Any) -> list[inspect.Type]:
     """The types a message can have, as msgspec sees them."""
+    if isinstance(decode, Parted):
+        return decode.kinds
     return _members(inspect.AnyType() if decode is object else inspect.type_info(decode))
 
 
@@ -155,7 +186,7 @@ def _below(kind: inspect.Type, name: str) -> list[inspect.Type]:
         return [kind]
     if isinstance(kind, inspect.DictType):
         return _members(kind.value_type)
-    if isinstance(kind, (inspect.ListType, inspect.VarTupleType)):
+    if isinstance(kind, _ARRAYS):
         return _members(kind.item_type) if _INDEX.match(name) else []
     if isinstance(kind, inspect.TupleType):
         return [member for one in kind.item_types for member in _members(one)] if _INDEX.match(name) else []
@@ -164,6 +195,15 @@ def _below(kind: inspect.Type, name: str) -> list[inspect.Type]:
     if isinstance(kind, _OBJECTS) and isinstance(getattr(kind.cls, name, None), property):
         return [inspect.AnyType()]
     return [member for field in kind.fields if field.name == name for member in _members(field.type)]
+
+
+def _elements(kind: inspect.Type) -> list[inspect.Type]:
+    """The types that can stand in an array; none if it is no array."""
+    if isinstance(kind, (inspect.AnyType, inspect.CustomType)):
+        return [kind]
+    if isinstance(kind, inspect.TupleType):
+        return [member for one in kind.item_types for member in _members(one)]
+    return _members(kind.item_type) if isinstance(kind, _ARRAYS) else []
 
 
 def _type_text(kind: Any) -> str:

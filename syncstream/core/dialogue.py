@@ -22,6 +22,7 @@ from .deflate import Agreed
 from .line import Line, Phase
 from .opening import Refusal
 from .order import Item
+from .parts import Empty
 from .quiet import Quiet
 from .rules import Kind, Rules, Scope
 from .subscriptions import Missed, Subscriptions
@@ -52,12 +53,15 @@ class Dialogue:
 
     # ---------------------------------------------------------------- what the venue says
 
-    def hear(self, place: Line, opcode: int, payload: bytes, now: float) -> bool:
-        """One frame, the long way. False if the connection is over with it, or the stream."""
+    def hear(self, place: Line, opcode: int, came: Any, now: float) -> bool:
+        """One entry of `Order.entries`, the long way. False if the connection is over with it, or the stream."""
         if opcode > frames.BINARY:
-            self._control(place, opcode, payload, now)
+            self._control(place, opcode, came, now)
             return place.is_open()
-        item = self.order.read(payload, opcode == frames.TEXT, now)
+        if isinstance(came, Empty):
+            place.heard(now)
+            return True
+        item = self.order.read(came, opcode == frames.TEXT, now)
         if item is None or item.kind is not Kind.PONG:
             place.heard(now)
         else:
@@ -95,7 +99,7 @@ class Dialogue:
         try:
             answer = self.rules.answer(item.message)
         except Exception as error:  # user code
-            self.order.quarantine(item.payload, f"answer: raised {type(error).__name__}", now)  # its text may hold a key
+            self.order.quarantine(item, f"answer: raised {type(error).__name__}", now)  # its text may hold a key
             return
         if answer is not None:
             place.talk.urge(answer.opcode, answer.data, now)
@@ -171,7 +175,7 @@ class Dialogue:
         try:
             verdict = place.talk.opening.judge(item.message)
         except Exception as error:  # user code: this message's trouble only
-            self.order.quarantine(item.payload, f"opening: {type(error).__name__}: {error}", now)
+            self.order.quarantine(item, f"opening: {type(error).__name__}: {error}", now)
             return False
         if verdict is None:
             return True

@@ -26,6 +26,7 @@ from .deflate import Agreed
 from .dialogue import Dialogue
 from .line import Line, Phase
 from .order import Order
+from .parts import Entry
 from .quiet import Mark, Quiet
 from .rules import Rules
 
@@ -299,17 +300,9 @@ class Engine:
 
     def _read(self, place: Line, received: list[tuple[int, bytes]], now: float) -> None:
         """Everything that came, in order."""
-        order, index, count = self.order, 0, len(received)
-        while index < count:
-            plain = order.scan(received, index) if place.phase is Phase.LIVE else index
-            if plain > index:
-                place.heard(now)
-                place.carried(now)
-                index = plain
-                continue
-            opcode, payload = received[index]
-            index += 1
-            if not self.dialogue.hear(place, opcode, payload, now):
+        order = self.order
+        for entries in order.entries(received):
+            if not self._follow(place, entries, now):
                 break
         if order.quarantined and not self._noted:
             self._noted = True
@@ -317,6 +310,22 @@ class Engine:
         if self.keys.fresh:
             self._watch_keys(now)
         self._after_keys(now)
+
+    def _follow(self, place: Line, entries: list[Entry], now: float) -> bool:
+        """Each of them, in order. False if the connection is over with one, or the stream."""
+        order, index, count = self.order, 0, len(entries)
+        while index < count:
+            plain = order.scan(entries, index) if place.phase is Phase.LIVE else index
+            if plain > index:
+                place.heard(now)
+                place.carried(now)
+                index = plain
+                continue
+            opcode, came = entries[index]
+            index += 1
+            if not self.dialogue.hear(place, opcode, came, now):
+                return False
+        return True
 
     def _after_keys(self, now: float) -> None:
         if self.keys.failure is not None:

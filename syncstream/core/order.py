@@ -11,12 +11,13 @@ Rules
 
 from __future__ import annotations
 
-from typing import Any, Hashable, NamedTuple, Optional
+from typing import Any, Hashable, Iterable, NamedTuple, Optional, Union
 
 from ..errors import DataFailed
 from ..events import Quarantined
 from .counter import Counter, Held, Numbered, Outcome, countable
 from .keys import Keys
+from .parts import Entry, Part, Parts, Unreadable
 from .paths import MISSING
 from .rules import Kind, Rules, Scope
 from .scan import Scan
@@ -26,13 +27,14 @@ _UNUSABLE_LEAST = 10
 
 
 class Item(NamedTuple):
-    """One message that could be read. `has_key`: whether `key` is one."""
+    """One message that could be read. `has_key`: whether `key` is one. `part`: what it came as; `size`: its bytes."""
 
     message: Any
     kind: Kind
     key: Hashable
     has_key: bool
-    payload: bytes
+    part: Union[bytes, Part]
+    size: int
 
 
 class Whole(Held):
@@ -54,33 +56,43 @@ class Order:
         self.duplicates = self.quarantined = self.keyless = 0
         self._waiting: dict[Hashable, Counter] = {}  # counters with a reorder window open
         self._early = self._early_bytes = 0  # what waits in them, at most: it is counted when that is too much
+        self.parts = _parts(rules)
         self.scan = Scan(rules, self.keys, self.counters, lines=lines)
 
     # ---------------------------------------------------------------- messages
 
-    def read(self, payload: bytes, text: bool, now: float) -> Optional[Item]:
+    def entries(self, frames: list[tuple[int, bytes]]) -> Iterable[list[Entry]]:
+        """What there is to read in these frames, a few at a time: the frames themselves, or the messages in them."""
+        return (frames,) if self.parts is None else self.parts.entries(frames)
+
+    def read(self, came: Union[bytes, Part, Unreadable], text: bool, now: float) -> Optional[Item]:
         """One message, the long way: what it is. `None` if it cannot be read, and was quarantined."""
         rules = self.rules
-        literal = rules.literals.get(payload) if text else None
-        if literal is not None:
-            return Item(payload.decode(), literal, None, False, payload)
+        if isinstance(came, Unreadable):
+            self._cannot_read(came.raw, came.reason, now)
+            return None
+        if text and isinstance(came, bytes) and came in rules.literals:
+            return Item(came.decode(), rules.literals[came], None, False, came, len(came))
+        size = came.size if isinstance(came, Part) else len(came)
         try:
-            message = rules.decode(payload, text)
+            message = came.message if isinstance(came, Part) else rules.decode(came, text)
             kind = (rules.classify(message) if rules.classify is not None else None) or Kind.DATA
             if not isinstance(kind, Kind):
                 raise TypeError(f"classify returned {kind!r}, which is not a Kind")
             key, has_key = self._key(message)
         except Exception as error:  # user code and strangers' bytes: whatever it is, it is this message's trouble only
-            reason = f"{type(error).__name__}: {error}"
-            self._unusable(f"no message could be read: {reason[:_RAW_KEPT]}; the last one began: {payload[:80]!r}")
-            self.quarantine(payload, reason, now)
+            self._cannot_read(_shown(came), f"{type(error).__name__}: {error}", now)
             return None
-        return Item(message, kind, key, has_key, payload)
+        return Item(message, kind, key, has_key, came, size)
+
+    def _cannot_read(self, raw: bytes, reason: str, now: float) -> None:
+        self._unusable(f"no message could be read: {reason[:_RAW_KEPT]}; the last one began: {raw[:80]!r}")
+        self._quarantine(raw, reason, now)
 
     def use(self, item: Item, line: int, now: float) -> bool:
         """A message that was read takes its place. True if it was a key's data."""
         rules = self.rules
-        message, kind, _, has_key, payload = item
+        message, kind, has_key = item.message, item.kind, item.has_key
         data = has_key and kind in (Kind.DATA, Kind.SNAPSHOT)
         if not has_key and kind is Kind.DATA:
             self.keyless += 1
@@ -97,7 +109,7 @@ class Order:
         except Exception as error:
             if data:
                 self._unusable(self._lacks(f"sequence={rules.rule_text}", message))
-                self.quarantine(payload, f"sequence={rules.rule_text}: {type(error).__name__}: {error}", now)
+                self.quarantine(item, f"sequence={rules.rule_text}: {type(error).__name__}: {error}", now)
             return False
         self.used += data
         return data
@@ -120,9 +132,9 @@ class Order:
         if sync is None:
             return
         if item.kind is Kind.SNAPSHOT:
-            self.keys.in_band(sync, None, item.message, now, len(item.payload))
+            self.keys.in_band(sync, None, item.message, now, item.size)
         else:
-            self.keys.place(sync, Held(item.message, None, None, len(item.payload)), now)
+            self.keys.place(sync, Held(item.message, None, None, item.size), now)
 
     def _own_snapshot(self, item: Item, line: int, now: float) -> None:
         """An in-band snapshot of a key with its own counter: its number says where that stands, it need not go on."""
@@ -138,7 +150,7 @@ class Order:
         if sync is None:
             return
         counter = sync.counter = self._counter(key, message, line)
-        self.keys.in_band(sync, None if last is None else position, message, now, len(item.payload))
+        self.keys.in_band(sync, None if last is None else position, message, now, item.size)
         if sync.anchor is not None:  # nothing that was held followed it
             counter.stand(last, line, self.lines)
 
@@ -158,7 +170,7 @@ class Order:
 
     def _held(self, item: Item, first: Any, last: Any) -> Held:
         """The message with its numbers in the key's numbering, which a snapshot's position counts in."""
-        rules, message, size = self.rules, item.message, len(item.payload)
+        rules, message, size = self.rules, item.message, item.size
         if rules.splice_first is None or rules.splice_last is None:
             return Held(message, first, last, size)
         return Held(message, rules.splice_first(message), rules.splice_last(message), size)
@@ -171,7 +183,7 @@ class Order:
             position = None
         if position is not None:
             countable(position)
-        return Whole(item.message, None, position, len(item.payload))
+        return Whole(item.message, None, position, item.size)
 
     def _unusable(self, why: str) -> None:
         self.unusable += 1
@@ -181,8 +193,11 @@ class Order:
     def _lacks(self, field: str, message: Any) -> str:
         return f"{field}: no message has it; the fields seen are: {', '.join(self.rules.fields(message))}"
 
-    def quarantine(self, payload: bytes, reason: str, now: float) -> None:
+    def quarantine(self, item: Item, reason: str, now: float) -> None:
         """Keep a message aside that is of no use, and tell."""
+        self._quarantine(_shown(item.part), reason, now)
+
+    def _quarantine(self, payload: bytes, reason: str, now: float) -> None:
         self.quarantined += 1
         self.quarantine_why = reason[:_RAW_KEPT]
         self.keys.out.append(Quarantined(reason=reason[:_RAW_KEPT], raw=payload[:_RAW_KEPT], at_ns=self.keys.wall(now)))
@@ -348,3 +363,21 @@ class Order:
         """Nothing is delivered and nothing is due from here on."""
         self._waiting.clear()
         self.keys.close()
+
+
+def _parts(rules: Rules) -> Optional[Parts]:
+    """What takes frames apart, if a frame is not simply a message."""
+    if rules.transform is None and rules.split is None:
+        return None
+    return Parts(
+        rules.decode,
+        literals=rules.literals,
+        transform=rules.transform,
+        split=rules.split,
+        path=rules.split_path,
+        limit=rules.max_message_size,
+    )
+
+
+def _shown(came: Union[bytes, Part]) -> bytes:
+    return came.shown(_RAW_KEPT) if isinstance(came, Part) else came

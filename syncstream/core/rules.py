@@ -7,7 +7,7 @@ no such place.
 from __future__ import annotations
 
 import enum
-from typing import Any, Callable, Hashable, Mapping, Optional
+from typing import Any, Callable, Hashable, Mapping, Optional, Sequence
 
 import msgspec
 
@@ -59,6 +59,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     key_text: str = "None"  # as the user wrote it, for errors
     key_may_miss: bool = True  # a path that is not there means "no key"; a callable that raises means trouble
     classify: Optional[Callable[[Any], Optional[Kind]]] = None
+    transform: Optional[Callable[[bytes], bytes]] = None
+    split: Optional[Callable[[Any], Optional[Sequence[Any]]]] = None
+    split_path: Optional[tuple[str, ...]] = None  # see `parts.Parts`
     fields: Callable[[Any], list[str]] = lambda message: [type(message).__name__]
 
     rule: Optional[Rule] = None

@@ -5,6 +5,7 @@ of `order` would do with it just what is done here: one decode, one look-up and 
 is kept in `Keys.plain`, each with the counter it is on.
 
 * `classify` is asked where there is one: what it calls anything but data is not plain.
+* Where frames were taken apart (`parts`) the message is there already.
 * A counter over many keys is looked at, not only the key: with a reorder window open, or after numbers that went backwards, the
   next message of whatever key is not plain.
 """
@@ -15,10 +16,9 @@ from typing import Any, Hashable
 
 from .counter import Counter
 from .keys import Keys
+from .parts import Entry
 from .rules import Kind, Rules, Scope
 from .sequence import Increasing
-
-Frames = list[tuple[int, bytes]]
 
 
 class Scan:
@@ -29,10 +29,12 @@ class Scan:
         self.keys = keys
         self.counters = counters
         self.enabled = lines == 1 and not any(_could_be_data(rules, literal) for literal in rules.literals)
+        self._unpacked = rules.transform is not None or rules.split is not None
+        self._decode = _message_of if self._unpacked else rules.decode
         usual = rules.classify is None and rules.scope is Scope.KEY
         self._usual = usual and rules.rule is not None and not isinstance(rules.rule, Increasing)
 
-    def __call__(self, frames: Frames, start: int) -> int:
+    def __call__(self, frames: list[Entry], start: int) -> int:
         """Deliver the plain messages that lead `frames[start:]`; returns the index of the first frame that is not plain."""
         keys = self.keys
         if not self.enabled or not keys.plain:
@@ -40,13 +42,14 @@ class Scan:
         index = self._numbered(frames, start) if self._usual else self._any(frames, start)
         keys.messages += index - start
         if keys.sizes is not None:
-            keys.sizes += [len(payload) for _, payload in frames[start:index]]
+            came = frames[start:index]
+            keys.sizes += [part.size for _, part in came] if self._unpacked else [len(payload) for _, payload in came]
         return index
 
-    def _numbered(self, frames: Frames, start: int) -> int:
+    def _numbered(self, frames: list[Entry], start: int) -> int:
         """Where each key has a counter, and all that comes is data: nothing is asked that need not be."""
         rules, keys = self.rules, self.keys
-        decode, key_of = rules.decode, rules.key or _only_key
+        decode, key_of = self._decode, rules.key or _only_key
         first_of, last_of = rules.first or _only_key, rules.last or _only_key  # a rule has both
         one_number = first_of is last_of
         ahead = 0 if rules.rule is None else rules.rule.ahead
@@ -75,10 +78,10 @@ class Scan:
             pass
         return index
 
-    def _any(self, frames: Frames, start: int) -> int:
+    def _any(self, frames: list[Entry], start: int) -> int:
         """The same for every feed."""
         rules, keys = self.rules, self.keys
-        decode, classify, key_of, counter_of = rules.decode, rules.classify, rules.key or _only_key, rules.counter
+        decode, classify, key_of, counter_of = self._decode, rules.classify, rules.key or _only_key, rules.counter
         rule, first_of, last_of = rules.rule, rules.first or _only_key, rules.last or _only_key
         numbered, grows = rule is not None, isinstance(rule, Increasing)
         one_number, ahead = first_of is last_of, 0 if rule is None else rule.ahead
@@ -126,6 +129,11 @@ def _could_be_data(rules: Rules, literal: bytes) -> bool:
     except Exception:  # whatever the user's own raises
         return False
     return True
+
+
+def _message_of(part: Any, _text: bool) -> Any:
+    """Of a frame that was taken apart. What is no `Part` has none, and is left to the long way."""
+    return part.message
 
 
 def _only_key(_message: Any) -> Any:

@@ -392,3 +392,15 @@ def test_a_failure_in_the_middle_of_a_batch_ends_it() -> None:
     rig.said()
     rig.send(delta("A", 1), delta("B", 1), delta("A", 2))
     assert (rig.said(), isinstance(rig.failure(), DataFailed)) == (["A1", "closed"], True)
+
+
+def test_a_frame_without_a_message_is_life() -> None:
+    """It is no data, and shows nothing to the opening script."""
+    rig = Rig(change(NUMBERED, heartbeat=2.0, split=lambda message: message))
+    rig.open()
+    for _ in range(4):
+        rig.wait(1.9)
+        rig.send([])
+    assert (rig.said(), rig.order.used) == (["connected 0 attempt 1"], 0)
+    rig.wait(3.1)
+    assert rig.said()[0].startswith("disconnected 0: mute")

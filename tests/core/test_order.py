@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from syncstream.core.order import Item
+from syncstream.core.parts import Part, Unreadable
 from syncstream.core.rules import Kind, Rules, Scope
 from syncstream.errors import DataFailed
 from syncstream.events import Quarantined
@@ -342,10 +343,25 @@ def test_a_literal_is_read_before_the_decoder() -> None:
     """In a text frame; it has no key. The same bytes in a binary one, and any others, go through the decoder."""
     data_like = b'{"k":"A","n":6}'
     rig = Rig(change(NUMBERED, literals={b"pong": Kind.PONG, data_like: Kind.HEARTBEAT}))
-    assert rig.order.read(b"pong", True, rig.now) == Item("pong", Kind.PONG, None, False, b"pong")
-    assert rig.order.read(data_like, True, rig.now) == Item(data_like.decode(), Kind.HEARTBEAT, None, False, data_like)
-    assert rig.order.read(data_like, False, rig.now) == Item(delta("A", 6), Kind.DATA, "A", True, data_like)
+    assert rig.order.read(b"pong", True, rig.now) == Item("pong", Kind.PONG, None, False, b"pong", 4)
+    assert rig.order.read(data_like, True, rig.now) == Item(data_like.decode(), Kind.HEARTBEAT, None, False, data_like, 15)
+    assert rig.order.read(data_like, False, rig.now) == Item(delta("A", 6), Kind.DATA, "A", True, data_like, 15)
     assert rig.order.quarantined == 0
     assert rig.order.read(b"pong", False, rig.now) is None
     assert rig.order.read(b"PONG", True, rig.now) is None
     assert rig.order.quarantined == 2
+
+
+def test_what_a_frame_was_taken_apart_to_is_read() -> None:
+    """A part as it is, with its size; one that could not be read is set aside, and so is one without its number."""
+    rig = Rig(change(NUMBERED, split=list))
+    part = Part(delta("A", 5), 7)
+    assert rig.order.read(part, True, rig.now) == Item(delta("A", 5), Kind.DATA, "A", True, part, 7)
+    assert rig.order.read(Unreadable(b"raw", "why"), True, rig.now) is None
+    assert rig.order.read(Part({"k": []}, 7), True, rig.now) is None
+    rig.gather()
+    assert [(item.raw, item.reason) for item in rig.items] == [
+        (b"raw", "why"),
+        (b"{'k': []}", "TypeError: unhashable type: 'list'"),
+    ]
+    assert "why" not in rig.order.unusable_why

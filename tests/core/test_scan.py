@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncstream.core.frames import BINARY, PING, TEXT
+from syncstream.core.parts import Empty, Part, Unreadable
 from syncstream.core.rules import Kind, Rules, Scope
 
 from .rig import (
@@ -73,6 +74,18 @@ def test_where_there_is_no_hot_path(rules: Rules) -> None:
 def encoded(*messages: Any) -> list[tuple[int, bytes]]:
     """Frames of text."""
     return [(TEXT, msgspec.json.encode(message)) for message in messages]
+
+
+def test_messages_that_were_taken_out_of_a_frame_are_plain() -> None:
+    """Decoded once, with the bytes they are charged; what could not be read stops it."""
+    rig = Rig(change(NUMBERED, split=lambda message: None), sized=True)
+    rig.live("A", 5)
+    rig.sizes.clear()
+    entries = [(TEXT, Part(delta("A", 6), 20)), (TEXT, Part(delta("A", 7), 19)), (TEXT, Unreadable(b"", ""))]
+    assert rig.order.scan(entries, 0) == 2
+    for other in (Empty(), b"pong"):
+        assert rig.order.scan([(TEXT, other)], 0) == 0
+    assert (rig.said(), rig.sizes) == (["A6", "A7"], [20, 19])
 
 
 def test_messages_that_are_classified_as_data_are_plain() -> None:
@@ -341,7 +354,8 @@ def test_the_hot_path_follows_a_chain() -> None:
 CLASSIFIED = [change(rules, classify=kind_of) for rules in (HEALED, NUMBERED, RANGED, LINKED)]
 SHARED = [change(rules, reorder=window, restart_after=3) for rules in (ONE_COUNTER, CHANNELS) for window in (0.0, 0.5)]
 OTHERS = [PLAIN, GROWING, change(GROWING, source=False, splice=None)]
-ANY = [HEALED, NUMBERED, RANGED, LINKED, KEYLESS, change(HEALED, reorder=0.5), FEED, *CLASSIFIED, *SHARED, *OTHERS]
+TAKEN_APART = change(HEALED, split=lambda message: message if isinstance(message, list) else None)
+ANY = [TAKEN_APART, HEALED, NUMBERED, RANGED, LINKED, KEYLESS, change(HEALED, reorder=0.5), FEED, *CLASSIFIED, *SHARED, *OTHERS]
 WHOLES = [change(rules, classify=kind_of, source=True, whole=True) for rules in (*SHARED, PLAIN)]
 
 
