@@ -58,10 +58,7 @@ class Dialogue:
         if opcode > frames.BINARY:
             self._control(place, opcode, came, now)
             return place.is_open()
-        if isinstance(came, Empty):
-            place.heard(now)
-            return True
-        item = self.order.read(came, opcode == frames.TEXT, now)
+        item = None if isinstance(came, Empty) else self.order.read(came, opcode == frames.TEXT, now)
         if item is None or item.kind is not Kind.PONG:
             place.heard(now)
         else:
