@@ -213,10 +213,11 @@ def test_a_chain_has_two_numbers_and_cannot_count_what_is_missing() -> None:
 @pytest.mark.parametrize("rule", RULES)
 @given(position=NUMBER, span=ranges())
 def test_what_is_plainly_next_is_next(rule: Rule, position: int, span: tuple[int, int]) -> None:
-    """The hot path takes a message that begins `ahead` of the position and does not end before it begins."""
+    """The hot path takes a message that begins `ahead` of the position and does not end before it begins; that is the nearest."""
     length = span[1] - span[0]
     first = position + rule.ahead
     assert rule.judge(position, first, first + length) is NEXT
+    assert rule.judge(position, first - 1, first - 1) is not NEXT
 
 
 # ---------------------------------------------------------------- Increasing

@@ -15,7 +15,7 @@ from syncstream.core.frames import TEXT
 from syncstream.core.subscriptions import Acks, Batch, State, Subscriptions
 from syncstream.errors import FeedError
 
-from .asking import NOW, ask, made, states, tick
+from .topics import NOW, ask, made, states, tick
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from syncstream.core.subscriptions import Acks
 from syncstream.errors import FeedError
 
-from .asking import NOW, ask, leave, made, states, tick
+from .topics import NOW, ask, leave, made, states, tick
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syncstream.core.subscriptions import Acks, Missed
 
-from .asking import NOW, ask, made, states, tick
+from .topics import NOW, ask, made, states, tick
 
 
 def test_an_acknowledgement_that_does_not_come() -> None:

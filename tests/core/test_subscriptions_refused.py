@@ -8,7 +8,7 @@ import pytest
 
 from syncstream.core.subscriptions import Acks, Missed
 
-from .asking import NOW, ask, made, states
+from .topics import NOW, ask, made, states
 
 
 def test_a_refusal_is_matched_like_an_acknowledgement() -> None:
