@@ -252,7 +252,7 @@ class Dialogue:
         self.connections.actions.append(Call(place.index, place.epoch, tuple(leave), tuple(ask)))
 
     def _wants(self, topics: Iterable[Hashable]) -> bool:
-        return not self.topics or all(topic in self.topics for topic in topics)
+        return all(topic is None or topic in self.topics for topic in topics)  # a fixed payload's has no name
 
     # ---------------------------------------------------------------- what became of them
 

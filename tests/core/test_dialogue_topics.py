@@ -300,6 +300,16 @@ def test_a_call_that_comes_back_for_what_was_left_meanwhile() -> None:
     assert rig.did() == []
 
 
+def test_a_call_that_comes_back_when_all_topics_were_left() -> None:
+    """It is not said: that there are no topics any more is no fixed payload."""
+    rig = live()
+    rig.wait(10.5)
+    rig.did()
+    rig.engine.unsubscribe(["A", "B"], [], rig.now)
+    rig.engine.spoken(0, 1, (), (ask("A", "B"),), rig.now)
+    assert rig.did() == []
+
+
 def test_a_call_that_fails() -> None:
     """Is noted, told, and made again."""
     rig = live()

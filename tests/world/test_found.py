@@ -235,3 +235,21 @@ def test_a_goodbye_in_the_read_that_ends_the_stream_is_not_waited_for() -> None:
     )  # fmt: skip
     script = [("unsubscribe", 0), ("wait", 0.3), ("deaf", 0), ("subscribe", 4), ("bye", 0, 1008)]
     run_script(config, script, seed=40020448)
+
+
+def test_a_resubscription_under_way_is_not_said_when_the_last_topic_is_left() -> None:
+    """The venue asks for it, and the user leaves all before the callable has said how."""
+    config = Config(
+        source="none", reorder=0.05, heartbeat=2.0, restart_after=3, concurrency=4, hold_limit=8, policy="drop_oldest",
+        maxsize=64, calm_interval=0.5, acks="id", quiet_after=3.0, keepalive=1.5,
+    )  # fmt: skip
+    script = [
+        ("unsubscribe", 4),
+        ("wait", 0.1),
+        ("notice", 1, "resubscribe"),
+        ("unsubscribe", 1),
+        ("notice", 1, "pause"),
+        ("lag", 1, True),
+        ("wait", 2.5),
+    ]
+    run_script(config, script, seed=92002697)
