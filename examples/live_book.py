@@ -23,9 +23,10 @@ def watch(feed: Feed, key: str, times: int) -> None:
             times -= 1
 
 
-if sys.argv[1:]:
-    venue, symbol = sys.argv[1:]
-    watch(import_module(f"syncstream.venues.{venue}").depth([symbol]), symbol, sys.maxsize)
-else:
-    with Broker(symbols=("ABC",), rate=500) as broker:
-        watch(broker.feed(), "ABC", 3)
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        venue, symbol = sys.argv[1:]
+        watch(import_module(f"syncstream.venues.{venue}").depth([symbol]), symbol, sys.maxsize)
+    else:
+        with Broker(symbols=("ABC",), rate=500) as broker:
+            watch(broker.feed(), "ABC", 3)

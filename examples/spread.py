@@ -34,7 +34,9 @@ def watch(here: Feed, there: Feed, keys: tuple[str, str], seconds: float) -> Non
             else:
                 there_to_here = left.bids[0].price - right.asks[0].price
                 here_to_there = right.bids[0].price - left.asks[0].price
-                line = f"buy there, sell here: {there_to_here:+}   buy here, sell there: {here_to_there:+}"
+                line = (
+                    f"buy there, sell here: {there_to_here.normalize():+f}   buy here, sell there: {here_to_there.normalize():+f}"
+                )
             if line != shown:
                 print(f"{datetime.now():%H:%M:%S.%f}"[:-4], line, flush=True)
                 shown = line
@@ -46,11 +48,17 @@ def adapter(argument: str) -> tuple[Feed, str]:
     return import_module(f"syncstream.venues.{venue}").depth([symbol]), symbol
 
 
-if sys.argv[1:]:
-    (here, key), (there, other_key) = map(adapter, sys.argv[1:])
-    watch(here, there, (key, other_key), float("inf"))
-else:
+def offline() -> None:
+    """Two venues, of which one is away for a moment."""
     with Broker(symbols=("ABC",), rate=40, seed=1) as near, Broker(symbols=("ABC",), rate=40, seed=2) as far:
-        threading.Timer(1.0, far.faults.cut).start()  # this one is away for a moment
+        threading.Timer(1.0, far.faults.cut).start()
         quick = Backoff(base=0.5, maximum=0.5)
         watch(near.feed(backoff=quick), far.feed(backoff=quick), ("ABC", "ABC"), 2.5)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        (here, key), (there, other_key) = map(adapter, sys.argv[1:])
+        watch(here, there, (key, other_key), sys.maxsize)
+    else:
+        offline()

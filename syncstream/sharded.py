@@ -33,6 +33,7 @@ Taken = tuple[Any, Optional[float]]
 How = Callable[[Stream[Any]], Taken]
 
 _ABOUT_KEYS = (Gap, Dropped)
+_LOOK = 0.05  # seconds; one line is waited for, and all are looked at so often
 
 
 def share_out(topics: Sequence[Any], per_line: int, key: Optional[Callable[[Any], Hashable]] = None) -> list[list[Any]]:
@@ -124,6 +125,16 @@ class Sharded(Consumer[T]):
         """As `Stream.wait_live`: the topics or keys of all lines that did not come."""
         deadline = clock.now() + timeout
         return [topic for stream in self.streams for topic in stream.wait_live(max(0.0, deadline - clock.now()))]
+
+    def join(self, timeout: Optional[float] = None) -> bool:
+        """Wait until all lines have ended. False when the time is over first. Raises the failure of any of them at once."""
+        deadline = None if timeout is None else clock.now() + timeout
+        while True:
+            running = [stream for stream in self.streams if not stream.join(0)]
+            left = None if deadline is None else deadline - clock.now()
+            if not running or (left is not None and left <= 0):
+                return not running
+            running[0].join(_LOOK if left is None else min(_LOOK, left))
 
     @property
     def closed(self) -> bool:

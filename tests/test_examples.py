@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from syncstream import Overflow, Stream
+from syncstream.clock import now
 from syncstream.testing import Broker
 from tests.stream.setting import PATIENCE
+from tests.venues import run
+from tests.venues.sessions import binance, binance_usdm
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -39,11 +44,15 @@ def test_readme_names_every_example() -> None:
     assert [name for name in names if f"(examples/{name})" not in readme] == []
 
 
+def example(name: str) -> dict[str, Any]:
+    """What is defined in it; nothing is run."""
+    return runpy.run_path(str(ROOT / "examples" / f"{name}.py"))
+
+
 def recorded(stream: Stream[Any], path: Path) -> list[Any]:
     """What the recorder has written of a stream that was closed, or of one that has failed."""
-    record: Any = runpy.run_path(str(ROOT / "examples" / "recorder.py"))["record"]
     try:
-        record(stream, path)
+        example("recorder")["record"](stream, path)
     finally:
         lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     return lines
@@ -80,3 +89,47 @@ def test_the_recorder_is_loud_when_it_was_too_slow(tmp_path: Path) -> None:
         with pytest.raises(Overflow):
             recorded(stream, tmp_path / "recorded.jsonl")
         assert (tmp_path / "recorded.jsonl").read_bytes().endswith(b"}\n")
+
+
+# ---------------------------------------------------------------- with the adapters of venues, along recorded sessions
+
+
+def test_a_live_book_of_a_venue(capsys: pytest.CaptureFixture[str]) -> None:
+    """Five levels a side, of a symbol that was recorded."""
+    with run.play(binance.part("@depth@100ms"), rate=3000.0) as server:
+        example("live_book")["watch"](binance.depth(server), "ZILUSDT", 2)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 * 11
+    assert re.fullmatch(r"ZILUSDT at \d+", lines[0])
+    assert all(re.fullmatch(r" +\d+\.\d+ +\d+\.\d+", line) for line in lines[1:11])
+
+
+def test_a_recorded_venue(tmp_path: Path) -> None:
+    """All messages of the session, as the venue sent them; what began as a snapshot is one."""
+    history = binance.part("@depth@100ms")
+    expected = sum(delta is not None for delta in history.deltas)
+    with run.play(history, rate=3000.0) as server, Stream(binance.depth(server), queue_size=100_000) as stream:
+        end = now() + PATIENCE
+        while {key: book.position for key, book in stream.books.items() if book.live} != history.final:
+            assert now() < end, stream
+            Event().wait(0.01)
+        stream.close(drain=True)
+        lines = recorded(stream, tmp_path / "recorded.jsonl")
+    messages = [line["message"]["data"] for line in lines if "message" in line]
+    snapshots = [line for line in lines if line.get("marker") == "Snapshot"]
+    assert len(snapshots) == 10
+    assert 0 < len(messages) <= expected
+    assert messages[-1].keys() == {"s", "U", "u", "E", "b", "a"}
+    last = {message["s"]: message["u"] for message in messages}
+    assert last == {symbol: history.final[symbol] for symbol in last}
+
+
+def test_the_spread_between_two_venues(capsys: pytest.CaptureFixture[str]) -> None:
+    """Spot against futures, on the same day: the prices are near each other."""
+    here, there = binance.part("@depth@100ms"), binance.part("@depth@100ms", binance_usdm.CAPTURE)
+    with run.play(here, rate=2000.0) as spot, run.play(there, rate=2000.0) as futures:
+        example("spread")["watch"](binance.depth(spot), binance_usdm.depth(futures), ("NEOUSDC", "NEOUSDT"), 3.0)
+    lines = capsys.readouterr().out.splitlines()
+    spreads = [float(figure) for line in lines for figure in re.findall(r"here: ([-+][\d.]+)", line)]
+    assert spreads
+    assert max(map(abs, spreads)) < 1.0  # of some 50

@@ -365,6 +365,24 @@ def test_leaving_raises_what_nobody_has_seen(broker: Broker) -> None:
         left(broker, told)
 
 
+def test_join(broker: Broker, make: Make) -> None:
+    """It waits until all have ended, or one has failed, whichever that is."""
+    stream = make()
+    assert not stream.join(0)
+    assert not stream.join(0.07)
+    timer = threading.Timer(0.02, stream.close)
+    timer.start()
+    assert stream.join(PATIENCE)
+    assert stream.join()
+    timer.join()
+    failing = make()
+    timer = threading.Timer(0.02, failing.streams[2]._delivery.fail, (Overflow("too slow"),))
+    timer.start()
+    with within(0.1, rather_than=PATIENCE), pytest.raises(Overflow):
+        failing.join(PATIENCE)
+    timer.join()
+
+
 def test_a_venue_that_is_not_there() -> None:
     """The stream fails as one with a single line does."""
     make = lambda topics: Feed("ws://127.0.0.1:9/", first_live_limit=0.05, subscribe=list, topics=topics)  # noqa: E731

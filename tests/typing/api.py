@@ -230,6 +230,7 @@ if TYPE_CHECKING:
         assert_type(trades.status, Status)
         assert_type(trades.streams, tuple[Stream[Trade], ...])
         assert_type(trades.wait_live(), list[Any])
+        assert_type(trades.join(timeout=1.0), bool)
         assert_type(trades.close(drain=True), Report)
         with Sharded(make, ["ABC"], per_line=1) as plain:
             assert_type(plain.get(), Any)
