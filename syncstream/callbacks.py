@@ -14,8 +14,9 @@ from .delivery import Delivery
 from .dispatcher import hire
 from .errors import FeedError, StreamFailed, UsageError
 from .handlers import Failure, Handler, Handlers
+from .inbox import Fail, Tell
 from .quarantine import OnError, Quarantine, SetAside
-from .reader import Fail, Reader, Tell
+from .reader import Reader
 from .stats import CallbackStats
 from .workers import Workers
 

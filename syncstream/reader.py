@@ -14,7 +14,7 @@ import queue
 import random
 import selectors
 import threading
-from typing import Any, Callable, Hashable, NamedTuple, Optional
+from typing import Any, Callable, Optional
 
 from . import clock
 from .books import Shelf
@@ -26,8 +26,9 @@ from .core.rules import Scope
 from .delivery import Delivery
 from .dialer import Dialers, Opened, Refused, Spoke, Unspoken
 from .errors import NotConnected, StreamFailed
-from .events import Event, Status
+from .events import Status
 from .feed import Feed
+from .inbox import Fail, Tell, Transmit, Want
 from .link import Link, Ticket
 from .logs import logger
 from .snapshots import Fetched, Snapshots
@@ -42,40 +43,6 @@ _LONGEST_WAIT = 3600.0  # seconds; the system takes no endless number
 _STATUS_EVERY = 0.1
 _FETCHER = "syncstream-snapshot"  # how the names of the threads that fetch begin
 _STATUS_SHARE = 50e-6  # seconds between two pictures for each key in them: at most a few per cent of the reader's time
-
-
-class Close(NamedTuple):
-    """Inbox: the user wants no more; with `discard` not even what is queued."""
-
-    discard: bool = False
-
-
-class Fail(NamedTuple):
-    """Inbox: the stream cannot go on."""
-
-    error: StreamFailed
-
-
-class Tell(NamedTuple):
-    """Inbox: a marker of the workers, for its place in the order of the stream."""
-
-    event: Event
-
-
-class Transmit(NamedTuple):
-    """Inbox: a user's message to the venue, a frame already; `payload` is what is in it."""
-
-    frame: bytes
-    ticket: Ticket
-    payload: Optional[Payload] = None
-
-
-class Want(NamedTuple):
-    """Inbox: topics to subscribe to (`wanted`) or to leave, and what to tell the venue."""
-
-    wanted: bool
-    topics: tuple[Hashable, ...]
-    payloads: list[Payload]
 
 
 class Reader:

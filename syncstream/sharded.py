@@ -23,8 +23,8 @@ from .consumer import Consumer
 from .errors import Empty, FeedError, StreamClosed, StreamFailed, UsageError
 from .events import Dropped, Gap, Status
 from .feed import Feed
+from .inbox import Close
 from .joined import BooksOfAll, LatestOfAll, joined
-from .reader import Close
 from .stream import Report, Stream
 from .turns import Turns
 from .views import T

@@ -26,11 +26,12 @@ from .errors import FeedError, SendUnknown, StreamClosed, UsageError
 from .events import Status
 from .feed import Feed
 from .handlers import Handler, check_types
+from .inbox import Close, Want
 from .link import Ticket
 from .notebook import cell
 from .notebook.display import Display
 from .quarantine import OnError, SetAside
-from .reader import Close, Reader, Want
+from .reader import Reader
 from .stats import Stats
 from .transport import frame
 from .urls import named, redact

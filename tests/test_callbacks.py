@@ -10,7 +10,7 @@ import pytest
 from syncstream import FeedError, Gap, Quarantined, UsageError
 from syncstream.callbacks import Callbacks
 from syncstream.delivery import Delivery
-from syncstream.reader import Fail, Tell
+from syncstream.inbox import Fail, Tell
 
 PATIENCE = 8.0
 

@@ -32,8 +32,9 @@ from syncstream import (
 from syncstream.core.frames import CLOSE, TEXT
 from syncstream.delivery import Delivery
 from syncstream.dialer import Opened
+from syncstream.inbox import Close
 from syncstream.link import Ticket
-from syncstream.reader import Close, Reader
+from syncstream.reader import Reader
 from syncstream.testing.wire import close_frame, text_frame
 from syncstream.transport import Connection, frame
 from syncstream.wake import Waker

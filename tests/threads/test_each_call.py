@@ -10,7 +10,7 @@ from typing import Any, Callable
 import pytest
 
 from syncstream import Stream
-from syncstream.reader import Close
+from syncstream.inbox import Close
 from syncstream.testing import Broker
 from tests.deadlines import within
 from tests.stream.setting import feed_of
