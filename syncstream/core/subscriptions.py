@@ -34,7 +34,6 @@ from .options import Options, check_count, check_seconds
 from .paths import MISSING, Getter, Path
 
 _REASON_KEPT = 200
-_BACKOFF = Backoff(base=0.5)
 
 
 class Batch(Options, frozen=True, kw_only=True):
@@ -153,6 +152,7 @@ class Subscriptions:
         self,
         acks: Optional[Acks],
         *,
+        backoff: Backoff,
         id_of: Optional[Getter] = None,
         topics_of: Optional[Getter] = None,
         key_of: Optional[Getter] = None,
@@ -160,7 +160,6 @@ class Subscriptions:
         watch: Callable[[Hashable], Any] = lambda key: None,
         wanted: Optional[Container[Hashable]] = None,
         data_limit: Optional[float] = None,
-        backoff: Backoff = _BACKOFF,
         call_limit: float = 15.0,
         shown: Callable[[str], str] = str,
     ) -> None:

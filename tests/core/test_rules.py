@@ -51,7 +51,21 @@ def test_defaults() -> None:
     assert (plain.liveness, plain.backoff, plain.heartbeat) == (Liveness(), Backoff(), None)
     assert (plain.first_live_limit, plain.first_data_limit) == (60.0, 30.0)
     assert (plain.max_message_size, plain.max_keys, plain.hold_limit, plain.hold_bytes) == (2**24, 100_000, 100_000, 2**28)
+    assert (plain.dial_limit, plain.close_limit, plain.answer_limit) == (15.0, 1.0, 0.1)
+    assert (plain.fetch_backoff, plain.fetch_attempts, plain.fetch_concurrency) == (Backoff(base=0.5), 8, 4)
+    assert (plain.fetch_limit, plain.max_fragments) == (15.0, 2**17)
+    assert (plain.asks, plain.leaves, plain.opening, plain.literals, plain.failures) == (False, False, (), {}, {})
     assert plain.fields({"a": 1}) == ["dict"]
+
+
+def test_what_is_not_said_is_not_there() -> None:
+    """Nothing of it is done: no kinds, no parts, no numbers, no snapshots, nothing said by itself, no acknowledgements."""
+    plain = rules()
+    steps = (plain.classify, plain.transform, plain.split, plain.split_path, plain.first, plain.last, plain.counter)
+    healing = (plain.splice, plain.splice_first, plain.splice_last)
+    said = (plain.answer, plain.keepalive, plain.keepalive_payload, plain.quiet_after, plain.lifetime, plain.send_budget)
+    topics = (plain.acks, plain.ack_id, plain.ack_topics, plain.topic_data_limit)
+    assert {*map(type, (*steps, *healing, *said, *topics))} == {type(None)}
 
 
 def test_they_are_frozen() -> None:

@@ -40,6 +40,12 @@ def test_acks_that_cannot_be_are_refused(fields: dict[str, Any], said: str) -> N
     assert str(caught.value) == said
 
 
+def test_what_need_not_be_said() -> None:
+    """The id is called so, a request has one answer, an unsubscription too; ten seconds for it, and four attempts."""
+    said = Acks(by="count", id="id", sent=None, topics=None, each="request", unsubscribes=True, within=10.0, attempts=4)
+    assert Acks(by="count") == said
+
+
 def test_where_something_stands_may_be_a_callable() -> None:
     """Of the message, or of the payload."""
     acks = Acks(by="id", id=len, sent=len, topics=len)
