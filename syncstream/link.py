@@ -10,9 +10,10 @@ Rules
 * What we compress is compressed in the order in which it goes out, and never thrown away after that but with the line. So an
   urgent message is not compressed: it passes others that are already.
 * Nothing follows a close frame. What has not begun by then is refused; of what has, nobody will know.
-* A send that makes no progress for `SEND_LIMIT` means that the line is lost; so do more than `OUT_LIMIT` bytes of ours
-  (subscriptions) behind it. A user's message that would wait behind so much is refused. Half a frame is never followed by
-  another.
+* A send that makes no progress for `SEND_LIMIT` has failed; so has one with more than `OUT_LIMIT` bytes of ours (subscriptions)
+  behind it. A user's message that would wait behind so much is refused. Half a frame is never followed by another.
+* After a send that failed nothing goes out any more. What the venue has said until then lies with the system, its close frame
+  perhaps; it is read, as much as can lie there, before the line is lost.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class Link:
         self.registered = 0  # the selector's mask it stands with
         self.waiting = 0  # bytes
         self.stuck_at: Optional[float] = None
+        self.failed: Optional[str] = None  # why no more can be sent
+        self._unread = 0  # bytes, at most, that may be read after that
         agreed = connection.deflate
         self._pack = Pack(agreed) if agreed is not None and agreed.send else None
         self._max_pings = max_pings
@@ -95,7 +98,9 @@ class Link:
         return mask
 
     def put(self, opcode: int, payload: Union[bytes, str], *, urgent: bool = False) -> None:
-        """Queue one frame."""
+        """Queue one frame; nothing where no more can be sent."""
+        if self.failed is not None:
+            return
         data = payload.encode() if isinstance(payload, str) else payload
         if opcode == frames.PONG:
             self._put_pong(data)
@@ -108,11 +113,21 @@ class Link:
     def put_frame(self, data: bytes, ticket: Ticket, payload: Optional[Payload] = None) -> None:
         """Queue a user's message, a frame already; `payload` is what is in it, for a line on which we compress."""
         begun = self._begun
-        if self.stuck_at is not None and begun is not None and self.waiting - (len(begun.data) - begun.sent) > OUT_LIMIT:
+        if self.failed is not None:
+            ticket.settle(NotConnected(f"nothing was sent, the line is about to be lost: {self.failed}"))
+        elif self.stuck_at is not None and begun is not None and self.waiting - (len(begun.data) - begun.sent) > OUT_LIMIT:
             ticket.settle(NotConnected(f"nothing was sent: the venue is slow, and more than {OUT_LIMIT} bytes wait before it"))
         else:
             compressed = self._compressed(payload.opcode, payload.data) if payload is not None else None
             self._put(_Out(compressed or data, ticket), self._others)
+
+    def receive(self, size: int) -> Optional[bytes]:
+        """As `Connection.receive`. After a send that failed `None` is the last answer: what had come until then has been read."""
+        if self.failed is None:
+            return self.connection.receive(size)
+        data = self.connection.receive(size) if self._unread > 0 else None
+        self._unread -= len(data or b"")
+        return data
 
     def flush(self, now: float) -> None:
         """Send what the kernel takes. Raises `OSError` if the connection broke, or if it has been stuck for too long."""
@@ -133,9 +148,20 @@ class Link:
         """When being stuck becomes being lost."""
         return None if self.stuck_at is None else self.stuck_at + SEND_LIMIT
 
+    def fail(self, why: str) -> None:
+        """A send has failed: nothing more goes out, which the senders are told. What has come by now can still be read."""
+        self.failed = why
+        self.more = True
+        self.stuck_at = None
+        self._unread = self.connection.unread_limit()
+        self._drop()
+
     def close(self) -> None:
         """Release the connection; tell the senders what became of their messages."""
         self.connection.close()
+        self._drop()
+
+    def _drop(self) -> None:
         self._end("the line was lost")
         self._begun = None
         self._pongs.clear()

@@ -1,8 +1,8 @@
 """The thread that drives the engine: one selector over the lines and the wake pipe.
 
 It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line, parses all of it before
-an end of the stream counts, then takes the inbox, the deadlines and the sends. Under load a line is read without asking the
-selector first; that is asked only when the socket would block.
+an end of the stream counts, then takes the inbox, the deadlines and the sends. A send that failed counts only when all that had
+come by then is read. Under load a line is read without asking the selector first; that is asked only when the socket would block.
 
 Not here: decisions (the engine), user code (the dialer, the workers), waiting for anything but the selector.
 """
@@ -199,19 +199,22 @@ class Reader:
         return None if first is None else min(max(0.0, first - now), _LONGEST_WAIT)
 
     def _read(self, link: Link, now: float) -> None:
+        ended: Optional[str] = None
         try:
-            data = link.connection.receive(_READ_SIZE)
+            data = link.receive(_READ_SIZE)
         except OSError as error:
-            self.engine.lost(link.line, link.epoch, f"the connection broke: {error}", now)
-            return
-        if data is None:
-            link.more = False
-        elif data:
-            link.more = self._changed = True
+            data, ended = None, f"the connection broke: {error}"
+        link.more = bool(data)
+        if data:
+            self._changed = True
             self.heard_at = now
             self.engine.batch(link.line, link.epoch, data, now)
-        else:
-            self.engine.lost(link.line, link.epoch, "the venue ended the connection without a close frame", now)
+            return
+        if data is not None:
+            ended = "the venue ended the connection without a close frame"
+        if ended is not None or link.failed is not None:
+            self._changed = True
+            self.engine.lost(link.line, link.epoch, link.failed or ended or "", now)
 
     def _take_inbox(self, now: float) -> None:
         engine = self.engine
@@ -354,9 +357,7 @@ class Reader:
             try:
                 link.flush(now)
             except OSError as error:
-                self.engine.lost(link.line, link.epoch, f"sending failed: {error}", now)
-                self._act(now)
-                self._changed = True  # so that the next turn comes soon, which tells of it
+                link.fail(f"sending failed: {error}")
 
     def _show(self, now: float) -> None:
         """Replace the picture that other threads see."""

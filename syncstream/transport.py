@@ -298,6 +298,13 @@ class Connection:
             return b""
         raise self._end
 
+    def unread_limit(self) -> int:
+        """So many bytes may have come that `receive` has not given yet. A closed connection has none."""
+        try:
+            return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) + self.pending()
+        except OSError:
+            return 0
+
     def pending(self) -> int:
         """More than 0 if `receive` has something to tell that a selector cannot see: bytes, or over TLS the end."""
         if self._tls is None:

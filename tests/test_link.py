@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import selectors
 import socket
@@ -34,6 +35,9 @@ class Wire(Connection):
         self.closed = False
         self.wants_read = self.wants_write = False
         self._offered = b""
+
+    def unread_limit(self) -> int:
+        return 0
 
     def send(self, data: Union[bytes, memoryview]) -> int:
         if self.error is not None:
@@ -235,6 +239,48 @@ def test_closing_tells_each_sender_what_is_known() -> None:
     assert (link.waiting, wire.closed) == (0, True)
     link.flush(1.0)
     assert len(wire.taken) == 4
+
+
+def test_nothing_goes_out_after_a_send_that_failed() -> None:
+    """Not even a pong, though the system would take it; senders hear at once, and there is no deadline any more."""
+    wire = Wire(room=4)
+    link = link_on(wire)
+    tickets = [send(link, text) for text in ("begun", "waiting")]
+    link.flush(0.0)
+    link.more = False
+    link.fail("sending failed: broken pipe")
+    assert [verdict(ticket) for ticket in tickets] == [SendUnknown, NotConnected]
+    late = send(link, "late")
+    for opcode in (TEXT, PING, PONG, CLOSE):
+        link.put(opcode, b"", urgent=opcode != TEXT)
+    wire.room = 1000
+    link.flush(1.0)
+    assert (len(wire.taken), link.waiting, link.deadline(), link.more) == (4, 0, None, True)
+    assert verdict(late) == NotConnected
+    assert "sending failed: broken pipe" in str(late.error)
+
+
+def test_so_much_is_read_after_a_send_that_failed_as_can_have_come_before() -> None:
+    """A venue that goes on, and takes nothing, is not read for ever."""
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        far.setblocking(False)
+        link = link_on(Connection(near, b"with the upgrade", {}, None))
+        limit = near.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) + len(b"with the upgrade")
+        link.fail("sending failed: stuck")
+        read = 0
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                far.send(bytes(65536))
+            data = link.receive(65536)
+            if data is None:
+                break
+            read += len(data)
+        assert limit <= read < limit + 65536
+        link.close()
+        link.fail("closed already")
+        assert link.receive(65536) is None
 
 
 def test_nothing_follows_a_close_frame() -> None:
