@@ -6,19 +6,24 @@ posts nothing and closes what it has. Nobody waits for it: a dial that hangs is 
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any, Callable, Sequence, Union
+from urllib.parse import urlsplit
 
-from . import clock, transport, turnstile
+from . import clock, transport, turnstile, upgrade
 from .core.actions import Payload
 from .core.paths import MISSING, getter
 from .errors import CallableError, DialError, FeedError, Severity
 from .feed import Endpoint, Feed
 from .schema import payload as payload
+from .secret import stands_in
 from .urls import named
 
 LEFT_LIMIT = 8
 """So many attempts of a stream may hang at once before new ones are refused."""
+
+_NOT_THERE = "that is another host, and neither a login nor a Secret is said there; if {} is right, give it as endpoint"
 
 
 def payloads(field: str, value: Any) -> list[Payload]:
@@ -196,8 +201,11 @@ class Attempt:
                 break
         return endpoint
 
-    def _redirected(self, url: str, patience: float) -> None:
-        """A redirect is a dial of the host that it leads to."""
+    def _redirected(self, home: str, confidential: bool, url: str, patience: float) -> None:
+        """A redirect is a dial of the host that it leads to. What is said on a line may be for the user's own host only."""
+        there = urlsplit(url)
+        if confidential and not upgrade.same_host(urlsplit(home), there):
+            raise DialError(_NOT_THERE.format(there.netloc), severity=Severity.FATAL)
         turnstile.enter(url, self._feed.dial_budget, cancelled=lambda: self._abandoned, patience=patience)
 
     def _work(self) -> Outcome:
@@ -209,8 +217,12 @@ class Attempt:
             doing = "opening"
             opening = steps(self._feed)
             doing = "the dial"
+            confidential = any(opening) or any(stands_in(payload.data) for payload in said)
             connection = transport.dial(
-                endpoint, timeout=self._feed.dial_timeout, cancelled=lambda: self._abandoned, before_redirect=self._redirected
+                endpoint,
+                timeout=self._feed.dial_timeout,
+                cancelled=lambda: self._abandoned,
+                before_redirect=functools.partial(self._redirected, endpoint.url, confidential),
             )
         except DialError as error:
             return Refused(self.line, self.epoch, error)

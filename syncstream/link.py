@@ -12,6 +12,7 @@ Rules
 * Nothing follows a close frame. What has not begun by then is refused; of what has, nobody will know.
 * A send that makes no progress for `SEND_LIMIT` has failed; so has one with more than `OUT_LIMIT` bytes of ours (subscriptions)
   behind it. A user's message that would wait behind so much is refused. Half a frame is never followed by another.
+* No `Secret` goes out on a line that a redirect led to another host.
 * After a send that failed nothing goes out any more. What the venue has said until then lies with the system, its close frame
   perhaps; it is read, as much as can lie there, before the line is lost.
 """
@@ -27,6 +28,7 @@ from .core import frames
 from .core.deflate import Pack
 from .core.engine import Payload
 from .errors import NotConnected, SendUnknown, SyncstreamError
+from .secret import stands_in
 from .transport import Connection, frame
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -107,6 +109,9 @@ class Link:
             return
         if opcode == frames.CLOSE:
             self._end("the line was closed")
+        if self._withheld(data):
+            self.fail(f"what is to be sent holds a Secret, and a redirect led to {self.connection.elsewhere}")
+            return
         compressed = None if urgent else self._compressed(opcode, data)
         self._put(_Out(compressed or frame(opcode, data)), self._urgent if urgent else self._others)
 
@@ -115,6 +120,8 @@ class Link:
         begun = self._begun
         if self.failed is not None:
             ticket.settle(NotConnected(f"nothing was sent, the line is about to be lost: {self.failed}"))
+        elif payload is not None and self._withheld(payload.data):
+            ticket.settle(NotConnected(f"nothing was sent: it holds a Secret, and a redirect led to {self.connection.elsewhere}"))
         elif self.stuck_at is not None and begun is not None and self.waiting - (len(begun.data) - begun.sent) > OUT_LIMIT:
             ticket.settle(NotConnected(f"nothing was sent: the venue is slow, and more than {OUT_LIMIT} bytes wait before it"))
         else:
@@ -167,6 +174,10 @@ class Link:
         self._pongs.clear()
         self._urgent.clear()
         self.waiting = 0
+
+    def _withheld(self, payload: bytes) -> bool:
+        """Whether this is not to be said here. Another host than the user's was led to by whoever answered there."""
+        return bool(self.connection.elsewhere) and stands_in(payload)
 
     def _put(self, out: _Out, place: deque[_Out]) -> None:
         self.waiting += len(out.data)

@@ -69,6 +69,13 @@ def scrub_bytes(data: bytes) -> bytes:
     return scrub(data.decode("utf-8", "surrogateescape"), cut=True).encode("utf-8", "surrogateescape")
 
 
+def stands_in(data: bytes) -> bool:
+    """Whether a whole secret does."""
+    forms = _forms
+    text = data.decode("utf-8", "surrogateescape") if forms else ""
+    return any(form in text for form in forms)
+
+
 def knows() -> bool:
     """Whether there is anything to hide."""
     return bool(_forms)

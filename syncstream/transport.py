@@ -20,6 +20,7 @@ import struct
 import time
 from types import MappingProxyType
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
+from urllib.parse import urlsplit
 
 import websocket
 
@@ -83,11 +84,14 @@ def _told(error: Exception, deadline: Deadline) -> DialError:
 
 def _dial(endpoint: Endpoint, deadline: Deadline, before_redirect: Callable[[str, float], object]) -> Connection:
     hidden = upgrade.secrets_of(endpoint)
+    home = urlsplit(endpoint.url)
     at = ""
     for left in range(endpoint.max_redirects, -1, -1):
         try:
             connection = _open(endpoint, deadline, hidden, at)
             connection.hidden = tuple(hidden)
+            reached = urlsplit(endpoint.url)
+            connection.elsewhere = "" if upgrade.same_host(home, reached) else reached.netloc
             return connection
         except _Moved as moved:
             if not left:
@@ -102,7 +106,7 @@ def _dial(endpoint: Endpoint, deadline: Deadline, before_redirect: Callable[[str
             except DialError as error:
                 text = f"{moved.words}; {error}"
                 told = moved.words if any(secret in text for secret in hidden) else text  # the host, too, is what the venue says
-                raise deadline.error(told, retry_after=error.retry_after, cause=error.cause) from None
+                raise deadline.error(told, error.severity, retry_after=error.retry_after, cause=error.cause) from None
     raise AssertionError("the last one returns or raises")
 
 
@@ -232,11 +236,13 @@ class Connection:
 
     A non-blocking socket after the upgrade. Never read and write it from two threads: over TLS that breaks the connection.
     `headers` are those of the venue's answer, names in lower case; `deflate` is what was agreed on about compression,
-    `hidden` is what was sent and is not to be shown when the venue repeats it.
+    `hidden` is what was sent and is not to be shown when the venue repeats it; `elsewhere` names the host where that is another
+    than the endpoint's, to which a redirect led: no secret is to go there.
     """
 
     deflate: Optional[Agreed] = None
     hidden: Sequence[str] = ()
+    elsewhere: str = ""
 
     def __init__(self, sock: socket.socket, rest: bytes, headers: Mapping[str, str], chosen: Optional[upgrade.Chosen]) -> None:
         self.headers = headers

@@ -254,7 +254,7 @@ def followed(endpoint: Endpoint, location: str) -> Endpoint:
         raise Wrong("the redirect cannot be followed: its host cannot be read") from None
     if (old.scheme, new.scheme) == ("wss", "ws"):
         raise Wrong("a redirect from wss to ws is refused")
-    if _same_host(old, new):
+    if same_host(old, new):
         login, at, _ = old.netloc.rpartition("@")
         return msgspec.structs.replace(endpoint, url=new._replace(netloc=login + at + new.netloc).geturl())
     if new.scheme == "wss" and endpoint.sslopt.get("context") is not None:
@@ -263,7 +263,8 @@ def followed(endpoint: Endpoint, location: str) -> Endpoint:
     return msgspec.structs.replace(endpoint, url=new.geturl(), headers={}, subprotocols=(), sslopt=sslopt)
 
 
-def _same_host(old: SplitResult, new: SplitResult) -> bool:
+def same_host(old: SplitResult, new: SplitResult) -> bool:
+    """Whether what the first one may be told is good for the second: the same name and port, but for 80 to 443 with TLS."""
     if old.hostname != new.hostname:
         return False
     ports = [parts.port or (443 if parts.scheme == "wss" else 80) for parts in (old, new)]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from syncstream import Closed, Disconnected, Endpoint, Feed, FeedError, Quarantined, Rest, Secret, StreamFailed, schema
 from syncstream.errors import DialError, SyncstreamError
-from syncstream.secret import HIDDEN, REMEMBERED, SHORTEST, scrub, scrub_bytes
+from syncstream.secret import HIDDEN, REMEMBERED, SHORTEST, scrub, scrub_bytes, stands_in
 from syncstream.urls import redact
 
 TEXT = "k3y /+\"ü'\\of-mine"
@@ -172,3 +172,11 @@ def test_reprs_do_not_show_it() -> None:
     for one in (endpoint, feed, rest, Feed(f"wss://venue.test/{path}", headers={"X-Key": KEY})):
         assert "key-in-a-path" not in repr(one)
         assert "k3y" not in repr(one)
+
+
+def test_it_is_found_in_bytes() -> None:
+    """In any of its forms, whole, also where the rest is no text."""
+    assert stands_in(b'{"key":"' + TEXT.encode() + b'"}')
+    assert stands_in(b"\xff\x00" + TEXT.encode() + b"\xff")
+    assert not stands_in(TEXT.encode()[:-1])
+    assert not stands_in(b"")
