@@ -86,6 +86,7 @@ class ReplayServer:
         self._connections = 0
         self._cuts = 0
         self._repeated = 0
+        self._heard: list[str] = []
         self._server = serve(
             self._line,
             "127.0.0.1",
@@ -140,6 +141,12 @@ class ReplayServer:
         """The deltas that were due on a connection and were not sent, in order."""
         with self._lock:
             return list(self._left_out)
+
+    @property
+    def heard(self) -> list[str]:
+        """What clients have said, in order."""
+        with self._lock:
+            return list(self._heard)
 
     @property
     def repeated(self) -> int:
@@ -297,8 +304,11 @@ class ReplayServer:
             timeout = 0.0
             if cursor is None:
                 cursor = self._tape.position()
-            for data in line.hear(message, cursor) if isinstance(message, str) else ():
-                connection.send(data)
+            if isinstance(message, str):
+                with self._lock:
+                    self._heard.append(message)
+                for data in line.hear(message, cursor):
+                    connection.send(data)
 
     def _cut(self, connection: ServerConnection) -> None:
         """Ends the TCP connection as a dying venue does: no close frame."""

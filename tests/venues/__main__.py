@@ -43,7 +43,7 @@ def row(session: Session, result: Result, rate: float) -> tuple[str, ...]:
     compared = (session.against, f"{result.compared:,}", str(result.contradicted)) if result.compared else ("", "", "")
     whole = "" if result.whole is None else "equal" if result.whole else "NOT equal"
     begin = (f"`{session.adapter}`", session.capture, f"{result.expected:,}", str(result.gaps))
-    return (*begin, *compared, whole, f"{round(rate, -3):,.0f}", session.note)
+    return (*begin, *compared, whole, f"{float(f'{rate:.2g}'):,.0f}", session.note)
 
 
 def not_run(adapter: str) -> tuple[str, ...]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import time
+from decimal import Decimal
 from typing import Any, Callable, Optional
 
 import msgspec
 
-from syncstream import Backoff, Book, Budget, Feed, Levels, Stream
+from syncstream import Backoff, Book, Budget, Feed, Gap, Levels, Stream
 from syncstream.clock import now
 from tests import replay
 from tests.replay import Top
@@ -20,6 +21,8 @@ from tests.replay.recording import Body
 PATIENCE = 60.0
 DIALS = Budget(count=10_000, per=1.0)  # all venues are one host here
 AGAIN = Backoff(base=0.02, maximum=0.05)  # between two requests of a snapshot
+
+Make = Callable[[replay.ReplayServer], Feed]
 
 FAULTS: dict[str, dict[str, Any]] = {
     "left out": {"leave_out": 0.01, "seed": 5},
@@ -71,10 +74,42 @@ def count(feed: Feed, expected: int) -> Result:
         return _result(stream, expected, messages)
 
 
-def session(make: Callable[[replay.ReplayServer], Feed], history: replay.History) -> Result:
+def session(make: Make, history: replay.History) -> Result:
     """All of it, as fast as the server can, for a feed without books."""
     with play(history) as server:
         return count(make(server), len(history.frames))
+
+
+def whole(make: Make, history: replay.History, sides: Callable[[Any], tuple[str, Any, Any]]) -> Result:
+    """All of it, for a feed whose every message is a book: each book is compared with the last message of its key.
+
+    `sides`: a decoded frame → its key, bids and asks, as they stand in the book, best first.
+    """
+    last = {key: (bids, asks) for key, bids, asks in (sides(history.venue.decode(frame.data)) for frame in history.frames)}
+    with play(history) as server, Stream(make(server), queue_size=100_000) as stream:
+        iterator = stream.messages()
+        for _ in history.frames:
+            next(iterator)
+        result = _result(stream, len(history.frames), len(history.frames))
+        result.whole = {key: _numbers(book) for key, book in stream.books.items()} == {
+            key: tuple([[Decimal(str(number)) for number in level[:2]] for level in side] for side in book)
+            for key, book in last.items()
+        }
+        return result
+
+
+def _numbers(book: Book) -> tuple[list[list[Decimal]], ...]:
+    top = book.top()
+    return tuple([list(level) for level in side] for side in (top.bids, top.asks))
+
+
+def told_after_a_cut(make: Make, history: replay.History, cut_after: int) -> tuple[Gap, list[str]]:
+    """What a feed that cannot see loss says after a cut, and what its clients have said to the server by then."""
+    with play(history, rate=1000.0, cut_after=cut_after) as server:
+        feed = msgspec.structs.replace(make(server), backoff=AGAIN)
+        with Stream(feed, queue_size=100_000) as stream:
+            gap = next(item for item in stream if isinstance(item, Gap))
+        return gap, server.heard
 
 
 def books(make: Callable[[], Feed], server: replay.ReplayServer) -> Result:

@@ -1,16 +1,15 @@
 """How many messages a second an adapter takes, end to end: from the server's `send` to the consumer's `get_many`.
 
 A session of some thousand messages is over in a few hundredths of a second, so it is repeated, its numbers shifted on, until
-there are `LEAST` frames; where snapshots come in-band it is repeated whole, and each pass begins with them. All frames are in
-memory before the clock starts, and go out in one `sendall`: the server only copies. What opens the line, the first message of
-every key and the snapshots that it leads to come before and are not measured. Server, reader and consumer share one process,
-hence one interpreter lock.
+there are `LEAST` frames (or `MOST_BYTES`); where snapshots come in-band it is repeated whole, and each pass begins with them. All
+frames are in memory before the clock starts, and go out in one `sendall`: the server only copies. What opens the line, the first
+message of every key and the snapshots that it leads to come before and are not measured. Server, reader and consumer share one
+process, hence one interpreter lock.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 import struct
 import threading
@@ -26,6 +25,7 @@ from tests.replay.line import Line
 
 ENOUGH = 100_000  # messages a second; less than that needs a reason
 LEAST = 60_000
+MOST_BYTES = 8 * 1024 * 1024  # of a session repeated
 RUNS = 3
 QUIET = 0.3  # seconds without an item: that was all
 PATIENCE = 30.0
@@ -83,8 +83,13 @@ class Blast(replay.ReplayServer):
 
 def _again(history: replay.History) -> list[range]:
     """All of a session with in-band snapshots once more, as often as it takes."""
-    frames = len(history.frames)
-    return [range(frames)] * (-(-LEAST // frames) - 1)
+    return [range(len(history.frames))] * (_count(history) - 1)
+
+
+def _count(history: replay.History) -> int:
+    """How often a session is played."""
+    size = sum(len(one.data) for one in history.frames)
+    return max(1, min(-(-LEAST // len(history.frames)), MOST_BYTES // size))
 
 
 def _sent(line: Line, indexes: Iterable[int]) -> bytes:
@@ -150,7 +155,7 @@ def _settle(stream: Stream[Any], keys: set[str]) -> None:
 
 def _passes(history: replay.History, key: str, numbers: Sequence[str], ahead: int) -> Iterator[Any]:
     """All frames, again and again."""
-    count = max(1, -(-LEAST // len(history.frames)))
+    count = _count(history)
     yield from (one.data for one in history.frames)
     if not numbers:
         for _ in range(count - 1):
@@ -159,16 +164,16 @@ def _passes(history: replay.History, key: str, numbers: Sequence[str], ahead: in
     key_of, first_of, last_of = getter(key), getter(numbers[0]), getter(numbers[min(1, len(numbers) - 1)])
     span: dict[Any, tuple[int, int]] = {}
     for one in history.frames:
-        message = json.loads(one.data)
+        message = history.venue.decode(one.data)
         first = span.get(key_of(message), (int(first_of(message)), 0))[0]
         span[key_of(message)] = (first, int(last_of(message)))
     for number in range(1, count):
         for one in history.frames:
-            message = json.loads(one.data)
+            message = history.venue.decode(one.data)
             first, last = span[key_of(message)]
             for path in numbers:
                 _shift(message, path.split("."), number * (last - first + ahead))
-            yield json.dumps(message, separators=(",", ":"))
+            yield history.venue.encode(message)
 
 
 def _shift(place: Any, path: Sequence[str], offset: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Hashable, NamedTuple, Optional, Union
 from urllib.parse import parse_qs, urlsplit
 
@@ -47,6 +48,10 @@ class Venue:
         """The decoded message, or None where frames are not understood."""
         return None
 
+    def encode(self, message: Any) -> Union[str, bytes]:
+        """The frame of a decoded message, for what the venue never sent."""
+        return json.dumps(message, separators=(",", ":"))
+
     def is_control(self, message: Any) -> bool:
         """True for what belongs to one connection's handshake and not to the market: left out of the tape."""
         return False
@@ -55,7 +60,7 @@ class Venue:
         """What every new connection is sent first."""
         return []
 
-    def answer(self, text: str) -> Optional[str]:
+    def answer(self, text: str) -> Optional[Union[str, bytes]]:
         """The answer to a client's message, if it gets one."""
         return None
 
