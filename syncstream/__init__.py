@@ -19,7 +19,6 @@ from .core.liveness import Liveness
 from .core.opening import Step
 from .core.rules import Kind
 from .core.sequence import Chained, Contiguous, Increasing
-from .core.sources import Reconnect, Request, Resubscribe
 from .core.subscriptions import Acks, Batch
 from .errors import (
     ConnectFailed,
@@ -106,12 +105,9 @@ __all__ = [
     "NotConnected",
     "Overflow",
     "Quarantined",
-    "Reconnect",
     "Refused",
     "Report",
-    "Request",
     "Rest",
-    "Resubscribe",
     "Resynced",
     "Secret",
     "SendUnknown",

@@ -17,3 +17,9 @@ def listed(symbols: Sequence[str], pattern: str, example: str, most: Optional[in
     if most is not None and len(found) > most:
         raise FeedError("symbols", len(found), f"the venue takes {most} on one line; Sharded(..., per_line=...) has several")
     return found
+
+
+def one_of(field: str, value: object, known: Sequence[object]) -> None:
+    """Raises `FeedError` for what the venue does not have."""
+    if value not in known or isinstance(value, bool):
+        raise FeedError(field, value, f"expected one of {', '.join(map(str, known))}")

@@ -1,7 +1,7 @@
 """How many messages a second an adapter takes, end to end: from the server's `send` to the consumer's `get_many`.
 
 A session of some thousand messages is over in a few hundredths of a second, so it is repeated, its numbers shifted on, until
-there are `LEAST` frames (or `MOST_BYTES`); where snapshots come in-band it is repeated whole, and each pass begins with them. All
+there are `LEAST` frames (or `MOST_BYTES`); in-band snapshots are repeated only where what follows would be wrong without. All
 frames are in memory before the clock starts, and go out in one `sendall`: the server only copies. What opens the line, the first
 message of every key and the snapshots that it leads to come before and are not measured. Server, reader and consumer share one
 process, hence one interpreter lock.
@@ -9,7 +9,6 @@ process, hence one interpreter lock.
 
 from __future__ import annotations
 
-import itertools
 import statistics
 import struct
 import threading
@@ -33,25 +32,26 @@ PATIENCE = 30.0
 Make = Callable[[replay.ReplayServer], Feed]
 
 
-def rate(make: Make, history: replay.History, *, key: str = "", numbers: Sequence[str] = ()) -> float:
+def rate(make: Make, history: replay.History, *, key: str = "", numbers: Sequence[str] = (), snapshots: bool = False) -> float:
     """Messages a second, the median of `RUNS`.
 
     `numbers`: where a message has its first and its last number (or the only one), then all others that count with them; a path
     may have `*` for "each". They go on from one pass to the next, for each `key`. Without them frames are repeated as they are.
+    `snapshots`: repeat in-band ones, too, for messages that are right only behind them, as those with a checksum.
     """
-    return statistics.median(_once(make, history, key, numbers) for _ in range(RUNS))
+    return statistics.median(_once(make, history, key, numbers, snapshots) for _ in range(RUNS))
 
 
 class Blast(replay.ReplayServer):
     """Sends the frames that open every key, and at `go` all others at once. Owned by: the thread that made it."""
 
-    def __init__(self, history: replay.History, load: Callable[[Blast], bytes]) -> None:
+    def __init__(self, history: replay.History, load: Callable[[Blast, Line], bytes]) -> None:
         self.started = _start(history)
         self.opened = threading.Event()
         self.sent = threading.Event()
         self._go = threading.Event()
         super().__init__(history, topics=max(1, len({whole.key for whole in history.wholes.values()})))
-        self._load = b"" if history.wholes else load(self)
+        self._load = load
 
     def __enter__(self) -> Blast:
         return self
@@ -70,26 +70,14 @@ class Blast(replay.ReplayServer):
         while line.subscribed < self._topics and not self._stopping.is_set():
             self._answer(connection, line, 0)
         connection.socket.sendall(_sent(line, range(self.started)))
-        if self.history.wholes:
-            self._load = _sent(line, itertools.chain(range(self.started, len(self.history.frames)), *_again(self.history)))
+        load = self._load(self, line)
         self.opened.set()
         while not self._go.is_set() and not self._stopping.is_set():
             self._answer(connection, line, 0)
-        connection.socket.sendall(self._load)
+        connection.socket.sendall(load)
         self.sent.set()
         while not self._stopping.is_set():
             self._answer(connection, line, 0)
-
-
-def _again(history: replay.History) -> list[range]:
-    """All of a session with in-band snapshots once more, as often as it takes."""
-    return [range(len(history.frames))] * (_count(history) - 1)
-
-
-def _count(history: replay.History) -> int:
-    """How often a session is played."""
-    size = sum(len(one.data) for one in history.frames)
-    return max(1, min(-(-LEAST // len(history.frames)), MOST_BYTES // size))
 
 
 def _sent(line: Line, indexes: Iterable[int]) -> bytes:
@@ -117,13 +105,12 @@ def _start(history: replay.History) -> int:
     return max([0, *first.values(), *(taken.position for taken in history.snapshots)])
 
 
-def _once(make: Make, history: replay.History, key: str, numbers: Sequence[str]) -> float:
-    def load(server: Blast) -> bytes:
+def _once(make: Make, history: replay.History, key: str, numbers: Sequence[str], snapshots: bool) -> float:
+    def load(server: Blast, line: Line) -> bytes:
         rule = make(server).sequence
-        payloads = _passes(history, key, numbers, 1 if rule is None else rule.ahead)
-        for _ in range(server.started):
-            next(payloads)
-        return b"".join(map(frame, payloads))
+        again = [index for index in range(len(history.frames)) if snapshots or index not in history.wholes]
+        rest = _sent(line, range(server.started, len(history.frames)))
+        return rest + b"".join(map(frame, _passes(line, again, key, numbers, 1 if rule is None else rule.ahead)))
 
     with Blast(history, load) as server, Stream(make(server), queue_size=1_000_000, queue_bytes=None) as stream:
         assert server.opened.wait(PATIENCE)
@@ -153,27 +140,28 @@ def _settle(stream: Stream[Any], keys: set[str]) -> None:
     raise AssertionError(f"not live: {stream.status}")
 
 
-def _passes(history: replay.History, key: str, numbers: Sequence[str], ahead: int) -> Iterator[Any]:
-    """All frames, again and again."""
-    count = _count(history)
-    yield from (one.data for one in history.frames)
+def _passes(line: Line, indexes: Sequence[int], key: str, numbers: Sequence[str], ahead: int) -> Iterator[Any]:
+    """All these frames, as the line gets them, again and again."""
+    venue = line.history.venue
+    frames = [data for data in map(line.play, indexes) if data is not None] if numbers else []
+    sizes = list(map(len, frames)) or [len(line.history.frames[index].data) for index in indexes]
+    passes = range(1, max(1, min(-(-LEAST // len(sizes)), MOST_BYTES // sum(sizes))))
     if not numbers:
-        for _ in range(count - 1):
-            yield from (one.data for one in history.frames)
+        yield from (data for _ in passes for data in map(line.play, indexes) if data is not None)
         return
     key_of, first_of, last_of = getter(key), getter(numbers[0]), getter(numbers[min(1, len(numbers) - 1)])
     span: dict[Any, tuple[int, int]] = {}
-    for one in history.frames:
-        message = history.venue.decode(one.data)
+    for data in frames:
+        message = venue.decode(data)
         first = span.get(key_of(message), (int(first_of(message)), 0))[0]
         span[key_of(message)] = (first, int(last_of(message)))
-    for number in range(1, count):
-        for one in history.frames:
-            message = history.venue.decode(one.data)
+    for number in passes:
+        for data in frames:
+            message = venue.decode(data)
             first, last = span[key_of(message)]
             for path in numbers:
                 _shift(message, path.split("."), number * (last - first + ahead))
-            yield history.venue.encode(message)
+            yield venue.encode(message)
 
 
 def _shift(place: Any, path: Sequence[str], offset: int) -> None:

@@ -42,7 +42,6 @@ _NOT_IN_DIGEST = {
     "syncs",
     "counters",
     "quiet",
-    "asking",
     "connections",
     "dialogue",
 }

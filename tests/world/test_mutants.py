@@ -13,7 +13,6 @@ from .table import main
 
 MODULES = sorted({mutant.module for mutant in MUTANTS})
 DECIDES = {
-    "asking",
     "backlog",
     "backoff",
     "budget",

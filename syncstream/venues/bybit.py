@@ -1,0 +1,194 @@
+"""Bybit v5: `depth` with books, `trades`, `ticker`, of one market: `spot`, `linear`, `inverse` or `option`.
+
+Where the rules come from (VENUE: Bybit's documentation of v5, as it was in 2026-11; DATA: a session recorded on 2026-08-09,
+linear and spot at 200 levels, which the tests replay):
+
+* Each market is a socket of its own. An answer says whether a request succeeded and names no topic, so answers are counted; one
+  unknown topic refuses all of a request. DATA, refusal VENUE.
+* Books: `u` grows by one, per topic, from a snapshot on; `seq` only grows, and is shared by all depths. DATA: in 2,142 messages.
+* A snapshot may come at any time and replaces the book; one with `u` 1 tells that the venue began anew. VENUE, not run.
+* Depth 1 has nothing but snapshots, and may repeat their `u`. VENUE, not run.
+* The client pings by `{"op": "ping"}` every 20 s. The answer has `op` or `ret_msg` `pong`, and looks different on each market.
+  VENUE; the server of the tests.
+* Spot takes ten topics a request, the others 21,000 characters. VENUE, not run.
+* Tickers of linear, inverse and option: a snapshot, then only what has changed; of spot each is whole. DATA: linear and spot.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
+import msgspec
+
+from ..core.keepalive import Keepalive
+from ..core.rules import Kind
+from ..core.sequence import Contiguous
+from ..core.subscriptions import Acks, Batch
+from ..feed import Feed
+from ..levels import Levels
+from ._names import listed, one_of
+
+STREAM_URL = "wss://stream.bybit.com/v5/public"
+
+_MARKETS = ("spot", "linear", "inverse", "option")
+_DEPTHS = (1, 25, 50, 100, 200, 500, 1000)
+_EVERY = 20.0
+_SPOT, _OTHERS = Batch(topics=10), Batch(characters=20_000)
+
+Rows = Sequence[tuple[str, str]]
+
+
+class _Said(msgspec.Struct, frozen=True, rename={"operation": "op", "reason": "ret_msg", "time": "ts"}):
+    """What any frame may have. `operation`: it is an answer, and not delivered. `time` in ms."""
+
+    topic: str = ""
+    type: str = ""
+    time: int = 0
+    operation: str = ""
+    success: bool = True
+    reason: str = ""
+
+
+class Book(msgspec.Struct, frozen=True, rename={"symbol": "s", "bids": "b", "asks": "a", "number": "u", "cross": "seq"}):
+    """Levels that have changed, price and new size as text. `cross`: the number that all depths share."""
+
+    symbol: str = ""
+    bids: Rows = ()
+    asks: Rows = ()
+    number: int = 0
+    cross: int = 0
+
+
+class Depth(_Said, frozen=True):
+    """`type` is `snapshot` or `delta`."""
+
+    data: Book = Book()
+
+
+class Trade(
+    msgspec.Struct,
+    frozen=True,
+    rename={"symbol": "s", "number": "i", "price": "p", "size": "v", "side": "S", "time": "T"},
+):
+    """A trade; `side`: of the taker, `Buy` or `Sell`; `time` in ms."""
+
+    symbol: str
+    number: str
+    price: str
+    size: str
+    side: str
+    time: int
+
+
+class Trades(_Said, frozen=True):
+    """One `Trade` or more in `data`."""
+
+    data: Sequence[Trade] = ()
+
+
+class Ticker(
+    msgspec.Struct,
+    frozen=True,
+    rename={
+        "last": "lastPrice",
+        "bid": "bid1Price",
+        "bid_size": "bid1Size",
+        "ask": "ask1Price",
+        "ask_size": "ask1Size",
+        "mark": "markPrice",
+        "index": "indexPrice",
+        "funding": "fundingRate",
+        "volume": "volume24h",
+    },
+):
+    """As text; what is `None` has not changed, or is not known on that market."""
+
+    symbol: str = ""
+    last: Optional[str] = None
+    bid: Optional[str] = None
+    bid_size: Optional[str] = None
+    ask: Optional[str] = None
+    ask_size: Optional[str] = None
+    mark: Optional[str] = None
+    index: Optional[str] = None
+    funding: Optional[str] = None
+    volume: Optional[str] = None
+
+
+class Tickers(_Said, frozen=True):
+    """`type` is `snapshot` or `delta`."""
+
+    data: Ticker = Ticker()
+
+
+def depth(symbols: Sequence[str], *, market: str = "linear", depth: int = 200, url: str = STREAM_URL, **settings: Any) -> Feed:
+    """Order books: messages are `Depth`, `stream.books["BTCUSDT"]` is kept.
+
+    `depth`: levels a side; which there are depends on the market. `settings`: other fields of the `Feed`, such as `backoff`.
+    """
+    one_of("depth", depth, _DEPTHS)
+    fields: dict[str, Any] = {
+        "key": "data.symbol",
+        "classify": kind_of,
+        "sequence": Contiguous("data.number"),
+        "book": Levels(bids="data.bids", asks="data.asks"),
+        **settings,
+    }
+    return _feed(url, symbols, market, f"orderbook.{depth}", Depth, **fields)
+
+
+def trades(symbols: Sequence[str], *, market: str = "linear", url: str = STREAM_URL, **settings: Any) -> Feed:
+    """Trades: messages are `Trades`. Loss cannot be seen, so every reconnect is told."""
+    fields: dict[str, Any] = {"key": "data.0.symbol", "classify": _kind_of_trades, **settings}
+    return _feed(url, symbols, market, "publicTrade", Trades, **fields)
+
+
+def ticker(symbols: Sequence[str], *, market: str = "linear", url: str = STREAM_URL, **settings: Any) -> Feed:
+    """Tickers: messages are `Tickers` with what has changed; a whole one is told by a `Snapshot` with it as `state`."""
+    fields: dict[str, Any] = {"key": "data.symbol", "classify": kind_of, **settings}
+    return _feed(url, symbols, market, "tickers", Tickers, **fields)
+
+
+def _feed(url: str, symbols: Sequence[str], market: str, channel: str, decode: Any, **settings: Any) -> Feed:
+    one_of("market", market, _MARKETS)
+
+    def ask(operation: str) -> Any:
+        return lambda topics: {"op": operation, "args": [f"{channel}.{topic}" for topic in topics]}
+
+    fields: dict[str, Any] = {
+        "subscribe": ask("subscribe"),
+        "unsubscribe": ask("unsubscribe"),
+        "topics": listed(symbols, r"[A-Za-z0-9-]+", "BTCUSDT"),
+        "batch": _SPOT if market == "spot" else _OTHERS,
+        "acks": Acks(by="count", unsubscribes=False),
+        "decode": decode,
+        "keepalive": Keepalive(every=_EVERY, send={"op": "ping"}, expect=_is_pong),
+        "timestamp": "time",
+        **settings,
+    }
+    return Feed(f"{url}/{market}", **fields)
+
+
+def kind_of(message: Any) -> Kind:
+    """What it is to the stream."""
+    if message.operation or not message.success:
+        return _answer(message)
+    return Kind.SNAPSHOT if message.type == "snapshot" else Kind.DATA
+
+
+def _kind_of_trades(message: Any) -> Kind:
+    """Each says of itself that it is a snapshot, and none is."""
+    return _answer(message) if message.operation or not message.success else Kind.DATA
+
+
+def _answer(message: Any) -> Kind:
+    if not message.success:
+        return Kind.ERROR
+    return Kind.ACK if message.operation == "subscribe" else Kind.IGNORE
+
+
+def _is_pong(message: Any) -> bool:
+    return bool(message.operation == "pong" or message.reason == "pong")
+
+
+__all__ = ["Book", "Depth", "Ticker", "Tickers", "Trade", "Trades", "depth", "ticker", "trades"]

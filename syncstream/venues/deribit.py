@@ -1,0 +1,193 @@
+"""Deribit: `depth` with books, and `ticker`.
+
+Where the rules come from (VENUE: Deribit's documentation of API v2, as it was in 2026-11; CLIENT: tardis-machine's `deribit.ts`,
+as told by the house's notes of 2026-11-22; DATA: a session recorded on 2021-07-22, ten instruments, which the tests replay):
+
+* JSON-RPC: the answer to `public/subscribe` has the id of the request, and lists the channels that were accepted, only. DATA.
+* Books: `prev_change_id` is the `change_id` before, per channel; the numbers themselves skip; a snapshot has none. DATA: 36 of
+  36.
+* A row is `new`, `change` or `delete`, the price, and the new amount, 0 of a deletion. DATA.
+* A book is had anew by leaving its channel and subscribing it again. VENUE, not run.
+* The client asks for heartbeats (`public/set_heartbeat`); a `test_request` must be answered by `public/test`, or the line is cut.
+  CLIENT; the server of the tests.
+* Raw books (`interval="raw"`) and tickers want a client that has logged in. VENUE; DATA is raw, without.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Optional, Sequence
+
+import msgspec
+
+from ..core.opening import Step
+from ..core.rules import Kind
+from ..core.sequence import Chained
+from ..core.subscriptions import Acks
+from ..feed import Feed
+from ..levels import Levels
+from ._names import listed, one_of
+
+STREAM_URL = "wss://www.deribit.com/ws/api/v2"
+
+_INTERVALS = ("raw", "100ms", "agg2")
+_HEARTBEAT = 30  # seconds; the venue wants 10 or more
+
+Row = tuple[str, Decimal, Decimal]
+
+
+class Book(
+    msgspec.Struct,
+    frozen=True,
+    rename={"instrument": "instrument_name", "number": "change_id", "previous": "prev_change_id", "time": "timestamp"},
+):
+    """Rows of what happened (`new`, `change`, `delete`), price and new amount. `time` in ms."""
+
+    instrument: str = ""
+    type: str = ""
+    number: int = 0
+    previous: int = 0
+    time: int = 0
+    bids: Sequence[Row] = ()
+    asks: Sequence[Row] = ()
+
+
+class Ticker(
+    msgspec.Struct,
+    frozen=True,
+    rename={
+        "instrument": "instrument_name",
+        "time": "timestamp",
+        "last": "last_price",
+        "bid": "best_bid_price",
+        "bid_amount": "best_bid_amount",
+        "ask": "best_ask_price",
+        "ask_amount": "best_ask_amount",
+        "mark": "mark_price",
+        "index": "index_price",
+    },
+):
+    """The last price and the best ones; 0 or `None` where there is none. `time` in ms."""
+
+    instrument: str = ""
+    time: int = 0
+    last: Optional[Decimal] = None
+    bid: Optional[Decimal] = None
+    bid_amount: Optional[Decimal] = None
+    ask: Optional[Decimal] = None
+    ask_amount: Optional[Decimal] = None
+    mark: Optional[Decimal] = None
+    index: Optional[Decimal] = None
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """What any frame may have: a `method` if the venue speaks by itself, else a `result` or an `error`."""
+
+    id: Optional[int] = None
+    method: str = ""
+    result: Any = None
+    error: Any = None
+
+
+class _BookParams(msgspec.Struct, frozen=True):
+    channel: str = ""
+    type: str = ""
+    data: Book = Book()
+
+
+class _TickerParams(msgspec.Struct, frozen=True):
+    channel: str = ""
+    type: str = ""
+    data: Ticker = Ticker()
+
+
+class Depth(_Said, frozen=True):
+    """A frame with a `Book` in `params.data`."""
+
+    params: _BookParams = _BookParams()
+
+
+class Tickers(_Said, frozen=True):
+    """A frame with a `Ticker` in `params.data`."""
+
+    params: _TickerParams = _TickerParams()
+
+
+def depth(instruments: Sequence[str], *, interval: str = "100ms", url: str = STREAM_URL, **settings: Any) -> Feed:
+    """Order books: messages are `Depth`, `stream.books["BTC-PERPETUAL"]` is kept.
+
+    `interval`: `100ms`, `agg2`, or `raw`, which wants a login (`opening=`). `settings`: other fields of the `Feed`, such as
+    `backoff`.
+    """
+    fields: dict[str, Any] = {
+        "sequence": Chained("params.data.previous", "params.data.number"),
+        "book": Levels(bids="params.data.bids", asks="params.data.asks", price=1, size=2),
+        **settings,
+    }
+    return _feed(url, instruments, "book", interval, Depth, **fields)
+
+
+def ticker(instruments: Sequence[str], *, interval: str = "100ms", url: str = STREAM_URL, **settings: Any) -> Feed:
+    """Best prices: messages are `Tickers`, each of them whole. Loss cannot be seen, so every reconnect is told."""
+    return _feed(url, instruments, "ticker", interval, Tickers, **settings)
+
+
+def _feed(url: str, instruments: Sequence[str], channel: str, interval: str, decode: Any, **settings: Any) -> Feed:
+    one_of("interval", interval, _INTERVALS)
+
+    def ask(method: str, ident: int) -> Any:
+        def speak(topics: Sequence[str]) -> Any:
+            return _request(ident, f"public/{method}", channels=[f"{channel}.{topic}.{interval}" for topic in topics])
+
+        return speak
+
+    fields: dict[str, Any] = {
+        "opening": (Step(send=_request(1, "public/set_heartbeat", interval=_HEARTBEAT), expect=_is_first, fail=_is_refused),),
+        "subscribe": ask("subscribe", 2),
+        "unsubscribe": ask("unsubscribe", 3),
+        "topics": listed(instruments, r"[A-Za-z0-9_-]+", "BTC-PERPETUAL"),
+        "acks": Acks(by="key", topics=_accepted),
+        "decode": decode,
+        "key": _instrument,
+        "classify": kind_of,
+        "answer": lambda message: _request(4, "public/test"),
+        "heartbeat": float(_HEARTBEAT),
+        "timestamp": "params.data.time",
+        **settings,
+    }
+    return Feed(url, **fields)
+
+
+def kind_of(message: Any) -> Kind:
+    """What it is to the stream."""
+    if message.method == "subscription":
+        return Kind.SNAPSHOT if getattr(message.params.data, "type", "") == "snapshot" else Kind.DATA
+    if message.method == "heartbeat":
+        return Kind.CHALLENGE if message.params.type == "test_request" else Kind.HEARTBEAT
+    if message.id == 2:
+        return Kind.ACK if message.error is None else Kind.ERROR
+    return Kind.IGNORE
+
+
+def _request(ident: int, method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": ident, "method": method, "params": params}
+
+
+def _is_first(message: Any) -> bool:
+    return bool(message.id == 1)
+
+
+def _is_refused(message: Any) -> Any:
+    return str(message.error) if message.id == 1 and message.error is not None else None
+
+
+def _instrument(message: Any) -> Optional[str]:
+    return message.params.data.instrument or None
+
+
+def _accepted(message: Any) -> list[str]:
+    """The instruments of the channels that an answer lists."""
+    return [channel.split(".")[1] for channel in message.result] if isinstance(message.result, list) else []
+
+
+__all__ = ["Book", "Depth", "Ticker", "Tickers", "depth", "ticker"]

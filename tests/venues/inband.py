@@ -1,0 +1,206 @@
+"""One adapter whose snapshots come on the line, along one recorded session, through a real socket.
+
+The consumer keeps books of its own from what it is given, and judges each state at once: by the checksum that the venue sends
+with it; else by the best ten levels of the replay's own books, at that number where each message has one of its key, or among
+all that they ever were. What it is given after a state that was wrong, before a snapshot, was delivered as if right.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from decimal import Decimal
+from typing import Any, Callable, Hashable, Optional
+
+from syncstream import Book, Event, Feed, Gap, Levels, Snapshot, Stream
+from syncstream.book import Top, same_checksum
+from syncstream.clock import now
+from tests import replay
+
+from .run import Result
+
+PATIENCE = 20.0
+BEST = 10
+
+State = tuple[tuple[tuple[str, str], ...], ...]
+
+
+class Verdict(Result):
+    """`after_wrong`: messages between a state that was wrong and the next snapshot of that key."""
+
+    after_wrong: int = 0
+    healed: int = 0
+    reconnects: int = 0
+
+
+class Consumer:
+    """Owned by: the consuming thread. Books from nothing but what the stream yields."""
+
+    def __init__(self, feed: Feed, truth: dict[tuple[str, Any], set[State]]) -> None:
+        levels, reading = feed.book, feed.book_reading()
+        assert isinstance(levels, Levels)
+        assert reading is not None
+        self.books: dict[Hashable, Book] = {}
+        self.compared = self.contradicted = self.after_wrong = self.messages = 0
+        self.gaps: list[Gap] = []
+        self._levels = levels
+        self._reading = reading
+        self._rules = feed.rules()
+        self._truth = truth
+        self._wrong: set[Hashable] = set()
+
+    def take(self, item: Any) -> None:
+        """Applies one item, and judges the state that it leads to."""
+        if isinstance(item, Snapshot):
+            changes = self._reading.snapshot(item.state)
+            book = self.books[item.key] = Book(*changes, position=item.position, depth=self._levels.depth)
+            self._wrong.discard(item.key)
+            self._judge(item.key, book, item.state)
+        elif isinstance(item, Event):
+            if isinstance(item, Gap):
+                self.gaps.append(item)
+        else:
+            assert self._rules.key is not None
+            key = self._rules.key(item)
+            book = self.books[key]  # a message before the first snapshot is an error
+            self.messages += 1
+            self.after_wrong += key in self._wrong
+            changes_ = self._reading.message(item, book.position)
+            assert changes_ is not None
+            book.apply(*changes_, position=None if self._rules.last is None else self._rules.last(item))
+            self._judge(key, book, item)
+
+    def _judge(self, key: Hashable, book: Book, told: Any) -> None:
+        right = self._agrees(key, book, told)
+        if right is None:
+            return
+        self.compared += 1
+        if not right:
+            self.contradicted += 1
+            self._wrong.add(key)
+
+    def _agrees(self, key: Hashable, book: Book, told: Any) -> Optional[bool]:
+        """Whether the state is right; `None`: nobody says."""
+        if self._levels.checksum is not None and self._reading.expected is not None:
+            expected = self._reading.expected(told)
+            if expected not in (None, "", 0, "0"):
+                return same_checksum(expected, self._levels.checksum(book))
+        truth = self._truth.get((str(key), None)) or self._truth.get((str(key), book.position))
+        return None if truth is None else state_of(book.top(BEST)) in truth
+
+
+def books(make: Callable[[replay.ReplayServer], Feed], server: replay.ReplayServer, *, whole: bool = True) -> Verdict:
+    """Until the session is over and each book is the venue's: all levels, or (`whole=False`) the best ten."""
+    feed = make(server)
+    consumer = Consumer(feed, truth_of(server.history))
+    final = {key: book.levels() for key, book in server.final_books().items()}
+    best = None if whole else BEST
+    wanted = {key: tuple(tuple(map(tuple, side[:best])) for side in sides) for key, sides in final.items()}
+    with Stream(feed, queue_size=100_000) as stream:
+        end = now() + PATIENCE
+
+        def there() -> bool:
+            kept = {key: state_of(book.top(best)) for key, book in stream.books.items() if book.live}
+            own = {key: state_of(book.top(best)) for key, book in consumer.books.items()}
+            return kept == own == wanted
+
+        while not (server.finished and there()) and now() < end:
+            for item in stream.get_many(5_000, timeout=0.01):
+                consumer.take(item)
+        status = stream.status
+        return Verdict(
+            expected=sum(delta is not None for delta in server.history.deltas),
+            messages=consumer.messages,
+            gaps=status.gaps,
+            unhealed=status.unhealed,
+            quarantined=status.quarantined,
+            duplicates=status.duplicates,
+            compared=consumer.compared,
+            contradicted=consumer.contradicted,
+            whole=there(),
+            after_wrong=consumer.after_wrong,
+            healed=status.healed,
+            reconnects=status.reconnects,
+        )
+
+
+def run(make: Callable[[replay.ReplayServer], Feed], history: replay.History, **settings: Any) -> Verdict:
+    """The whole session, as fast as it goes unless told otherwise."""
+    with play(history, **settings) as server:
+        return books(make, server)
+
+
+def truth_of(history: replay.History) -> dict[tuple[str, Any], set[State]]:
+    """The best levels of the venue's books at each of their positions; at `None` where the venue counts nothing by key."""
+    truth: dict[tuple[str, Any], set[State]] = {}
+    books = replay.Books(history)
+    ranks: dict[str, tuple[list[Decimal], list[Decimal]]] = {}  # the prices of each side, best last; asks with their sign turned
+    for index, delta in enumerate(history.deltas):
+        whole = history.wholes.get(index)
+        key = whole.key if whole is not None else None if delta is None else delta.key
+        book = None if key is None else books.advance(index + 1).get(key)
+        if key is None or book is None:
+            continue
+        if delta is None:
+            ranks[key] = sorted(book.bids), sorted(-price for price in book.asks)
+        else:
+            _rank(ranks[key], book, delta)
+        bids = tuple(book.bids[price] for price in reversed(ranks[key][0][-BEST:]))
+        asks = tuple(book.asks[-price] for price in reversed(ranks[key][1][-BEST:]))
+        truth.setdefault((key, book.position if history.venue.numbers else None), set()).add((bids, asks))
+    return truth
+
+
+def _rank(ranks: tuple[list[Decimal], list[Decimal]], book: replay.Book, delta: replay.Delta) -> None:
+    """The prices as they are after this delta."""
+    for rank, side, levels, sign in ((ranks[0], book.bids, delta.bids, 1), (ranks[1], book.asks, delta.asks, -1)):
+        for level in levels:
+            price = Decimal(level.price)
+            at = bisect.bisect_left(rank, sign * price)
+            there = at < len(rank) and rank[at] == sign * price
+            if (price in side) is there:
+                continue
+            if there:
+                del rank[at]
+            else:
+                rank.insert(at, sign * price)
+
+
+def state_of(top: Top) -> State:
+    """With the digits that were sent."""
+    return tuple(tuple((format(price, "f"), format(size, "f")) for price, size in side) for side in (top.bids, top.asks))
+
+
+def count(make: Callable[[replay.ReplayServer], Feed], history: replay.History, wanted: Callable[[Any], bool]) -> Result:
+    """A feed without books: all messages of the topics that are `wanted`; snapshots of them are counted, too."""
+    topics = [topic for topic in history.topics if topic is not None and wanted(topic)]
+    with play(history, topics=len(set(topics))) as server, Stream(make(server), queue_size=100_000) as stream:
+        end, came = now() + PATIENCE, 0
+        while came < len(topics) and now() < end:
+            items = stream.get_many(5_000, timeout=0.05)
+            came += sum(isinstance(item, Snapshot) or not isinstance(item, Event) for item in items)
+        status = stream.status
+        return Result(
+            expected=len(topics),
+            messages=came,
+            gaps=status.gaps,
+            unhealed=status.unhealed,
+            quarantined=status.quarantined,
+            duplicates=status.duplicates,
+        )
+
+
+def play(history: replay.History, **settings: Any) -> replay.ReplayServer:
+    """As fast as it can, unless told otherwise; it begins when all topics of the books are subscribed."""
+    return replay.ReplayServer(history, **{"speed": math.inf, "topics": len(keys(history)), **settings})
+
+
+def part(history: replay.History, line: int) -> replay.History:
+    """One connection of a session that had several."""
+    frames = tuple(frame._replace(line=0) for frame in history.recording.frames if frame.line == line)
+    return replay.History(history.recording._replace(frames=frames), history.venue)
+
+
+def keys(history: replay.History) -> list[str]:
+    """Those that have a book."""
+    return sorted({whole.key for whole in history.wholes.values()})

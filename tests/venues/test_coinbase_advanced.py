@@ -1,0 +1,73 @@
+"""`venues.coinbase_advanced`: trades and tickers of the session, messages. Books: `test_in_band.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from syncstream import FeedError, Kind, Stream, SubscribeFailed
+from syncstream.venues import coinbase_advanced as coinbase
+from tests import replay
+
+from . import inband
+from .sessions.coinbase_advanced import CAPTURE, is_ticker, is_trades, ticker, trades
+
+
+def test_trades() -> None:
+    """Every frame with trades; the counter goes on through answers and heartbeats."""
+    result = inband.count(trades, replay.history(CAPTURE), is_trades)
+    assert (result.messages, result.gaps, result.quarantined, result.duplicates) == (59, 0, 0, 0)
+
+
+def test_ticker() -> None:
+    """Every ticker of two products."""
+    result = inband.count(ticker, replay.history(CAPTURE), is_ticker)
+    assert (result.messages, result.gaps, result.quarantined, result.duplicates) == (160, 0, 0, 0)
+
+
+def test_messages_are_typed() -> None:
+    """As text, with names one can read."""
+    text = (
+        b'{"channel":"l2_data","timestamp":"2026-08-09T21:05:48.5Z","sequence_num":14,"events":[{"type":"update",'
+        b'"product_id":"A-B","updates":[{"side":"bid","event_time":"t","price_level":"1.0","new_quantity":"0"}]}]}'
+    )
+    feed = coinbase.depth(["A-B"])
+    rules, reading = feed.rules(), feed.book_reading()
+    message = rules.decode(text, True)
+    assert (message.number, list(message.event.changes)) == (14, [coinbase.Change("bid", "t", "1.0", "0")])
+    assert rules.key is not None
+    assert (rules.key(message), coinbase.kind_of(message)) == ("A-B", Kind.DATA)
+    assert reading is not None
+    assert reading.message(message, None) == ([("1.0", "0")], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('{"channel":"subscriptions","sequence_num":2,"events":[{"subscriptions":{"level2":["A-B"]}}]}', Kind.ACK),
+        ('{"channel":"heartbeats","sequence_num":3,"events":[{"heartbeat_counter":5}]}', Kind.HEARTBEAT),
+        ('{"type":"error","message":"no"}', Kind.ERROR),
+        ('{"channel":"status","sequence_num":4,"events":[]}', Kind.IGNORE),
+        ('{"channel":"l2_data","sequence_num":1,"events":[{"type":"snapshot","product_id":"A-B"}]}', Kind.SNAPSHOT),
+    ],
+)
+def test_kinds(text: str, kind: Kind) -> None:
+    """What is no change."""
+    assert coinbase.kind_of(coinbase.depth(["A-B"]).rules().decode(text.encode(), True)) is kind
+
+
+def test_an_unknown_product_is_an_error() -> None:
+    """In the venue's words."""
+    with inband.play(replay.history(CAPTURE)) as server:
+        feed = coinbase.ticker(["NO-PE"], url=server.ws_url)
+        with pytest.raises(SubscribeFailed) as raised, Stream(feed) as stream:
+            stream.get(timeout=10.0)
+    assert "NO-PE" in str(raised.value)
+
+
+@pytest.mark.parametrize("wrong", ["BTC-USD", [], ["BTCUSD"]])
+def test_products_that_cannot_be(wrong: Any) -> None:
+    """One text, none, no dash."""
+    with pytest.raises(FeedError, match="symbols"):
+        coinbase.depth(wrong)

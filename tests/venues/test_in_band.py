@@ -1,0 +1,62 @@
+"""Adapters whose snapshots come on the line, along recorded sessions, through a real socket; also with faults.
+
+Each state that the consumer comes to is judged: by the checksum that the venue sends with it, else by the reference's books.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, NamedTuple
+
+import pytest
+
+from syncstream import Feed
+from tests import replay
+
+from . import inband
+from .sessions import bybit, coinbase_advanced, deribit, kraken, kraken_v2, okx
+
+
+class Case(NamedTuple):
+    """`deltas` and `states` of the session that are compared; `cut` so many frames make a line end, at `rate` a second."""
+
+    history: Callable[[], replay.History]
+    feed: Callable[[replay.ReplayServer], Feed]
+    deltas: int
+    states: int
+    cut: int = 500
+    rate: float = 3000.0
+
+
+CASES = {
+    "kraken": Case(lambda: replay.history(kraken.CAPTURE), kraken.depth, 4269, 4279),
+    "kraken_v2": Case(lambda: replay.history(kraken_v2.CAPTURE), kraken_v2.depth, 3, 4, cut=4, rate=20.0),
+    "okx with checksums": Case(lambda: replay.history(okx.CHECKED), okx.checked, 287, 290, cut=100, rate=500.0),
+    "okx with numbers": Case(lambda: replay.history(okx.NUMBERED), okx.depth, 6, 7, cut=4, rate=20.0),
+    "bybit linear": Case(lambda: bybit.part("linear"), bybit.depth, 1594, 1598),
+    "bybit spot": Case(lambda: bybit.part("spot"), bybit.depth, 548, 550, cut=150),
+    "deribit": Case(lambda: replay.history(deribit.CAPTURE), deribit.depth, 36, 46, cut=20, rate=100.0),
+    "coinbase_advanced": Case(
+        lambda: replay.history(coinbase_advanced.CAPTURE), coinbase_advanced.depth, 773, 775, cut=200, rate=300.0
+    ),
+}
+SLOW = ("coinbase_advanced",)  # books of 44,000 levels
+cases = pytest.mark.parametrize(
+    "case", [pytest.param(case, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, case in CASES.items()]
+)
+
+
+@cases
+def test_a_whole_session(case: Case) -> None:
+    """Every message comes, no gap, every state is right, and at the end each book is the venue's, level for level."""
+    result = inband.run(case.feed, case.history())
+    assert (result.messages, result.compared) == (case.deltas, case.states)
+    assert (result.gaps, result.quarantined, result.duplicates, result.contradicted, result.whole) == (0, 0, 0, 0, True)
+
+
+@cases
+def test_cuts(case: Case) -> None:
+    """Each new line begins with snapshots as of then; no state on the way is wrong, and the books end as the venue's."""
+    with inband.play(case.history(), rate=case.rate, cut_after=case.cut) as server:
+        result = inband.books(case.feed, server)
+        assert server.cuts > 0
+    assert (result.quarantined, result.contradicted, result.whole) == (0, 0, True)
