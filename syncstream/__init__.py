@@ -19,6 +19,7 @@ from .core.liveness import Liveness
 from .core.opening import Step
 from .core.rules import Kind
 from .core.sequence import Chained, Contiguous, Increasing
+from .core.sources import Reconnect, Request, Resubscribe
 from .core.subscriptions import Acks, Batch
 from .errors import (
     ConnectFailed,
@@ -105,9 +106,12 @@ __all__ = [
     "NotConnected",
     "Overflow",
     "Quarantined",
+    "Reconnect",
     "Refused",
     "Report",
+    "Request",
     "Rest",
+    "Resubscribe",
     "Resynced",
     "Secret",
     "SendUnknown",

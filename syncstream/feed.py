@@ -6,10 +6,9 @@ the message, so that a wrong feed never opens a connection.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Callable, Collection, Hashable, Mapping, Optional, Sequence, Union
 
-from . import life, schema, timestamp, unpacking
+from . import life, schema, sources, timestamp, unpacking
 from .core.backoff import Backoff
 from .core.deflate import Deflate
 from .core.liveness import Liveness
@@ -20,9 +19,9 @@ from .core.sequence import Chained, Contiguous, Increasing, Rule
 from .errors import FeedError
 from .levels import Levels, Reading
 from .life import Life
+from .sources import Rest as Rest
+from .sources import Source, count, positive, shown, written
 from .urls import check_headers, check_url, harmless, named, redact
-
-_PLACE = re.compile(r"\{\w*(?:[.\[!:][^{}]*)?\}")  # of a format string; what looks like JSON is left alone
 
 
 class _Connection:
@@ -68,70 +67,13 @@ class Endpoint(Options, frozen=True, kw_only=True):
             raise FeedError("compression", harmless(self.compression), "expected Deflate(...), or None for no compression")
         if type(self.max_redirects) is not int or self.max_redirects < 0:
             raise FeedError("max_redirects", self.max_redirects, "expected a whole number, zero to follow none")
-        _count("max_head_size", self.max_head_size)
+        count("max_head_size", self.max_head_size)
 
     def __repr__(self) -> str:
-        return _written("Endpoint", self.__rich_repr__())
+        return written("Endpoint", self.__rich_repr__())
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:  # else rich shows every field of a Struct
         return [("url", redact(self.url)), ("headers", sorted(self.headers))]
-
-
-class Rest(Options, frozen=True):
-    """The authoritative snapshot of one key by REST.
-
-    `url`: a template with `{key}`, or a callable key → URL. `position`: where the body says at which position it was taken (a
-    name, a dotted path, or a callable body → position). `whole=True` declares that a snapshot carries no position in the key's
-    numbering and replaces the state whole. `decode`: the type of the body, any that msgspec knows. `headers` may be a callable,
-    asked before every request. Up to `concurrency` keys are fetched at once; one key is tried `attempts` times, with `backoff`
-    between, before its gap is given up. `timeout` is for one request, in seconds; `maximum_size` bounds a body, in bytes.
-    """
-
-    url: Union[str, Callable[[Any], str]]
-    position: Optional[Path] = None
-    whole: bool = False
-    headers: Union[Mapping[str, str], Callable[[], Mapping[str, str]]] = {}
-    decode: Any = dict
-    timeout: float = 10.0
-    concurrency: int = 4
-    attempts: int = 8
-    backoff: Backoff = Backoff(base=0.5)
-    maximum_size: int = 64 * 1024 * 1024
-
-    def __post_init__(self) -> None:
-        if not callable(self.url):
-            check_url("snapshot", self.url, ("http", "https"))
-            if "{key}" not in self.url:
-                raise FeedError("snapshot", redact(self.url), "the URL needs {key}, the place of the key; or give a callable")
-            other = _PLACE.search(self.url.replace("{key}", ""))
-            if other is not None:
-                raise FeedError("snapshot", redact(self.url), f"only {{key}} is filled in, not {other[0]}; or give a callable")
-        schema.check_decode(self.decode)
-        schema.check_path("position", self.position, self.decode)
-        if self.position is not None and self.whole:
-            raise FeedError("whole", True, "a snapshot with a position is joined by it; give one or the other")
-        if self.position is None and not self.whole:
-            raise FeedError(
-                "position", None, "say where the snapshot's position stands, or that it replaces the state (whole=True)"
-            )
-        _positive("timeout", self.timeout)
-        _count("concurrency", self.concurrency)
-        _count("attempts", self.attempts)
-        _count("maximum_size", self.maximum_size)
-        if not isinstance(self.backoff, Backoff):
-            raise FeedError("backoff", self.backoff, "expected Backoff(...)")
-        if self.backoff.max_attempts is not None or self.backoff.max_elapsed is not None:
-            raise FeedError(
-                "backoff", self.backoff, "max_attempts and max_elapsed are about lines; here attempts= says how often"
-            )
-        if not callable(self.headers):
-            check_headers(self.headers)
-
-    def __repr__(self) -> str:
-        return _written("Rest", self.__rich_repr__())
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [("", _shown(self.url)), ("whole", True) if self.whole else ("position", named(self.position))]
 
 
 class _Where(Life, frozen=True):
@@ -159,8 +101,9 @@ class Feed(_Where, frozen=True, kw_only=True):
         in `"s"`, `"ms"`, `"us"` or `"ns"`, or `"iso"` for a text such as `2024-05-01T12:00:00.5Z`.
     Order
         `sequence`: `Contiguous`, `Chained`, `Increasing` or `None`. `counter`: the scope the numbers count in, if it is not the
-        key: a path, a callable or `CONNECTION`. `snapshot`: where the truth is (`Rest`). `splice`: the rule that joins a message
-        to a snapshot, if it is not `sequence`. `reorder`: seconds to wait for a late message before a hole is a gap.
+        key: a path, a callable or `CONNECTION`. `snapshot`: where the truth is: `Rest`, or, as messages of the line that
+        `classify` calls `Kind.SNAPSHOT`, `Resubscribe`, `Reconnect` or `Request`. `splice`: the rule that joins a message to a
+        snapshot, if it is not `sequence`. `reorder`: seconds to wait for a late message before a hole is a gap.
         `restart_after`: more backward positions than that, without an advance, mean that the counter restarted (fewer do where
         they last, see `core.counter`). `verify_after`: after a reconnect, a key silent that long is fetched. `resync_interval`:
         the least time between two healings of one key that a slow consumer caused. `book`: where messages and snapshots have
@@ -195,7 +138,7 @@ class Feed(_Where, frozen=True, kw_only=True):
     timestamp_unit: str = "ms"
     sequence: Optional[Rule] = None
     counter: Union[Path, _Connection, None] = None
-    snapshot: Optional[Rest] = None
+    snapshot: Optional[Source] = None
     splice: Optional[Rule] = None
     book: Optional[Levels] = None
     reorder: float = 0.0
@@ -263,14 +206,12 @@ class Feed(_Where, frozen=True, kw_only=True):
             counter=None if isinstance(self.counter, _Connection) else place("counter", self.counter),
             reorder=self.reorder,
             restart_after=self.restart_after,
-            source=source is not None,
-            whole=source is not None and source.whole,
-            splice=splice if source is not None and not source.whole else None,
+            splice=splice if source is not None and not sources.is_whole(source) else None,
             splice_first=splice_first,
             splice_last=splice_last,
             verify_after=self.verify_after,
             resync_interval=self.resync_interval,
-            **_fetch_rules(source),
+            **sources.rules(source, place),
             **life.rules(self, watch, place),
             **unpacking.rules(self, self.decode, self.max_message_size, watch),
             asks=self.subscribe is not None,
@@ -305,34 +246,15 @@ class Feed(_Where, frozen=True, kw_only=True):
 
     @property
     def _snapshot_decode(self) -> Any:
-        return self.message_type if self.snapshot is None else self.snapshot.decode
+        return self.snapshot.decode if isinstance(self.snapshot, Rest) else self.message_type
 
     def __repr__(self) -> str:
-        return _written("Feed", self.__rich_repr__())
+        return written("Feed", self.__rich_repr__())
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         fields = ("key", "sequence", "counter", "snapshot", "heartbeat")
         given = [(field, named(getattr(self, field))) for field in fields if getattr(self, field) is not None]
-        return [("", _shown(self.endpoint)), *given]
-
-
-def _fetch_rules(source: Optional[Rest]) -> dict[str, Any]:
-    if source is None:
-        return {}
-    return {
-        "fetch_backoff": source.backoff,
-        "fetch_attempts": source.attempts,
-        "fetch_concurrency": source.concurrency,
-        "fetch_limit": source.timeout + 5.0,  # the request keeps its own time; this is for a callable that hangs
-    }
-
-
-def _shown(url: Any) -> Any:
-    return redact(url) if isinstance(url, str) else named(url)
-
-
-def _written(name: str, parts: list[tuple[str, Any]]) -> str:
-    return f"{name}({', '.join(f'{field}={value!r}' if field else repr(value) for field, value in parts)})"
+        return [("", shown(self.endpoint)), *given]
 
 
 def _path_text(path: Optional[Path]) -> str:
@@ -395,36 +317,19 @@ def _check_messages(feed: Feed) -> None:
 
 
 def _check_order(feed: Feed) -> None:
-    source = feed.snapshot
     if feed.counter is not None and feed.sequence is None:
         raise FeedError("counter", feed.counter, "a counter counts a sequence, and the feed has none")
-    if source is None:
-        if feed.splice is not None:
-            raise FeedError("splice", feed.splice, "there is no snapshot to splice to")
-        return
-    if not isinstance(source, Rest):
-        raise FeedError("snapshot", redact(source) if isinstance(source, str) else harmless(source), "expected Rest(...) or None")
-    if feed.key is None and not callable(source.url):
-        raise FeedError("snapshot", source, "its URL asks for {key}, and the feed has no key; give key=..., or a callable")
-    if feed.sequence is None and not source.whole:
-        raise FeedError(
-            "snapshot", source, "a snapshot without a sequence cannot be joined to the messages; give sequence=..., or whole=True"
-        )
-    if source.whole and feed.splice is not None:
-        raise FeedError("splice", feed.splice, "a snapshot that replaces the state whole is not spliced")
-    if feed.counter is not None and feed.splice is None and not source.whole:
-        raise FeedError(
-            "snapshot",
-            source,
-            "its position does not count in the key's numbering (counter= is not the key); give splice=..., or whole=True",
-        )
+    if feed.snapshot is not None:
+        sources.check(feed.snapshot, feed)
+    elif feed.splice is not None:
+        raise FeedError("splice", feed.splice, "there is no snapshot to splice to")
 
 
 def _check_limits(feed: Feed) -> None:
     for field in ("dial_timeout", "first_live_limit", "first_data_limit", "verify_after"):
-        _positive(field, getattr(feed, field))
+        positive(field, getattr(feed, field))
     if feed.heartbeat is not None:
-        _positive("heartbeat", feed.heartbeat)
+        positive("heartbeat", feed.heartbeat)
         if feed.heartbeat == float("inf"):
             raise FeedError("heartbeat", feed.heartbeat, "one that never comes is none; leave it out")
     for field in ("reorder", "resync_interval"):
@@ -434,7 +339,7 @@ def _check_limits(feed: Feed) -> None:
     if feed.reorder and not isinstance(feed.sequence, Contiguous):
         raise FeedError("reorder", feed.reorder, "only a Contiguous sequence can tell that a message came too early")
     for field in ("restart_after", "max_message_size", "max_fragments", "max_pings", "max_keys", "hold_limit", "hold_bytes"):
-        _count(field, getattr(feed, field))
+        count(field, getattr(feed, field))
     for field, kind in (("liveness", Liveness), ("backoff", Backoff)):
         if not isinstance(getattr(feed, field), kind):
             raise FeedError(field, getattr(feed, field), f"expected {kind.__name__}(...)")
@@ -449,13 +354,3 @@ def _check_book(feed: Feed) -> None:
     if feed.snapshot is None and feed.classify is None and not book.whole:
         raise FeedError("book", book, "a book begins with a snapshot; give snapshot=..., or a classify that knows Kind.SNAPSHOT")
     book.check(decode=feed.message_type, snapshot_decode=feed._snapshot_decode)
-
-
-def _positive(field: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise FeedError(field, value, "expected a number of seconds above zero")
-
-
-def _count(field: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise FeedError(field, value, "expected a whole number above zero")

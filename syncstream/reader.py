@@ -27,7 +27,7 @@ from .delivery import Delivery
 from .dialer import Dialers, Opened, Refused, Spoke, Unspoken
 from .errors import NotConnected, StreamFailed
 from .events import Status
-from .feed import Feed
+from .feed import Feed, Rest
 from .inbox import Fail, Tell, Transmit, Want
 from .link import Link, Ticket
 from .logs import logger
@@ -70,7 +70,7 @@ class Reader:
         self._sent_ns = feed.sent_ns(watched)
         self._untimed = 0  # messages whose timestamp could not be read
         self._dialers = Dialers(feed, self.post)
-        self._snapshots = Snapshots(feed.snapshot, self.post, name=_FETCHER) if feed.snapshot is not None else None
+        self._snapshots = Snapshots(feed.snapshot, self.post, name=_FETCHER) if isinstance(feed.snapshot, Rest) else None
         self._max_pings = feed.max_pings
         self._paused = False
         self._warned = False  # that TLS does not check all it could

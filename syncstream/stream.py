@@ -93,8 +93,9 @@ class Stream(Consumer[T], Display):
         self.name = name
         cell.close_older(streams(), feed, name)
         waker = Waker()
-        key = feed.rules().key or (lambda message: None)
-        heals = feed.snapshot is not None
+        rules = feed.rules()
+        key = rules.key or (lambda message: None)
+        heals = rules.heals_drops
         self._delivery = Delivery(
             queue_size,
             overflow=overflow,

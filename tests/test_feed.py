@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from typing import Any, Callable, Optional
 
+import msgspec
 import pytest
 
 from syncstream.core.backoff import Backoff
 from syncstream.core.liveness import Liveness
 from syncstream.core.rules import Kind, Rules, Scope
 from syncstream.core.sequence import Contiguous
+from syncstream.core.sources import Ask, Reconnect, Request, Resubscribe
 from syncstream.errors import FeedError
 from syncstream.feed import CONNECTION, Endpoint, Feed, Rest
 
@@ -292,3 +294,78 @@ def test_what_an_error_calls_a_callable() -> None:
     for function, name in CALLABLES:
         rules = Feed(URL, key=function, sequence=Contiguous(function)).rules()
         assert (rules.key_text, rules.rule_text) == (name, name)
+
+
+# ---------------------------------------------------------------- sources that speak over the line
+
+
+def said(topics: Any) -> Any:
+    return list(topics)
+
+
+@pytest.mark.parametrize(
+    ("source", "ask", "comes_within"),
+    [
+        (Resubscribe(within=3.0, attempts=5), Ask.RESUBSCRIBE, 3.0),
+        (Reconnect(within=3.0, attempts=5), Ask.RECONNECT, 3.0),
+        (Request(lambda key: {"req": key}, position="seq", within=3.0, attempts=5), Ask.REQUEST, None),
+    ],
+)
+def test_the_engine_is_told_how_a_snapshot_is_asked_for(source: Any, ask: Ask, comes_within: Optional[float]) -> None:
+    """It is spliced by the key's own rule, as one by REST."""
+    rules = full(snapshot=source, classify=lambda message: None, subscribe=said, unsubscribe=said).rules()
+    assert (rules.source, rules.ask, rules.comes_within, rules.whole, rules.splice) == (True, ask, comes_within, False, SEQ)
+    assert (rules.fetch_attempts, rules.fetch_limit) == (5, 3.0)
+
+
+@pytest.mark.parametrize("source", [Resubscribe(), Reconnect()])
+def test_what_comes_by_itself_needs_no_numbers(source: Any) -> None:
+    """It stands in the order of the line; with a counter of the connection it needs no splice either."""
+    settings: dict[str, Any] = {"classify": lambda message: None, "subscribe": said, "unsubscribe": said, "snapshot": source}
+    assert Feed(URL, **settings).rules().splice is None
+    assert full(counter=CONNECTION, **settings).rules().splice is None
+    assert full(counter=CONNECTION, splice=SEQ, **settings).rules().splice is SEQ
+
+
+def test_a_request_is_made_by_the_users_callable() -> None:
+    """Watched, for it runs on the reader, as the one that reads the position of an answer does; a path is none."""
+    calls: list[str] = []
+
+    def watch(field: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def watched(argument: Any) -> Any:
+            calls.append(field)
+            return function(argument)
+
+        return watched
+
+    settings: dict[str, Any] = {"classify": lambda message: None}
+    rules = full(snapshot=Request(lambda key: {"req": key}, position=lambda message: 7), **settings).rules(watch)
+    assert rules.request is not None
+    assert rules.answer_position is not None
+    assert rules.request("ABC").data == b'{"req":"ABC"}'
+    assert (rules.answer_position({}), calls) == (7, ["snapshot", "position"])
+    rules = full(snapshot=Request(said, position="data.seq"), **settings).rules(watch)
+    assert rules.answer_position is not None
+    assert rules.answer_position({"data": {"seq": 5}}) == 5
+    whole = full(snapshot=Request(said, whole=True), **settings).rules(watch)
+    assert (whole.answer_position, whole.whole, whole.splice) == (None, True, None)
+
+
+def test_a_request_that_cannot_be_sent_names_the_field() -> None:
+    """What the callable returns is encoded as any payload."""
+    rules = full(snapshot=Request(lambda key: object(), position="seq"), classify=lambda message: None).rules()
+    assert rules.request is not None
+    with pytest.raises(FeedError, match="snapshot="):
+        rules.request("ABC")
+
+
+def test_the_position_of_an_answer_is_looked_for_in_the_messages() -> None:
+    """That is what the answers are."""
+
+    class Quote(msgspec.Struct):
+        symbol: str
+        u: int
+
+    source = Request(said, position="seq")
+    with pytest.raises(FeedError, match=r"position='seq': no message of decode=Quote has the field 'seq'"):
+        Feed(URL, key="symbol", sequence=Contiguous("u"), decode=Quote, classify=lambda message: None, snapshot=source)

@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from syncstream.core.liveness import Liveness
+from syncstream.core.rules import Kind
 from syncstream.core.sequence import Contiguous, Increasing
+from syncstream.core.sources import Reconnect, Request, Resubscribe
 from syncstream.errors import FeedError
 from syncstream.feed import CONNECTION, Endpoint, Feed, Rest
 
@@ -52,6 +54,14 @@ class Unknown:
 
 def payloads(topics: Any) -> Any:
     return {"op": "subscribe", "args": list(topics)}
+
+
+def kind_of(message: Any) -> Optional[Kind]:
+    return Kind.SNAPSHOT if "full" in message else None
+
+
+REQUEST = Request(payloads, position="seq")
+ASKED: dict[str, Any] = {"key": "symbol", "sequence": SEQ, "classify": kind_of, "snapshot": REQUEST}
 
 
 def full(**changes: Any) -> Feed:
@@ -130,8 +140,11 @@ CONTRADICTIONS: list[Any] = [
     ({"reorder": 0.05}, "reorder=0.05: only a Contiguous sequence can tell that a message came too early"),
     ({"reorder": 0.05, "sequence": Increasing("ts")}, "reorder=0.05: only a Contiguous sequence"),
     # how it heals
-    ({"snapshot": "https://h/{key}?s3cr3t"}, "snapshot='https://h/{key}?...': expected Rest(...) or None"),
-    ({"snapshot": {"url": "https://h?s3cr3t"}}, "snapshot=<class 'dict'>: expected Rest(...) or None"),
+    (
+        {"snapshot": "https://h/{key}?s3cr3t"},
+        "snapshot='https://h/{key}?...': expected Rest(...), Resubscribe(...), Reconnect(...)",
+    ),
+    ({"snapshot": {"url": "https://h?s3cr3t"}}, "snapshot=<class 'dict'>: expected Rest(...), Resubscribe(...)"),
     (
         {"snapshot": REST, "key": "symbol"},
         "snapshot=Rest('https://api.broker.example/v1/quotes/{key}', position='seq'): a snapshot"
@@ -151,6 +164,13 @@ CONTRADICTIONS: list[Any] = [
         "its position does not count in the key's numbering (counter= is not the key); give splice=..., or whole=True",
     ),
     ({**HEALED, "counter": "channel"}, "its position does not count in the key's"),
+    ({**HEALED, "snapshot": Reconnect()}, "nothing says which messages are Kind.SNAPSHOT; give classify="),
+    ({"classify": kind_of, "snapshot": Resubscribe()}, "it leaves topics and subscribes again: subscribe= and unsubscribe= as"),
+    ({"classify": kind_of, "snapshot": Resubscribe(), "subscribe": payloads}, "it leaves topics and subscribes again"),
+    ({"classify": kind_of, "snapshot": Resubscribe(), "subscribe": {"op": "s3cr3t"}, "unsubscribe": payloads}, "as callables"),
+    ({"classify": kind_of, "snapshot": REQUEST}, "without a sequence cannot be joined to the messages"),
+    ({**ASKED, "sequence": SEQ, "splice": SEQ, "snapshot": Request(payloads, whole=True)}, "replaces the state whole is not"),
+    ({**ASKED, "counter": CONNECTION}, "its position does not count in the key's numbering"),
     # policies
     ({"liveness": 5.0}, "liveness=5.0: expected Liveness(...)"),
     ({"liveness": Liveness}, "liveness=<class 'syncstream.core.liveness.Liveness'>: expected Liveness(...)"),

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "syncstream"
 FLOORS = (
     ("errors", "events", "secret"),
     ("core",),
-    ("feed", "levels", "life", "schema", "timestamp", "unpacking", "urls"),
+    ("feed", "levels", "life", "schema", "sources", "timestamp", "unpacking", "urls"),
     (
         *("clock", "logs", "wake", "tcp", "proxy", "tls", "upgrade", "transport", "snapshots", "delivery"),
         *("book", "journal", "metrics"),

@@ -60,7 +60,7 @@ def feed_of(broker: Broker) -> Feed:
 
 def settings_of(feed: Feed) -> tuple[str, ...]:
     """Those that are quicker than the defaults; each text fits on a line."""
-    assert feed.snapshot is not None
+    assert isinstance(feed.snapshot, Rest)
     dials, fetches = feed.backoff, feed.snapshot.backoff
     return (
         f"heartbeat={feed.heartbeat}, verify_after={feed.verify_after}, restart_after={feed.restart_after}",

@@ -4,7 +4,6 @@ Rules
 * A message that is shown to the opening script and taken by no step is handled like any other.
 * What is asked for while a connection is on its way there is said behind its own subscriptions.
 * What user code says is not wanted any more, when it comes, is not said.
-* No snapshot is asked for before the topics are: it might be older than what comes first.
 * The stream has failed when nothing ever came and every live line has every topic refused for good.
 * User code that raises is trouble of that message only.
 """
@@ -16,7 +15,8 @@ from typing import Any, Callable, Hashable, Iterable, Optional, Sequence
 from ..errors import SubscribeFailed
 from ..events import Refused, Subscribed
 from . import frames
-from .actions import Call, Payload, Send
+from .actions import Payload, Send
+from .asking import Asking
 from .connections import Connections
 from .deflate import Agreed
 from .line import Line, Phase
@@ -50,6 +50,7 @@ class Dialogue:
         self.quiet = quiet
         self.topics = topics
         self.topic_key = topic_key
+        self.asking = Asking(rules, connections, topics, topic_key=topic_key)
 
     # ---------------------------------------------------------------- what the venue says
 
@@ -69,7 +70,7 @@ class Dialogue:
             return place.is_open()
         if item.kind in _DATA or self.rules.scope is Scope.CONNECTION:
             self.connections.enter(place, now)
-        if self.order.use(item, place.index, now):
+        if self.asking.use(place, item, now):
             place.carried(now)
             if place.talk.subscriptions.pending:
                 self._subscribed(place.talk.subscriptions.came(item.key), now)
@@ -118,7 +119,7 @@ class Dialogue:
         if self.rules.asks and place.talk.resubscribing_until is None:
             place.talk.resubscribing_until = now + self.rules.dial_limit
             place.talk.subscriptions.anew(self.topics or (None,))
-            self._call(place, (), self.topics)
+            self.asking.call(place, (), self.topics)
         self.order.lost(place.index, now, place.data_at, covered=self.connections.covered(place))
         self.keys.opened(now)
 
@@ -160,7 +161,7 @@ class Dialogue:
             return
         self.connections.opened(place, now)
         self.quiet.restart(now)
-        self.ask(now)
+        self.asking.ask(now)
 
     def limit_opening(self, place: Line) -> None:
         """The step that waits has a deadline, unless it is we who do not read."""
@@ -218,8 +219,8 @@ class Dialogue:
                 wanted += [topic for topic in payload.topics if topic in self.topics]
         place.talk.say(said, now)
         if wanted:
-            self._call(place, (), dict.fromkeys(wanted))
-        self.ask(now)
+            self.asking.call(place, (), dict.fromkeys(wanted))
+        self.asking.ask(now)
 
     def unspoken(self, place: Line, topics: Iterable[Hashable], reason: str, now: float) -> None:
         """A `Call` failed: the user's callable raised, or said what cannot be sent."""
@@ -227,15 +228,6 @@ class Dialogue:
         self.connections.notes.append(f"line {place.index}: {reason}")
         topics = tuple(topics) if self.topics else (None,)
         self._missed(place, place.talk.subscriptions.failed(topics, reason, now, self.connections.random()), now)
-
-    def again(self, key: Hashable) -> bool:
-        """Subscribe this key again on every line that is live. False if it has no topics, or they cannot be left."""
-        topics = [topic for topic in self.topics if self.topic_key(topic) == key] if self.rules.leaves else []
-        for place in self.connections.lines if topics else ():
-            if place.phase is Phase.LIVE:
-                place.talk.subscriptions.anew(topics)
-                self._call(place, topics if self.rules.proves else (), topics)  # leaving loses what comes meanwhile
-        return bool(topics)
 
     def _say(self, payloads: Iterable[Payload], now: float) -> None:
         """To lines that are open now, and behind the subscriptions of those that are on their way there."""
@@ -245,11 +237,6 @@ class Dialogue:
                 place.talk.say(payloads, now)
             elif place.phase in (Phase.DIALING, Phase.OPENING):
                 place.pending += payloads
-
-    def _call(self, place: Line, leave: Iterable[Hashable], ask: Iterable[Hashable]) -> None:
-        """Have the user's callables say how these topics are left and subscribed."""
-        place.talk.called()
-        self.connections.actions.append(Call(place.index, place.epoch, tuple(leave), tuple(ask)))
 
     def _wants(self, topics: Iterable[Hashable]) -> bool:
         return all(topic is None or topic in self.topics for topic in topics)  # a fixed payload's has no name
@@ -289,15 +276,6 @@ class Dialogue:
 
     # ---------------------------------------------------------------- snapshots and time
 
-    def ask(self, now: float) -> None:
-        """Ask for the snapshots that are due, if that may be."""
-        if self.may_ask():
-            self.connections.actions.extend(self.keys.due(now))
-
-    def may_ask(self) -> bool:
-        """Whether a snapshot that is asked for now is no older than the subscription: a line is live, and subscribed."""
-        return any(place.phase is Phase.LIVE and place.talk.resubscribing_until is None for place in self.connections.lines)
-
     def tick(self, place: Line, now: float) -> None:
         """Keepalive, what waited for the budget, and subscriptions that did not come."""
         talk = place.talk
@@ -310,7 +288,7 @@ class Dialogue:
         missed, again = talk.subscriptions.tick(now, self.connections.random)
         self._missed(place, missed, now)
         if again and place.phase is Phase.LIVE:
-            self._call(place, (), [topic for topic in again if topic in self.topics])
+            self.asking.call(place, (), [topic for topic in again if topic in self.topics])
 
     def _expect_answer(self, place: Line, now: float) -> None:
         keepalive = self.rules.keepalive

@@ -56,6 +56,7 @@ class Engine:
         self.notes = self.connections.notes  # for the log: the shell takes them out
         self.quiet = Quiet(rules.quiet_after, self._mark)
         self.dialogue = Dialogue(rules, self.connections, self.quiet, self.topics, topic_key=topic_key)
+        self.asking = self.dialogue.asking
         self.late = 0
         self._noted = False
 
@@ -177,7 +178,7 @@ class Engine:
     def relieved(self, now: float) -> None:
         """The consumer has caught up."""
         self.keys.relieved(now)
-        self.dialogue.ask(now)
+        self.asking.ask(now)
 
     # ---------------------------------------------------------------- commands
 
@@ -265,7 +266,7 @@ class Engine:
         moments = [place.deadline() for place in self.lines]
         if not self.connections.closing:
             moments.append(self.order.deadline())
-            moments.append(self.keys.fetches.deadline(asking=self.dialogue.may_ask()))
+            moments.append(self.keys.fetches.deadline(asking=self.asking.may_ask()))
             moments.append(self.connections.deadline())
             quiet_at = self.quiet.deadline()
             if quiet_at is not None and self._listens():
@@ -328,10 +329,10 @@ class Engine:
         return True
 
     def _after_keys(self, now: float) -> None:
+        if self.keys.failure is None:
+            self.asking.ask(now)
         if self.keys.failure is not None:
             self.fail(self.keys.failure, now)
-        else:
-            self.dialogue.ask(now)
 
     def _listens(self) -> bool:
         """Whether the silence of a key says anything: a line is open, we read, and the venue has not paused."""
@@ -356,7 +357,7 @@ class Engine:
             return
         for key, seconds in self.quiet.due(now):
             self.keys.out.append(Stale(key=key, silence=seconds, at_ns=self.keys.wall(now)))
-            self.keys.quieted(key, now, again=self.dialogue.again(key))
+            self.keys.quieted(key, now, again=self.asking.again(key))
 
     # ---------------------------------------------------------------- status
 

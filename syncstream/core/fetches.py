@@ -1,8 +1,8 @@
 """Which snapshots are asked for, and when: a schedule, a limit on how many at once, an epoch for each request. Pure.
 
 A request that was withdrawn (its key was proved, dropped or unsubscribed meanwhile) still takes a place until its answer comes;
-the answer is then late and changes nothing. A request whose answer does not come within `limit` is given up, so that a hung
-callable cannot use up the places for good.
+the answer is then late and changes nothing. Where nobody works on it (`frees`: what is asked over the line) its place is free at
+once. A request whose answer does not come within `limit` is given up, so that a hung callable cannot use up the places for good.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from .sync import Sync
 class Fetches:
     """Owned by: the engine."""
 
-    def __init__(self, concurrency: int, limit: float) -> None:
+    def __init__(self, concurrency: int, limit: float, *, frees: bool = False) -> None:
         self.concurrency = concurrency
         self.limit = limit
+        self.frees = frees
         self.late = 0
         self._epoch = 0
         self._due: list[tuple[float, int, Sync]] = []
@@ -39,6 +40,8 @@ class Fetches:
 
     def withdraw(self, sync: Sync) -> None:
         """No answer for this key is wanted any more."""
+        if self.frees:
+            self._asked.pop(sync.epoch, None)
         sync.fetch_at = None
         sync.fetching = False
         sync.epoch = 0
@@ -89,7 +92,7 @@ class Fetches:
         """Ask for nothing any more; what is under way will be late."""
         for _, _, sync in self._due:
             sync.fetch_at = None
-        for sync, _ in self._asked.values():
+        for sync, _ in list(self._asked.values()):
             self.withdraw(sync)
         self._due = []
         self._asked = {}

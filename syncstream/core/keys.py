@@ -18,6 +18,7 @@ from ..events import KeyStatus, Snapshot
 from .counter import Held
 from .placement import Placement
 from .sequence import Verdict
+from .sources import Ask
 from .sync import Fit, State, Sync
 
 _BEHIND_COUNT = 3
@@ -47,6 +48,26 @@ class Keys(Placement):
                 self._hold_again(sync, now)
             sync.asked()
             yield Fetch(sync.key, sync.epoch)
+
+    def stranded(self, now: float) -> bool:
+        """Whether a new connection is wanted, for the keys that are due by then. It counts as an attempt of each of them."""
+        found = False
+        for sync in [self.syncs[key] for key, _ in self.due(now)]:
+            self.fetches.withdraw(sync)
+            if sync.attempts >= self.rules.fetch_attempts:
+                self._give_up(sync, now)
+            else:
+                sync.attempts += 1
+                self.fetches.want(sync, now + self.rules.fetch_limit)
+                found = True
+        return found
+
+    def answered(self, key: Hashable, position: Any, state: Any, now: float, chance: float, *, size: int = 0) -> None:
+        """A snapshot came that is asked for over the line; what nobody waits for is late."""
+        sync = self.syncs.get(key)
+        if sync is not None and self.rules.whole:
+            sync.asked()  # it stands in the order of the line: what came before is in it
+        self.fetched(0 if sync is None else sync.epoch, position, state, now, chance, size=size)
 
     def fetched(self, epoch: int, position: Any, state: Any, now: float, chance: float, *, size: int = 0) -> None:
         """A snapshot of `size` bytes came. `chance` is uniform in [0, 1), for the back-off if it is of no use."""
@@ -230,13 +251,19 @@ class Keys(Placement):
             self._verify(now)
 
     def _verify(self, now: float) -> None:
+        comes = self.rules.comes_within is not None
         for sync in self.syncs.values():
-            if sync.state is State.UNPROVEN and self.rules.source:
-                self.fetches.want(sync, now + self.rules.verify_after)
+            if self.rules.source and (sync.state is State.UNPROVEN or (comes and sync.state is State.SYNCING)):
+                self.fetches.want(sync, now + self._patience(sync))
         if not self.rules.source and not self.rules.proves:
             self.gaps += 1
             self.unhealed += 1
             self._tell_gap(None, "reconnect", None, None, now, healing=False, since=self._lost_at)
+
+    def _patience(self, sync: Sync) -> float:
+        """Seconds until a key is asked for that was just subscribed (again): it may be proved, or its snapshot come by itself."""
+        proving = self.rules.verify_after if sync.state is State.UNPROVEN else 0.0
+        return max(proving, self.rules.comes_within or 0.0)
 
     def lost(self, now: float, data_at: float, *, covered: bool) -> None:
         """A line is gone; `data_at` is when its last message came. `covered`: another one has carried everything since then."""
@@ -259,25 +286,27 @@ class Keys(Placement):
     def quieted(self, key: Hashable, now: float, *, again: bool) -> None:
         """A key has been silent for too long: have it proved by its next message, or by a snapshot if none comes.
 
-        `again`: it is subscribed anew, so the venue may have lost it; where no number can show what was missed that is told.
+        `again`: it is subscribed anew, so the venue may have lost it; where no number can show what was missed that is told. A
+        silent key is no reason for a new connection.
         """
         sync = self.syncs.get(key)
         if sync is None or sync.state is not State.LIVE:
             return  # it is being healed, or proved, as it is
         delivered = self._delivered(sync, sync.counter.position if sync.counter is not None else None)
+        asks = self.rules.source and (again or self.rules.ask is not Ask.RECONNECT)
         if self.rules.proves and delivered is not None:
             self.plain.pop(key, None)
             sync.lost(delivered, now)
-            if self.rules.source:
-                self.fetches.want(sync, now + self.rules.verify_after)
-        elif again or self.rules.source:
+        elif again or asks:
             self.doubt(sync, "quiet", delivered, None, now)
-            if self.rules.source:
-                self.fetches.want(sync, now + self.rules.verify_after)  # not before it is subscribed again
+        else:
+            return
+        if asks:
+            self.fetches.want(sync, now + max(self.rules.verify_after, self.rules.comes_within or 0.0))  # it is subscribed first
 
     def dropped(self, keys: Iterable[Hashable], now: float) -> None:
         """Queued messages of these keys were thrown away; each is healed when the consumer has caught up."""
-        if not self.rules.source:
+        if not self.rules.heals_drops:
             return
         for key in keys:
             sync = self.syncs.get(key)

@@ -11,6 +11,7 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Hashable, Iterable, NamedTuple, Optional, Union
 
 from ..errors import DataFailed
@@ -113,6 +114,12 @@ class Order:
             return False
         self.used += data
         return data
+
+    def count(self, item: Item, line: int, now: float) -> None:
+        """What is no message of its key has its number on a counter of many keys all the same, if it carries one."""
+        if self.rules.rule is not None and self.rules.scope is not Scope.KEY:
+            with contextlib.suppress(Exception):  # it carries none, or strangers' bytes
+                self._numbered(item, False, line, now)
 
     def _key(self, message: Any) -> tuple[Hashable, bool]:
         """The key, and whether there is one. Where the feed names none, everything belongs to one."""

@@ -18,6 +18,7 @@ from .counter import Counter, Held, Numbered, Outcome
 from .fetches import Fetches
 from .rules import Rules, Scope
 from .sequence import Verdict
+from .sources import Ask
 from .sync import State, Sync
 
 
@@ -33,7 +34,7 @@ class Placement:
         self.latest: dict[Hashable, Any] = {}
         self.muted: set[Hashable] = set()
         self.dropped_keys: dict[Hashable, None] = {}  # those that are DROPPED
-        self.fetches = Fetches(rules.fetch_concurrency, rules.fetch_limit)
+        self.fetches = Fetches(rules.fetch_concurrency, rules.fetch_limit, frees=rules.ask is not Ask.FETCH)
         self.messages = self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = self.held_bytes = 0
         self.sizes: Optional[list[int]] = [] if sized else None  # of the messages and snapshots in `out`
         self.fresh: list[Hashable] = []  # new keys whose silence is to be watched
@@ -60,7 +61,7 @@ class Placement:
             return None
         sync = self.syncs[key] = Sync(key, State.SYNCING if self.rules.source else State.LIVE, now)
         if self.rules.source:
-            self.fetches.want(sync, now)
+            self.fetches.want(sync, now + (self.rules.comes_within or 0.0))
         if self.rules.quiet_after is not None:
             self.fresh.append(key)
         return sync
@@ -254,6 +255,9 @@ class Placement:
     def _lose(self, sync: Sync, now: float) -> None:
         """No line is open: a complete key has to be proved; one that no message can prove is in doubt."""
         self.plain.pop(sync.key, None)
+        if sync.fetching and self.rules.ask is not Ask.FETCH:  # what was asked on a line is over with it
+            self.fetches.withdraw(sync)
+            self.fetches.want(sync, now)
         delivered = self._delivered(sync, sync.counter.position if sync.counter is not None else None)
         provable = self.rules.proves and (sync.counter is not None or delivered is not None or self.rules.scope is Scope.SHARED)
         if provable and sync.state is not State.SYNCING:

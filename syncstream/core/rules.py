@@ -20,6 +20,7 @@ from .liveness import Liveness
 from .opening import Step
 from .paths import Getter
 from .sequence import Rule
+from .sources import Ask
 from .subscriptions import Acks
 
 
@@ -74,6 +75,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     restart_after: int = 100
 
     source: bool = False
+    ask: Ask = Ask.FETCH
+    comes_within: Optional[float] = None  # so soon a snapshot comes by itself after each subscription; None: it does not
+    request: Optional[Callable[[Hashable], Payload]] = None  # for Ask.REQUEST
+    answer_position: Optional[Getter] = None
     whole: bool = False
     splice: Optional[Rule] = None
     splice_first: Optional[Getter] = None
@@ -116,6 +121,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     max_keys: int = 100_000
     hold_limit: int = 100_000
     hold_bytes: int = 256 * 1024 * 1024
+
+    @property
+    def heals_drops(self) -> bool:
+        """Whether what a slow consumer has missed is healed by a snapshot. It is no reason for a new connection."""
+        return self.source and self.ask is not Ask.RECONNECT
 
     @property
     def proves(self) -> bool:

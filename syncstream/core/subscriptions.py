@@ -317,6 +317,11 @@ class Subscriptions:
         """Whether every topic was asked for, and refused."""
         return bool(self._topics) and all(topic.state is State.REFUSED for topic in self._topics.values())
 
+    def refuses(self, name: Hashable) -> bool:
+        """Whether a topic was asked for here, and refused."""
+        topic = self._topics.get(name)
+        return topic is not None and topic.state is State.REFUSED
+
     def status(self) -> dict[Hashable, TopicStatus]:
         """A picture of every topic that was asked for."""
         return {

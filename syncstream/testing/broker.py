@@ -10,6 +10,8 @@ Messages are JSON text. A client asks with `{"action": "subscribe", "symbols": [
     {"type": "welcome"}                                                 at the beginning, with welcome=True
     {"type": "login"}                                                   for {"action": "login", "key": ...}, with login=<the key>
     {"type": "heartbeat", "ts_ns": ...}                                 every `heartbeat` seconds
+    {"type": "snapshot", "symbol": "ABC", "seq": 17, ...}               for {"action": "snapshot", "symbols": [...]}; with
+                                                                        in_band=True each subscription begins with one
     {"type": "delta", "symbol": "ABC", "seq": 17, "version": 17, "side": "bid", "price": "100.01", "size": 3, "volume": 5,
      "ts_ns": ...}
 
@@ -21,7 +23,8 @@ sum of all increments, so a delta that was lost or applied twice stays visible f
 from 1. `seq` is the same with `sequence="symbol"`; with `sequence="connection"` it counts what this connection gets, from 1.
 
 A snapshot is `{"symbol", "seq", "version", "bids": [[price, size], ...], "asks": [...], "volume"}`, without `seq` where
-connections are numbered. An unknown symbol is a 404, a missing token a 401, each with `{"error": ...}`.
+connections are numbered; on the line it has the next number there. An unknown symbol is a 404, a missing token a 401, each with
+`{"error": ...}`.
 """
 
 from __future__ import annotations
@@ -61,7 +64,7 @@ class Broker:
 
     * `published` moves of the market; `sent` deltas put on their way to a client, `unsent` what a silent or ending one missed;
       `heartbeats`, `acks`, `errors`, `received`; `pings` answered, `pongs` received, `unanswered` pings of ours;
-    * `welcomes`, `logins`, `app_pings` and `answers` of the venue's own kind;
+    * `in_band` snapshots, `welcomes`, `logins`, `app_pings` and `answers` of the venue's own kind;
     * `connects`, `disconnects`, `too_slow` (cut off), `unauthorized`, `not_found`, `snapshots` (answered well, stale ones too);
     * the faults that happened: `dropped`, `duplicated`, `reordered`, `garbage`, `cut`, `closed`, `muted`, `half_opened`,
       `refused`, `accepted_then_dropped`, `stale_snapshots`, `slow_snapshots`, `failed_snapshots`, `restarted`,
@@ -81,6 +84,7 @@ class Broker:
         acks: Union[bool, str] = True,
         welcome: bool = False,
         login: Optional[str] = None,
+        in_band: bool = False,
         port: int = 0,
         ping_interval: Optional[float] = None,
         ping_timeout: Optional[float] = None,
@@ -104,6 +108,7 @@ class Broker:
             "acks": acks,
             "welcome": welcome,
             "login": login,
+            "in_band": in_band,
         }
         self._port = port
         self._ping_interval = ping_interval

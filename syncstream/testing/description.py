@@ -10,6 +10,7 @@ from typing import Any, Callable, Optional, Sequence, Union
 from ..core.opening import Step
 from ..core.rules import Kind
 from ..core.sequence import Contiguous
+from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import CONNECTION, Feed, Rest
 from ..levels import Levels
@@ -23,6 +24,7 @@ _KINDS = {
     "error": Kind.ERROR,
     "welcome": Kind.IGNORE,
     "login": Kind.IGNORE,
+    "snapshot": Kind.SNAPSHOT,
 }
 
 
@@ -38,6 +40,7 @@ def describe(
     acks: Union[bool, str],
     welcome: bool,
     login: Optional[str],
+    in_band: bool,
     fields: dict[str, Any],
 ) -> Feed:
     """The feed of that venue, with `fields` of its own.
@@ -53,7 +56,7 @@ def describe(
         "opening": _opening(welcome, login),
         "key": "symbol",
         "sequence": Contiguous("seq"),
-        "snapshot": Rest(snapshot_url, position=position, headers=headers),
+        "snapshot": Resubscribe() if in_band else Rest(snapshot_url, position=position, headers=headers),
         "book": Levels(bids=_rows("bid"), asks=_rows("ask"), snapshot_bids="bids", snapshot_asks="asks"),
         "timestamp": "ts_ns",
         "timestamp_unit": "ns",
@@ -61,6 +64,8 @@ def describe(
     }
     if per_connection:
         settings.update(counter=CONNECTION, splice=Contiguous(position))
+    if in_band:
+        settings["classify"] = _snapshot
     if not numbered_control:
         settings["classify"] = _kind
         settings["acks"] = Acks(by="cumulative" if acks == "cumulative" else "key", topics="symbols") if acks else None
@@ -69,6 +74,10 @@ def describe(
 
 def _kind(message: Any) -> Optional[Kind]:
     return _KINDS.get(message["type"])
+
+
+def _snapshot(message: Any) -> Optional[Kind]:
+    return Kind.SNAPSHOT if message["type"] == "snapshot" else None
 
 
 def _rows(side: str) -> Callable[[Any], Optional[list[Row]]]:

@@ -53,6 +53,7 @@ class Venue:
         backlog: int,
         welcome: bool = False,
         login: Optional[str] = None,
+        in_band: bool = False,
     ) -> None:
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
@@ -70,6 +71,7 @@ class Venue:
         self._acks = acks
         self._welcome = welcome
         self._login = login
+        self._in_band = in_band
         self._backlog = backlog
 
     # The market moves
@@ -272,7 +274,7 @@ class Venue:
             return None
         if self._login is not None and not client.known:
             return {"message": "log in first", **echo}
-        if request.action == "subscribe" and self.rules.take("lose_request", now=0.0) is not None:
+        if request.action in ("subscribe", "snapshot") and self.rules.take("lose_request", now=0.0) is not None:
             self.counts["lost_requests"] += 1
             return None
         for symbol in request.symbols if request.action == "subscribe" else ():
@@ -297,12 +299,26 @@ class Venue:
             client.topics.update(known)
         elif request.action == "unsubscribe":
             client.topics.difference_update(known)
-        else:
+        elif request.action != "snapshot":
             return {"message": f"there is no action {request.action!r}", **echo}
-        if self._acks and (known or not unknown):
+        if request.action != "snapshot" and self._acks and (known or not unknown):
             named = sorted(client.topics) if self._acks == "cumulative" else known
             self._control(client, {"type": f"{request.action}d", "symbols": named, **echo}, numbered=True, count="acks")
+        if request.action == "snapshot" or (request.action == "subscribe" and self._in_band):
+            for symbol in known:
+                self._tell_state(client, symbol, echo)
         return {"message": "unknown symbol", "symbols": unknown, **echo} if unknown else None
+
+    def _tell_state(self, client: Client, symbol: str, echo: dict[str, Any]) -> None:
+        """A snapshot on the line, in its order. It is data: where connections are numbered it has its number, too."""
+        stale = self.rules.take("stale_snapshot", now=0.0, symbol=symbol)
+        state = self.market.books[symbol].state(stale.settings["versions"] if stale else 0)
+        self.counts["stale_snapshots"] += stale is not None
+        body = self.body(state)
+        if self.per_connection:
+            client.seq += 1
+            body["seq"] = client.seq
+        self._control(client, {"type": "snapshot", **body, **echo}, numbered=False, count="in_band")
 
     def _reply(self, client: Client, payload: bytes, count: str) -> None:
         """A text that is no message of the feed."""

@@ -14,6 +14,7 @@ from syncstream.core.keys import Fetch
 from syncstream.core.liveness import Liveness
 from syncstream.core.rules import Kind, Rules, Scope
 from syncstream.core.sequence import Chained, Contiguous, Increasing
+from syncstream.core.sources import Ask
 from syncstream.errors import DialError, FetchError, StreamFailed
 from syncstream.events import Connected, Disconnected, Event, Gap, Resynced, Snapshot
 
@@ -47,6 +48,11 @@ def channel_of(message: Any) -> Any:
 
 def classify(message: Any) -> Optional[Kind]:
     return KINDS.get(message.get("t"))
+
+
+def change(rules: Rules, **fields: Any) -> Rules:
+    """The same rules but for these fields."""
+    return msgspec.structs.replace(rules, **fields)
 
 
 QUIET = Liveness(ping_after=1e6, silence=1e6, maximum_silence=1e6)
@@ -95,6 +101,21 @@ LINKED = msgspec.structs.replace(
 TYPED = msgspec.structs.replace(HEALED, classify=classify)
 """Some messages are in-band snapshots."""
 
+AGAIN = change(TYPED, ask=Ask.RESUBSCRIBE, comes_within=4.0, fetch_limit=4.0, asks=True, leaves=True)
+"""Each subscription begins with an in-band snapshot, and so a key is healed."""
+
+ANEW = change(AGAIN, ask=Ask.RECONNECT, fetch_attempts=2, fetch_concurrency=1000, fetch_backoff=Backoff(maximum=300.0))
+"""The same, healed by a new connection."""
+
+REQUESTED = change(
+    TYPED,
+    ask=Ask.REQUEST,
+    fetch_limit=4.0,
+    request=lambda key: Payload(TEXT, b"req %s" % key.encode()),
+    answer_position=number_of,
+)
+"""Snapshots are asked for over the line."""
+
 FEED = Feed(
     "wss://venue.example/stream",
     key="k",
@@ -103,11 +124,6 @@ FEED = Feed(
     liveness=QUIET,
 ).rules()
 """What `HEALED` says, said as a user does."""
-
-
-def change(rules: Rules, **fields: Any) -> Rules:
-    """The same rules but for these fields."""
-    return msgspec.structs.replace(rules, **fields)
 
 
 def frame(opcode: int, payload: bytes) -> bytes:

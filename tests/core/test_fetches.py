@@ -235,6 +235,21 @@ def test_clear() -> None:
 KEYS = st.sampled_from("ABCDE")
 
 
+def test_a_place_is_free_at_once_where_nobody_works_on_the_request() -> None:
+    """What was asked over the line is over with it, or with the snapshot that came by itself; late is what comes after."""
+    fetches = Fetches(1, LIMIT, frees=True)
+    first, _ = wanted(fetches, "A", "B")
+    assert taken(fetches, 0.0) == ["A"]
+    epoch = first.epoch
+    fetches.withdraw(first)
+    assert fetches.under_way == 0
+    assert taken(fetches, 0.0) == ["B"]
+    assert fetches.answered(epoch) is None
+    assert (fetches.under_way, fetches.late) == (1, 1)
+    fetches.clear()
+    assert (fetches.under_way, fetches.deadline(asking=True)) == (0, None)
+
+
 class AnyInputs(RuleBasedStateMachine):
     """The model: a wish per key, and per epoch the key that still waits for its answer (or nobody)."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import pytest
 
 from syncstream import Contiguous
-from syncstream.core.rules import Rules
+from syncstream.core.order import Item
+from syncstream.core.rules import Kind, Rules
 
 from .rig import (
     BY_CHANNEL,
@@ -296,3 +299,19 @@ def test_a_window_is_over_with_the_stream() -> None:
     rig.send(delta("A", 7))
     rig.engine.close(rig.now)
     assert (rig.order.deadline(), rig.said()) == (None, ["closed"])
+
+
+# ---------------------------------------------------------------- what is no message of its key
+
+
+@pytest.mark.parametrize(("rules", "position"), [(BY_CHANNEL, 2), (BY_CONNECTION, 2), (HEALED, None)])
+def test_what_only_counts_moves_the_counter_over_many_keys(rules: Rules, position: Optional[int]) -> None:
+    """If it has a number there; one of its key says nothing."""
+    rig = Rig(rules)
+    rig.open()
+    rig.send(delta("A", 1, v=1, c="c"))
+    key = {"A"} if rules is HEALED else {"c", 0}
+    for message in ({"k": "A", "n": 2, "c": "c"}, {"k": "A"}):
+        rig.order.count(Item(message, Kind.SNAPSHOT, "A", True, b"", 0), 0, rig.now)
+    standing = {name: counter.position for name, counter in rig.order.counters.items() if name in key}
+    assert list(standing.values()) == [position or 1]

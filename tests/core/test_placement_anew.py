@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .rig import BY_CHANNEL, BY_CONNECTION, HEALED, Rig, change, delta, run_of
+from .rig import AGAIN, BY_CHANNEL, BY_CONNECTION, HEALED, Rig, change, delta, run_of
 
 
 @pytest.mark.parametrize(("number", "said"), [(2, ["resynced A at 1 +0", "resynced B at 1 +0"]), (3, [])])
@@ -103,3 +103,15 @@ def test_versions_behind_a_snapshot_are_no_restart() -> None:
     rig.said()
     rig.send(*(delta("A", number, v=number) for number in range(503, 522)))
     assert rig.said() == ["A521"]
+
+
+def test_a_new_key_waits_for_what_its_subscription_begins_with() -> None:
+    """Where that comes by itself; what was asked on a line that is lost is asked again."""
+    rig = Rig(AGAIN, topics=("A",))
+    rig.open()
+    rig.send(delta("A", 1))
+    assert rig.keys.syncs["A"].fetch_at == rig.now + 4.0
+    rig.wait(4.0)
+    assert rig.keys.syncs["A"].fetching
+    rig.cut()
+    assert (rig.keys.syncs["A"].fetching, rig.keys.syncs["A"].fetch_at) == (False, rig.now)

@@ -10,6 +10,7 @@ from syncstream.core.backoff import Backoff
 from syncstream.core.liveness import Liveness
 from syncstream.core.rules import Rules, Scope
 from syncstream.core.sequence import Contiguous, Increasing, Rule
+from syncstream.core.sources import Ask
 
 
 def rules(**kwargs: Any) -> Rules:
@@ -72,3 +73,11 @@ def test_they_are_frozen() -> None:
     """What the engine decides by cannot change under it."""
     with pytest.raises(AttributeError):
         rules().max_keys = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("source", "ask", "heals"), [(True, Ask.FETCH, True), (True, Ask.RECONNECT, False), (False, Ask.FETCH, False)]
+)
+def test_what_a_slow_consumer_missed_costs_no_connection(source: bool, ask: Ask, heals: bool) -> None:
+    """It is healed where that costs the other keys nothing."""
+    assert rules(source=source, ask=ask).heals_drops is heals

@@ -258,3 +258,14 @@ def test_whatever_happens(moves: list[tuple[str, str]], by: str, limit: Optional
         for topic, status in it.status().items():
             assert status.state != "live" or topic not in it.pending
             assert status.state != "live" or status.reason == ""
+
+
+def test_what_is_refused_is_known_until_it_comes_after_all() -> None:
+    """Of a topic nobody knows of, too."""
+    it = made(Acks(by="key"))
+    it.sent(ask("A"), NOW)
+    assert (it.refuses("A"), it.refuses("B")) == (False, False)
+    it.refused({"k": "A"})
+    assert it.refuses("A")
+    it.came("A")
+    assert not it.refuses("A")

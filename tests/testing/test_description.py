@@ -17,6 +17,8 @@ MANNERS: dict[str, dict[str, Any]] = {
     "token": {"token": "t0ken"},
     "no acks": {"acks": False},
     "cumulative": {"acks": "cumulative"},
+    "in-band": {"in_band": True},
+    "in-band, connection": {"in_band": True, "sequence": "connection", "numbered_control": True, "heartbeat": 0.05},
     "welcome and login": {"welcome": True, "login": "k3y"},
     "all of it": {"welcome": True, "login": "k3y", "sequence": "connection", "token": "t0ken", "heartbeat": None},
 }

@@ -42,6 +42,7 @@ _NOT_IN_DIGEST = {
     "syncs",
     "counters",
     "quiet",
+    "asking",
     "connections",
     "dialogue",
 }

@@ -13,6 +13,7 @@ from .table import main
 
 MODULES = sorted({mutant.module for mutant in MUTANTS})
 DECIDES = {
+    "asking",
     "backlog",
     "backoff",
     "budget",

@@ -1,4 +1,4 @@
-"""`core/dialogue.py`: keys that are silent for too long, and what is said to the venue about them."""
+"""`core/asking.py`: keys that are silent for too long, and what is said to the venue about them."""
 
 from __future__ import annotations
 

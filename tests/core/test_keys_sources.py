@@ -1,0 +1,247 @@
+"""`core/keys.py`: what comes by itself after a subscription, how long that is waited for, and what is asked over the line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from syncstream.core.engine import Call, Dial
+from syncstream.core.rules import Rules
+
+from .rig import AGAIN, ANEW, BY_CONNECTION, PLAIN, REQUESTED, Rig, change, delta, run_of, snap
+
+COUNTED = change(AGAIN, scope=BY_CONNECTION.scope, splice=None)
+"""A number of the connection, and none of the key."""
+
+
+def live(rules: Rules, **fields: Any) -> Rig:
+    """`A` is live at 6, by the snapshot that its subscription began with."""
+    rig = Rig(change(rules, **fields), topics=("A",))
+    rig.open()
+    rig.send(snap("A", 5), delta("A", 6))
+    rig.said()
+    rig.did()
+    return rig
+
+
+# ---------------------------------------------------------------- the first snapshot
+
+
+def test_the_first_snapshot_comes_by_itself() -> None:
+    """What comes before it is held; nothing is asked."""
+    rig = Rig(AGAIN, topics=("A",))
+    rig.open()
+    rig.send(*run_of("A", 4, 6))
+    rig.wait(3.9)
+    rig.send(snap("A", 5))
+    assert rig.said()[1:] == ["snapshot A at 5", "A6", "resynced A at 6 +1"]
+    rig.wait(100.0)
+    assert rig.did(Call) == []
+
+
+@pytest.mark.parametrize(("rules", "action"), [(AGAIN, Call), (ANEW, Dial)])
+def test_a_first_snapshot_that_does_not_come_is_asked_for(rules: Rules, action: type) -> None:
+    """As soon as its time is over."""
+    rig = Rig(change(rules, backoff=change(rules).backoff), topics=("A",))
+    rig.open()
+    rig.did()
+    rig.send(delta("A", 4))
+    rig.wait(3.9)
+    assert rig.did(Call) == []
+    rig.wait(0.1)
+    if action is Dial:
+        rig.redial()
+    assert len(rig.did(action)) == 1
+
+
+def test_after_a_reconnect_it_comes_by_itself_again() -> None:
+    """A key that could be proved, and one that could not; a message that goes on proves it before that."""
+    rig = live(AGAIN, verify_after=2.0)
+    rig.send(snap("B", 5), delta("B", 6), snap("C", 5), delta("C", 6), delta("C", 9))
+    rig.reopen()
+    rig.said()
+    rig.wait(3.9)
+    assert rig.did(Call) == []
+    rig.send(delta("B", 7), snap("A", 9), snap("C", 9))
+    assert rig.said() == [
+        *("resynced B at 7 +0", "B7"),
+        *("snapshot A at 9", "resynced A at 9 +0"),
+        *("snapshot C at 9", "resynced C at 9 +0"),
+    ]
+    rig.wait(100.0)
+    assert rig.did(Call) == []
+
+
+@pytest.mark.parametrize(("verify_after", "seconds"), [(2.0, 4.0), (7.0, 7.0)])
+def test_a_silent_key_has_the_longer_of_two_times(verify_after: float, seconds: float) -> None:
+    """For a message that proves it, and for the snapshot."""
+    rig = live(AGAIN, verify_after=verify_after)
+    rig.reopen()
+    rig.wait(seconds - 0.1)
+    assert rig.did(Call) == []
+    rig.wait(0.1)
+    assert len(rig.did(Call)) == 1
+
+
+def test_where_no_message_can_prove_it_the_snapshot_is_waited_for() -> None:
+    """The gap of the loss is told at once, and the new subscription heals it."""
+    rig = live(COUNTED)
+    rig.reopen()
+    assert "gap A reconnect None..None healing" in rig.said()
+    rig.wait(3.9)
+    assert rig.did(Call) == []
+    rig.send(snap("A", 1))
+    assert rig.said()[-2:] == ["snapshot A at None", "resynced A at None +0"]
+
+
+def test_without_numbers_too() -> None:
+    """A venue that counts nothing begins each subscription with the state; messages before it are held."""
+    rules = change(PLAIN, classify=AGAIN.classify, source=True, ask=AGAIN.ask, comes_within=4.0, fetch_limit=4.0, leaves=True)
+    rig = live(rules)
+    rig.reopen()
+    assert "gap A reconnect None..None healing" in rig.said()
+    rig.send(delta("A", 7), snap("A"), delta("A", 8))
+    assert rig.said() == ["snapshot A at None", "resynced A at None +0", "A8"]
+
+
+# ---------------------------------------------------------------- what was asked
+
+
+def test_what_was_asked_on_a_line_is_over_with_it() -> None:
+    """Its place is free; the new subscription comes first, and then it is asked again."""
+    rig = live(AGAIN, fetch_concurrency=1)
+    rig.send(delta("A", 9))
+    assert (len(rig.did(Call)), rig.keys.fetches.under_way) == (1, 1)
+    rig.cut()
+    assert rig.keys.fetches.under_way == 0
+    rig.redial()
+    rig.open()
+    rig.wait(3.9)
+    assert rig.did(Call) == []
+    rig.wait(0.1)
+    assert len(rig.did(Call)) == 1
+
+
+def test_a_request_is_made_again_on_the_next_line() -> None:
+    """At once: it answers nothing by itself."""
+    rig = Rig(REQUESTED)
+    rig.open()
+    rig.send(delta("A", 4))
+    assert rig.texts() == ["req A"]
+    rig.reopen()
+    assert rig.texts() == ["req A"]
+
+
+def test_what_does_not_come_is_asked_for_again_with_back_off_and_given_up() -> None:
+    """The same as with any source; later it is asked for again, and the snapshot heals it."""
+    rig = live(AGAIN, fetch_attempts=2)
+    rig.send(delta("A", 9))
+    assert len(rig.did(Call)) == 1
+    rig.wait(4.4)
+    assert rig.did(Call) == []
+    rig.wait(0.1)
+    assert len(rig.did(Call)) == 1
+    rig.said()
+    rig.wait(4.0)
+    assert rig.said() == ["gap A unhealed 6..9 told", "A9"]
+    assert rig.keys.status()["A"].state == "incomplete"
+    rig.wait(8.0)
+    assert len(rig.did(Call)) == 1
+    rig.send(delta("A", 10), snap("A", 10))
+    assert rig.said() == ["snapshot A at 10", "resynced A at 10 +0"]
+
+
+def test_a_second_hole_meanwhile_asks_for_nothing_more() -> None:
+    """The snapshot that was asked for may cover it; if it does not, it is asked for again at once."""
+    rig = live(AGAIN)
+    rig.send(delta("A", 9), delta("A", 12))
+    assert len(rig.did(Call)) == 1
+    rig.send(snap("A", 12))
+    assert (rig.said()[-2:], rig.did(Call)) == (["snapshot A at 12", "resynced A at 12 +0"], [])
+    rig.send(delta("A", 15), delta("A", 18))
+    rig.did()
+    rig.send(snap("A", 15))
+    assert (rig.said()[-1], len(rig.did(Call))) == ("snapshot A at 15", 1)
+
+
+def test_a_key_that_is_left_meanwhile_gives_its_place_back() -> None:
+    """And what still comes of it is nobody's."""
+    rig = live(AGAIN, fetch_concurrency=1)
+    rig.send(delta("A", 9))
+    rig.engine.unsubscribe(["A"], [], rig.now)
+    assert rig.keys.fetches.under_way == 0
+    rig.said()
+    rig.send(snap("A", 9))
+    assert rig.said() == []
+
+
+# ---------------------------------------------------------------- no reason for a new connection
+
+
+def test_a_slow_consumer_costs_no_connection() -> None:
+    """What it missed is told by the queue, and the key goes on."""
+    rig = live(ANEW)
+    rig.drop("A")
+    assert (rig.said(), rig.state("A"), rig.did()) == ([], "live", [])
+    rig = live(AGAIN)
+    rig.drop("A")
+    assert rig.state("A") == "dropped"
+
+
+@pytest.mark.parametrize(
+    ("rules", "again", "said", "asks"),
+    [
+        (ANEW, False, [], False),
+        (ANEW, True, [], True),
+        (change(ANEW, scope=COUNTED.scope, splice=None), False, [], False),
+        (change(ANEW, scope=COUNTED.scope, splice=None), True, ["gap A quiet None..None healing"], True),
+        (AGAIN, False, [], True),
+    ],
+)
+def test_a_silent_key_costs_no_connection(rules: Rules, again: bool, said: list[str], asks: bool) -> None:
+    """Unless it was subscribed again and its snapshot does not come; as soon as it comes, that is the proof."""
+    rig = live(rules, verify_after=2.0)
+    rig.keys.quieted("A", rig.now, again=again)
+    assert rig.said() == said
+    assert (rig.keys.syncs["A"].fetch_at == rig.now + 4.0) is asks
+    rig.wait(3.9)
+    assert rig.engine.lines[0].is_live()
+    assert rig.did(Call) == []
+
+
+# ---------------------------------------------------------------- answers over the line
+
+
+def test_an_answer_is_that_of_the_request_under_way() -> None:
+    """Without one, or of a key that nobody knows, it is late and changes nothing."""
+    rig = Rig(REQUESTED)
+    rig.open()
+    rig.send(delta("A", 4))
+    for key in ("X", "A", "A"):
+        rig.keys.answered(key, 4, "state", rig.now, 0.5, size=3)
+    assert rig.said()[1:] == ["snapshot A at 4", "resynced A at 4 +0"]
+    assert rig.keys.fetches.late == 2
+
+
+def test_an_answer_without_a_position_covers_what_came_before_it() -> None:
+    """Also what came after it was asked for, and a hole in that."""
+    rig = Rig(change(REQUESTED, whole=True, splice=None))
+    rig.open()
+    rig.send(delta("A", 4))
+    rig.send(delta("A", 5), delta("A", 8))
+    rig.said()
+    rig.keys.answered("A", None, "state", rig.now, 0.5)
+    assert rig.said() == ["snapshot A at None", "resynced A at None +0"]
+
+
+def test_a_new_connection_is_an_attempt_of_each_key_that_is_due() -> None:
+    """Of those that have none left nothing more is expected; one that was given up has one each time."""
+    rig = live(ANEW, fetch_attempts=1)
+    assert not rig.keys.stranded(rig.now)
+    sync = rig.keys.syncs["A"]
+    for incomplete in (False, True):
+        rig.keys.doubt(sync, "hole", 6, 9, rig.now)
+        assert (rig.keys.stranded(rig.now), sync.fetch_at, sync.incomplete) == (True, rig.now + 4.0, incomplete)
+        rig.now += 4.0
+        assert (rig.keys.stranded(rig.now), sync.incomplete, sync.attempts) == (False, True, 0)
