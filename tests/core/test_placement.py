@@ -46,15 +46,6 @@ def test_a_key_is_plain_once_a_message_has_joined_its_snapshot() -> None:
     assert rig.keys.plain == {}
 
 
-def test_a_key_is_plain_at_once_where_what_was_held_has_joined() -> None:
-    """Nothing is left to be joined."""
-    rig = Rig()
-    rig.live("A", 5)
-    rig.send(delta("A", 9))
-    rig.answer("A", 8)
-    assert rig.keys.plain == {"A": rig.order.counters["A"]}
-
-
 def test_a_key_with_a_window_open_is_not_plain() -> None:
     """What waits has to be looked at with each message."""
     rig = Rig(change(NUMBERED, reorder=1.0))
@@ -318,71 +309,7 @@ def test_a_hole_does_not_hurry_a_key_that_could_not_be_verified() -> None:
     assert rig.asked() == ["A"]
 
 
-# ---------------------------------------------------------------- snapshots in the stream
-
-
-def test_a_snapshot_in_the_stream_covers_all_that_is_held() -> None:
-    """What came after the request too: it came before this one."""
-    rig = Rig()
-    rig.live("A", 5)
-    rig.send(delta("A", 8))
-    rig.send(delta("A", 9))
-    rig.said()
-    rig.keys.in_band(rig.keys.syncs["A"], None, {}, rig.now, 0)
-    assert rig.said() == ["snapshot A at None", "resynced A at None +0"]
-
-
-def test_a_snapshot_in_the_stream_is_counted_and_has_to_be_joined() -> None:
-    """The hot path knows nothing of it."""
-    rig = Rig()
-    rig.live("A", 5)
-    rig.send(delta("A", 6))
-    rig.keys.in_band(rig.keys.syncs["A"], 6, {}, rig.now, 0)
-    assert (rig.engine.status(rig.now).snapshots, rig.keys.plain) == (2, {})
-
-
-def test_a_snapshot_in_the_stream_heals_what_the_consumer_did_not_take() -> None:
-    """When it has caught up nothing is left to ask for."""
-    rig = Rig(TYPED)
-    rig.live("A", 5)
-    rig.drop("A")
-    rig.send(snap("A", 9))
-    rig.relieve()
-    rig.wait(5.0)
-    assert (rig.asked(), rig.state("A")) == ([], "live")
-
-
 # ---------------------------------------------------------------- lines
-
-
-def test_one_gap_for_all_keys_however_many_lines() -> None:
-    """The first line that is open again tells it, and it is counted once."""
-    rig = Rig(PLAIN, lines=2)
-    rig.start()
-    rig.open(0)
-    rig.open(1)
-    rig.live("A", 5)
-    rig.cut(0)
-    rig.cut(1)
-    rig.wait(2.0)
-    rig.said()
-    rig.open(0)
-    rig.open(1)
-    assert [word for word in rig.said() if word.startswith("gap")] == ["gap None reconnect None..None told"]
-    status = rig.engine.status(rig.now)
-    assert (status.gaps, status.unhealed) == (1, 1)
-
-
-@pytest.mark.parametrize("rules", [NUMBERED, GROWING])
-def test_where_keys_are_proved_or_fetched_no_gap_is_told_for_all(rules: Rules) -> None:
-    """Each has its own story; and without a source nobody is asked about the silent ones."""
-    rig = Rig(rules)
-    rig.live("A", 5)
-    rig.reopen()
-    assert [gap.key for gap in gaps(rig)] == (["A"] if rules.source else [])
-    rig.asked()
-    rig.wait(9.0)
-    assert rig.asked() == []
 
 
 def told_by_a_cut(rig: Rig) -> list[str]:
