@@ -6,8 +6,9 @@
 * while the engine holds the key back, or no line is open: its levels stay as they were;
 * from a `Gap` that nothing heals until the next `Snapshot`: what comes in between has no beginning, and is left out;
 * from a message that could not be applied, likewise; it is counted, and the first one of each key is in the log;
-* from a wrong checksum until the next `Snapshot`; messages go on. A check that failed `_SUSPECTED` times and never succeeded
-  switches itself off, and says so: venues have given up their checksums before.
+* from a wrong checksum until the next `Snapshot`: `take` says which keys are wrong, so that the engine doubts them, and heals
+  them where it can. A check that failed `_SUSPECTED` times and never succeeded switches itself off, and says so: venues have
+  given up their checksums before.
 
 What the consumer has missed (`Dropped`) is no matter: the book has it. `Books` is what any thread sees.
 """
@@ -43,12 +44,13 @@ class Shelf:
         self._position = position
         self._keys = keys
         self._broken: set[Hashable] = set()  # what comes cannot be applied until there is a snapshot
-        self._wrong: set[Hashable] = set()  # by their checksums
+        self._wrong: set[Hashable] = set()  # by their checksums, since their last snapshot
+        self._found: list[Hashable] = []  # of these, what has turned out so in this call of `take`
         self._matches = 0
         self._told: set[Hashable] = set()
 
-    def take(self, items: list[Any]) -> None:
-        """Apply what was let through, and look again at the keys that a marker names."""
+    def take(self, items: list[Any]) -> list[Hashable]:
+        """Apply what was let through, and look again at the keys that a marker names. Returns those that turned out wrong."""
         touched: dict[Hashable, None] = {}
         for item in items:
             if isinstance(item, Event):
@@ -58,6 +60,8 @@ class Shelf:
                 self._follow(item, touched)
         for key in touched:
             self._refresh(key)
+        found, self._found = self._found, []
+        return found
 
     def prune(self) -> None:
         """Forget the books of keys that nobody wants any more."""
@@ -81,7 +85,7 @@ class Shelf:
                 book = self.books.get(key)
                 if book is not None:
                     book.doubt()
-                    if not event.healing:
+                    if not event.healing and event.reason != "checksum":  # what is wrong is followed, to see whether it stays so
                         self._broken.add(key)
 
     def _begin(self, snapshot: Snapshot) -> None:
@@ -174,6 +178,8 @@ class Shelf:
             self._matches += 1
             return
         self.mismatches += 1
+        if key not in self._wrong and not self._levels.whole:  # else the next message is all of the book
+            self._found.append(key)
         self._wrong.add(key)
         book.doubt()
         if self.mismatches >= _SUSPECTED and not self._matches:
@@ -183,6 +189,7 @@ class Shelf:
 
     def _give_up_checking(self) -> None:
         self.checks = False
+        self._found.clear()
         for key in list(self._wrong):
             self._wrong.discard(key)
             self._refresh(key)

@@ -48,8 +48,9 @@ class Gap(Event, frozen=True, kw_only=True):
     """Something is missing between the message before and the message after.
 
     `after` is the last position applied, `before` the one that showed the hole (each `None` where unknown); `missing` how many
-    positions, where they can be counted. `reason`: `"hole"`, `"reconnect"`, `"restart"`, `"drop"`, `"quiet"` or `"unhealed"`.
-    With `healing` a snapshot will follow; otherwise nothing can heal it and the default view shows it.
+    positions, where they can be counted. `reason`: `"hole"`, `"reconnect"`, `"restart"`, `"drop"`, `"quiet"`, `"checksum"` (what
+    was delivered is wrong) or `"unhealed"`. With `healing` a snapshot will follow; otherwise nothing can heal it and the default
+    view shows it.
     """
 
     reason: str = "hole"

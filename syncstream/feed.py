@@ -106,8 +106,8 @@ class Feed(_Where, frozen=True, kw_only=True):
         snapshot, if it is not `sequence`. `reorder`: seconds to wait for a late message before a hole is a gap.
         `restart_after`: more backward positions than that, without an advance, mean that the counter restarted (fewer do where
         they last, see `core.counter`). `verify_after`: after a reconnect, a key silent that long is fetched. `resync_interval`:
-        the least time between two healings of one key that a slow consumer caused. `book`: where messages and snapshots have
-        price levels (`Levels`), so that the stream keeps `stream.books`.
+        the least time between two healings of one key that a slow consumer or a wrong checksum caused. `book`: where messages and
+        snapshots have price levels (`Levels`), so that the stream keeps `stream.books`.
     Opening and subscribing
         `opening`: the steps (`Step`) before the first subscription: a welcome, a login, settings. `batch`: how many topics go
         into one call of `subscribe` (`Batch`). `acks`: how the venue acknowledges (`Acks`), so that what it lost is asked for

@@ -14,7 +14,7 @@ import queue
 import random
 import selectors
 import threading
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Hashable, Optional
 
 from . import clock
 from .books import Shelf
@@ -322,7 +322,7 @@ class Reader:
         engine, delivery = self.engine, self._delivery
         items = engine.take_deliveries()
         if self.shelf is not None and items:
-            self.shelf.take(items)  # before anybody is told of them
+            items += self._doubt(self.shelf, self.shelf.take(items), now)  # before anybody is told of them
         dropped = delivery.put_batch(items, now, engine.take_sizes(items)) if items else []
         if self._sent_ns is not None and items and not has_markers(items):  # with markers comes what was held: it is older
             self._time(self._sent_ns, items[0])
@@ -342,6 +342,16 @@ class Reader:
                 engine.paused()
             else:
                 engine.resumed(now)
+
+    def _doubt(self, shelf: Shelf, keys: list[Hashable], now: float) -> list[Any]:
+        """Have the engine doubt the keys whose books are wrong; returns what it tells of that."""
+        if not keys:
+            return []
+        for key in keys:
+            self.engine.mismatched(key, now)
+        told = self.engine.take_deliveries()
+        shelf.take(told)
+        return told
 
     def _time(self, sent_ns: Callable[[Any], int], message: Any) -> None:
         """Note when the venue says it sent the oldest message of a batch."""

@@ -35,8 +35,8 @@ class House:
     def __repr__(self) -> str:
         return "<a stream>"
 
-    def take(self, *items: Any) -> None:
-        self.shelf.take(list(items))
+    def take(self, *items: Any) -> list[Any]:
+        return self.shelf.take(list(items))
 
     def live(self, key: str = "K", *, state: State = State.LIVE) -> None:
         """The key is there, in that state."""
@@ -223,7 +223,7 @@ def test_a_wrong_checksum_leaves_a_stale_book_that_follows(caplog: pytest.LogCap
     house = summed()
     house.begin(c=2)
     with caplog.at_level(logging.WARNING, "syncstream.books"):
-        house.take(delta(2, [(8, 1)], c=3), delta(3, [(7, 1)], c=9))
+        assert house.take(delta(2, [(8, 1)], c=3), delta(3, [(7, 1)], c=9)) == ["K"]
         house.take(delta(4, [(6, 1)], c=5), Resynced(key="K"))
     assert (house.shown(), house.books.mismatches) == (([9, 8, 7, 6], [11], 4, False), 1)
     assert "another checksum" in caplog.text
@@ -254,6 +254,38 @@ def test_a_check_that_never_succeeds_switches_itself_off(caplog: pytest.LogCaptu
     assert "10 were wrong and none was right" in caplog.text
     house.take(delta(10, c=98))
     assert (house.books.mismatches, house.books["K"].live) == (10, True)
+
+
+def test_a_key_turns_out_wrong_once_for_each_snapshot() -> None:
+    """That is what the engine is told; a snapshot may be wrong by itself."""
+    house = summed()
+    house.live()
+    assert house.take(snapshot(c=2), delta(2, [(8, 1)], c=3)) == []
+    assert house.take(delta(3, c=9), delta(4, c=9)) == ["K"]
+    assert house.take(delta(5, c=9)) == []
+    assert house.take(snapshot(position=6, c=9), delta(7, c=9)) == ["K"]
+
+
+def test_a_doubt_that_nothing_heals_leaves_it_followed() -> None:
+    """Else nobody would ever see that it is the check that is wrong."""
+    house = summed()
+    house.begin(c=99)
+    house.take(Gap(key="K", reason="checksum", healing=False))
+    house.take(delta(2, [(8, 1)], c=99))
+    assert (house.shown(), house.books.mismatches) == (([9, 8], [11], 2, False), 2)
+
+
+def test_what_switches_the_check_off_doubts_nothing() -> None:
+    """The tenth was as wrong as the nine before; a message that is all of a book is doubted by nobody."""
+    house = summed()
+    for number in range(9):
+        house.live(str(number))
+        assert house.take(snapshot(str(number), c=99)) == [str(number)]
+    house.live("K")
+    assert house.take(snapshot(c=99)) == []
+    whole = House(whole=True, checksum=lambda book: 1, expected="c")
+    whole.live()
+    assert (whole.take(delta(1, [(5, 1)], [(6, 1)], c=2)), whole.books.mismatches) == ([], 1)
 
 
 def test_a_check_that_was_right_once_stays() -> None:

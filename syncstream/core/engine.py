@@ -1,7 +1,7 @@
 """What decides: all lines, counters and keys of a stream. Pure: inputs with `now` in, actions and deliveries out.
 
     world ── opened / refused / batch / lost / fetched / unfetched / dropped / relieved / paused / resumed / subscribe /
-             unsubscribe / spoken / unspoken / tell / close / tick ──► Engine
+             mismatched / unsubscribe / spoken / unspoken / tell / close / tick ──► Engine
     world ◄── take_actions(): Dial, Abandon, Hangup, Send, Fetch, Call  ·  take_deliveries()  ·  deadline()
 
 Inputs are in the past tense: the world tells what happened. Nothing here blocks, reads a clock or throws dice; `random` is a
@@ -169,6 +169,12 @@ class Engine:
         """A snapshot request failed."""
         self.keys.unfetched(epoch, error, now, self.random())
         self._after_keys(now)
+
+    def mismatched(self, key: Hashable, now: float) -> None:
+        """What was delivered of this key is not what the venue has, as a checksum of its own shows."""
+        if not self.closing:
+            self.keys.mismatched(key, now, self.random())
+            self._after_keys(now)
 
     def dropped(self, keys: Iterable[Hashable], now: float) -> None:
         """Queued messages of these keys were thrown away, because the consumer is too slow."""

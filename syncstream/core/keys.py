@@ -304,6 +304,22 @@ class Keys(Placement):
         if asks:
             self.fetches.want(sync, now + max(self.rules.verify_after, self.rules.comes_within or 0.0))  # it is subscribed first
 
+    def mismatched(self, key: Hashable, now: float, chance: float) -> None:
+        """The venue's own checksum says that what was delivered of this key is wrong. What the messages say is no help any more.
+
+        It is healed at most once per `resync_interval`; one that is wrong again soon after it was healed waits longer each time.
+        """
+        sync = self.syncs.get(key)
+        if sync is None or sync.state not in (State.LIVE, State.UNPROVEN):
+            return  # it is being healed as it is, or will be
+        delivered = self._delivered(sync, sync.counter.position if sync.counter is not None else None)
+        self.doubt(sync, "checksum", delivered, None, now)
+        if self.rules.source:
+            backoff = self.rules.fetch_backoff
+            sync.mistakes = sync.mistakes + 1 if now - sync.resynced_at <= backoff.maximum else 0
+            delay = backoff.delay(sync.mistakes - 1, chance) if sync.mistakes else 0.0
+            self.fetches.want(sync, max(now + delay, sync.resynced_at + self.rules.resync_interval))
+
     def dropped(self, keys: Iterable[Hashable], now: float) -> None:
         """Queued messages of these keys were thrown away; each is healed when the consumer has caught up."""
         if not self.rules.heals_drops:

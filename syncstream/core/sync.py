@@ -62,6 +62,7 @@ class Sync:
         "healed",
         "incomplete",
         "key",
+        "mistakes",
         "own",
         "resynced_at",
         "sealed",
@@ -91,6 +92,7 @@ class Sync:
         self.fetching = False
         self.fetch_at: Optional[float] = None
         self.attempts = 0
+        self.mistakes = 0  # it was wrong, by its checksum, so often in a row soon after it was healed
         self.behind = 0
         self.behind_at = 0.0
         self.resynced_at = float("-inf")

@@ -323,3 +323,17 @@ def test_a_line_that_has_just_been_left_says_nothing_more() -> None:
     rig.did()
     rig.wait(7.5)
     assert [action for action in rig.did() if not isinstance(action, Dial)] == [Hangup(0, 1)]
+
+
+def test_a_wrong_key_is_asked_for_until_the_end() -> None:
+    """As soon as it is known to be wrong; not when the stream is closed."""
+    rig = Rig()
+    rig.live("A", 5)
+    rig.wait(60.0)
+    rig.engine.mismatched("A", rig.now)
+    assert (rig.said(), rig.asked()) == (["gap A checksum 5..None healing"], ["A"])
+    rig.live("B", 5)
+    rig.engine.close(rig.now)
+    rig.said()
+    rig.engine.mismatched("B", rig.now)
+    assert rig.said() == []
