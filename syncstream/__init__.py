@@ -11,6 +11,7 @@ from importlib import metadata as _metadata
 
 from .book import Book, Level, Top
 from .consumer import Stamped
+from .core.aliases import Named
 from .core.backoff import Backoff
 from .core.budget import Budget
 from .core.deflate import Deflate
@@ -103,6 +104,7 @@ __all__ = [
     "Level",
     "Levels",
     "Liveness",
+    "Named",
     "NotConnected",
     "Overflow",
     "Quarantined",

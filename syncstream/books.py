@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any, Hashable, Iterator, Mapping, Optional, Protocol
 
 from .book import Book, same_checksum
+from .core.aliases import Named
 from .core.keys import Keys
 from .core.paths import MISSING, Getter
 from .core.sync import State
@@ -97,6 +98,7 @@ class Shelf:
 
     def _follow(self, message: Any, touched: dict[Hashable, None]) -> None:
         key = self._key(message)
+        message = message.message if isinstance(message, Named) else message
         if self._levels.whole:
             self._follow_whole(key, message)
             touched[key] = None

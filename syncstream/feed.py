@@ -6,6 +6,7 @@ the message, so that a wrong feed never opens a connection.
 
 from __future__ import annotations
 
+import operator
 from typing import Any, Callable, Collection, Hashable, Mapping, Optional, Sequence, Union
 
 from . import life, schema, sources, timestamp, unpacking
@@ -95,6 +96,8 @@ class Feed(_Where, frozen=True, kw_only=True):
         callable bytes → bytes; no more than `max_message_size` is made. `split`: where a frame carries several messages: `True`
         (it is an array of them), a path, or a callable frame → list or `None`; a frame with no array there is one message.
         `key`: what belongs together (a path or a callable; `None` = one single key). `classify`: message → `Kind`.
+        `alias`: where messages have an id that holds for one connection in place of a key: what a `Kind.ACK` tells, message →
+        (id, key) or `None`. `key` is where the id stands then, and what is delivered is `Named(key, message)`.
         `literals`: text frames that are no messages, taken before the decoder, and what they mean: `{"pong": Kind.PONG}`.
         `answer`: what to reply to a `Kind.CHALLENGE`, at once: message → payload, or `None`; pure, it runs on the reader.
         `timestamp`: when the venue says it sent it (a path or a callable), for `stats().exchange`; `timestamp_unit`: since 1970
@@ -231,7 +234,18 @@ class Feed(_Where, frozen=True, kw_only=True):
 
     def sent_ns(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Optional[Callable[[Any], int]]:
         """Message → when the venue says it sent it, ns since 1970; `None` if this feed does not tell. `watch` as in `rules`."""
-        return None if self.timestamp is None else timestamp.reader(self.timestamp, self.timestamp_unit, self.message_type, watch)
+        if self.timestamp is None:
+            return None
+        sent_ns = timestamp.reader(self.timestamp, self.timestamp_unit, self.message_type, watch)
+        return sent_ns if self.alias is None else lambda named: sent_ns(named.message)
+
+    def item_key(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Callable[[Any], Any]:
+        """Delivered message → key. `watch` as in `rules`."""
+        if self.alias is not None:
+            return operator.attrgetter("key")
+        if self.key is None:
+            return lambda message: None
+        return watch("key", self.key) if callable(self.key) else schema.field_getter(self.key, self.message_type)
 
     def book_reading(self, watch: Callable[[str, Any], Any] = lambda field, function: function) -> Optional[Reading]:
         """How to read price levels; `None` if this feed has no book. `watch` as in `rules`."""

@@ -34,6 +34,7 @@ class Life(Unpacking, frozen=True, kw_only=True):
     opening: Sequence[Step] = ()
     literals: Mapping[str, Kind] = {}
     classify: Optional[Callable[[Any], Optional[Kind]]] = None
+    alias: Optional[Callable[[Any], Optional[tuple[Hashable, Hashable]]]] = None
     answer: Optional[Callable[[Any], Any]] = None
     keepalive: Optional[Keepalive] = None
     quiet_after: Limits = None
@@ -49,6 +50,8 @@ class Life(Unpacking, frozen=True, kw_only=True):
 def check(life: Life, *, subscribe: Any, key: Optional[Path], decode: Any) -> None:
     """Raise `FeedError` for what cannot work."""
     _check_kinds(life)
+    if life.alias is not None:
+        _check_alias(life, key)
     for field in ("lifetime", "topic_data_limit"):
         if getattr(life, field) is not None:
             check_seconds(field, getattr(life, field))
@@ -76,6 +79,7 @@ def rules(life: Life, watch: Watch, place: Callable[[str, Optional[Path]], Any])
     acks = life.acks
     return {
         "classify": _classify(life, place("classify", life.classify), watch),
+        "alias": place("alias", life.alias),
         "opening": tuple(_watched(step, watch) for step in life.opening),
         "literals": {text.encode(): kind for text, kind in {**life.literals, **_answers(life.keepalive)}.items()},
         "answer": _answer(life.answer, watch),
@@ -172,12 +176,21 @@ def _check_kinds(life: Life) -> None:
     text = life.keepalive.expect if isinstance(life.keepalive, Keepalive) else None
     if isinstance(text, str) and life.literals.get(text, Kind.PONG) is not Kind.PONG:
         raise FeedError("keepalive", life.keepalive, f"literals say that what it expects is {life.literals[text]}, not Kind.PONG")
-    for field in ("classify", "answer"):
+    for field in ("classify", "alias", "answer"):
         if getattr(life, field) is not None and not callable(getattr(life, field)):
             raise FeedError(field, harmless(getattr(life, field)), "expected a callable")
     for field, meant in (("answer", Kind.CHALLENGE), ("acks", Kind.ACK)):
         if getattr(life, field) is not None and life.classify is None and meant not in life.literals.values():
             raise FeedError(field, getattr(life, field), f"nothing says which messages are {meant}; give classify=, or literals=")
+
+
+def _check_alias(life: Life, key: Optional[Path]) -> None:
+    if life.classify is None:
+        raise FeedError(
+            "alias", harmless(life.alias), "nothing says which messages are Kind.ACK, which it is asked for; give classify="
+        )
+    if key is None:
+        raise FeedError("alias", harmless(life.alias), "say where the id stands in a message: key=")
 
 
 def _check_opening(opening: object) -> None:

@@ -421,7 +421,7 @@ def _shelf(feed: Feed, engine: Engine) -> Optional[Shelf]:
     rules = engine.rules
     own = rules.scope is Scope.KEY or rules.splice_last is not None  # else the numbers are not the key's
     position = (rules.splice_last or rules.last) if own else None
-    return Shelf(feed.book, reading, key=rules.key or (lambda message: None), position=position, keys=engine.keys)
+    return Shelf(feed.book, reading, key=feed.item_key(watched), position=position, keys=engine.keys)
 
 
 def _wall_offset() -> int:

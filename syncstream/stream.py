@@ -93,9 +93,8 @@ class Stream(Consumer[T], Display):
         self.name = name
         cell.close_older(streams(), feed, name)
         waker = Waker()
-        rules = feed.rules()
-        key = rules.key or (lambda message: None)
-        heals = rules.heals_drops
+        key = feed.item_key()
+        heals = feed.rules().heals_drops
         self._delivery = Delivery(
             queue_size,
             overflow=overflow,

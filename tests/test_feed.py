@@ -8,6 +8,7 @@ from typing import Any, Callable, Optional
 import msgspec
 import pytest
 
+from syncstream.core.aliases import Named
 from syncstream.core.backoff import Backoff
 from syncstream.core.liveness import Liveness
 from syncstream.core.rules import Kind, Rules, Scope
@@ -369,3 +370,26 @@ def test_the_position_of_an_answer_is_looked_for_in_the_messages() -> None:
     source = Request(said, position="seq")
     with pytest.raises(FeedError, match=r"position='seq': no message of decode=Quote has the field 'seq'"):
         Feed(URL, key="symbol", sequence=Contiguous("u"), decode=Quote, classify=lambda message: None, snapshot=source)
+
+
+def named_by(message: Any) -> Any:
+    return message["chanId"], message["symbol"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "delivered", "key"),
+    [
+        ({}, {"s": 7}, None),
+        ({"key": "s"}, {"s": 7}, 7),
+        ({"key": lambda message: -message["s"]}, {"s": 7}, -7),
+        ({"key": "s", "split": "data"}, {"s": 7}, 7),
+        ({"key": "s", "alias": named_by, "classify": lambda message: None}, Named("ABC", {"s": 7}), "ABC"),
+    ],
+)
+def test_which_key_something_delivered_has(fields: dict[str, Any], delivered: Any, key: Any) -> None:
+    """Where the key stands in it, or the one it was delivered with."""
+    feed = Feed(URL, timestamp="s", **fields)
+    assert feed.item_key()(delivered) == key
+    sent_ns = feed.sent_ns()
+    assert sent_ns is not None
+    assert sent_ns(delivered) == 7_000_000

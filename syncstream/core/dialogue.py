@@ -24,11 +24,9 @@ from .opening import Refusal
 from .order import Item
 from .parts import Empty
 from .quiet import Quiet
-from .rules import Kind, Rules, Scope
+from .rules import DELIVERED, Kind, Rules, Scope
 from .subscriptions import Missed, Subscriptions
 from .talk import Talk
-
-_DATA = (Kind.DATA, Kind.SNAPSHOT)
 
 
 class Dialogue:
@@ -59,7 +57,7 @@ class Dialogue:
         if opcode > frames.BINARY:
             self._control(place, opcode, came, now)
             return place.is_open()
-        item = None if isinstance(came, Empty) else self.order.read(came, opcode == frames.TEXT, now)
+        item = None if isinstance(came, Empty) else self.order.read(came, opcode == frames.TEXT, now, place.index)
         if item is None or item.kind is not Kind.PONG:
             place.heard(now)
         else:
@@ -68,7 +66,7 @@ class Dialogue:
             return True
         if place.phase is Phase.OPENING and not self._follow_script(place, item, now):
             return place.is_open()
-        if item.kind in _DATA or self.rules.scope is Scope.CONNECTION:
+        if item.kind in DELIVERED or self.rules.scope is Scope.CONNECTION:
             self.connections.enter(place, now)
         if self.asking.use(place, item, now):
             place.carried(now)
@@ -152,6 +150,7 @@ class Dialogue:
             hidden=hidden,
         )
         place.begun(now, talk, payloads, deflate=deflate)
+        self.order.begun(line)
         self.open(place, now)
 
     def open(self, place: Line, now: float) -> None:
@@ -244,6 +243,7 @@ class Dialogue:
     # ---------------------------------------------------------------- what became of them
 
     def _acknowledge(self, place: Line, item: Item, now: float) -> None:
+        self.order.learn(item, place.index, now)
         topics = place.talk.subscriptions.acknowledged(item.message, now)
         self.connections.confirmed = self.connections.confirmed or bool(topics)
         self._subscribed(topics, now)

@@ -16,11 +16,12 @@ from typing import Any, Hashable, Iterable, NamedTuple, Optional, Union
 
 from ..errors import DataFailed
 from ..events import Quarantined
+from .aliases import Aliases, Named
 from .counter import Counter, Held, Numbered, Outcome, countable
 from .keys import Keys
 from .parts import Entry, Part, Parts, Unreadable
 from .paths import MISSING
-from .rules import Kind, Rules, Scope
+from .rules import DELIVERED, Kind, Rules, Scope
 from .scan import Scan
 
 _RAW_KEPT = 256
@@ -58,7 +59,9 @@ class Order:
         self._waiting: dict[Hashable, Counter] = {}  # counters with a reorder window open
         self._early = self._early_bytes = 0  # what waits in them, at most: it is counted when that is too much
         self.parts = _parts(rules)
-        self.scan = Scan(rules, self.keys, self.counters, lines=lines)
+        self.aliases = [] if rules.alias is None else [Aliases(rules.alias, rules.max_keys) for _ in range(lines)]  # one a line
+        table = self.aliases[0].keys if self.aliases else None
+        self.scan = Scan(rules, self.keys, self.counters, lines=lines, aliases=table)
 
     # ---------------------------------------------------------------- messages
 
@@ -66,7 +69,7 @@ class Order:
         """What there is to read in these frames, a few at a time: the frames themselves, or the messages in them."""
         return (frames,) if self.parts is None else self.parts.entries(frames)
 
-    def read(self, came: Union[bytes, Part, Unreadable], text: bool, now: float) -> Optional[Item]:
+    def read(self, came: Union[bytes, Part, Unreadable], text: bool, now: float, line: int = 0) -> Optional[Item]:
         """One message, the long way: what it is. `None` if it cannot be read, and was quarantined."""
         rules = self.rules
         if isinstance(came, Unreadable):
@@ -84,7 +87,37 @@ class Order:
         except Exception as error:  # user code and strangers' bytes: whatever it is, it is this message's trouble only
             self._cannot_read(_shown(came), f"{type(error).__name__}: {error}", now)
             return None
-        return Item(message, kind, key, has_key, came, size)
+        item = Item(message, kind, key, has_key, came, size)
+        return self._named(item, self.aliases[line], now) if self.aliases and has_key and kind in DELIVERED else item
+
+    def _named(self, item: Item, aliases: Aliases, now: float) -> Item:
+        """The same with the key its id stands for on this line; where nobody has told, it is set aside, and only counted."""
+        if item.key in aliases.keys:
+            return item._replace(key=aliases.keys[item.key])
+        aliases.missed(item.key)
+        if aliases.overfull:
+            self.keys.fail_keys(f"key={self.rules.key_text}")
+        reason = f"alias: nothing has told yet which key {item.key!r} is on this connection"
+        self._unusable(reason)
+        self.quarantine(item, reason, now)
+        return item._replace(key=None, has_key=False, kind=Kind.IGNORE)
+
+    def learn(self, item: Item, line: int, now: float) -> None:
+        """An acknowledgement may tell which key an id is, from here on. What was set aside until then is missing there."""
+        if not self.aliases:
+            return
+        aliases = self.aliases[line]
+        try:
+            key, missed = aliases.learn(item.message)
+        except Exception as error:  # user code
+            self.quarantine(item, f"alias: {type(error).__name__}: {error}", now)
+            return
+        if aliases.overfull:
+            self.keys.fail_keys("alias")
+        sync = self.keys.find(key, now) if missed else None
+        if sync is not None:
+            after = None if sync.counter is None else sync.counter.position
+            self.keys.doubt(sync, "unnamed", after, None, now)
 
     def _cannot_read(self, raw: bytes, reason: str, now: float) -> None:
         self._unusable(f"no message could be read: {reason[:_RAW_KEPT]}; the last one began: {raw[:80]!r}")
@@ -94,7 +127,7 @@ class Order:
         """A message that was read takes its place. True if it was a key's data."""
         rules = self.rules
         message, kind, has_key = item.message, item.kind, item.has_key
-        data = has_key and kind in (Kind.DATA, Kind.SNAPSHOT)
+        data = has_key and kind in DELIVERED
         if not has_key and kind is Kind.DATA:
             self.keyless += 1
             self._unusable(self._lacks(f"key={rules.key_text}", message))
@@ -141,7 +174,7 @@ class Order:
         if item.kind is Kind.SNAPSHOT:
             self.keys.in_band(sync, None, item.message, now, item.size)
         else:
-            self.keys.place(sync, Held(item.message, None, None, item.size), now)
+            self.keys.place(sync, Held(self._given(item), None, None, item.size), now)
 
     def _own_snapshot(self, item: Item, line: int, now: float) -> None:
         """An in-band snapshot of a key with its own counter: its number says where that stands, it need not go on."""
@@ -177,10 +210,14 @@ class Order:
 
     def _held(self, item: Item, first: Any, last: Any) -> Held:
         """The message with its numbers in the key's numbering, which a snapshot's position counts in."""
-        rules, message, size = self.rules, item.message, item.size
+        rules, given, size = self.rules, self._given(item), item.size
         if rules.splice_first is None or rules.splice_last is None:
-            return Held(message, first, last, size)
-        return Held(message, rules.splice_first(message), rules.splice_last(message), size)
+            return Held(given, first, last, size)
+        return Held(given, rules.splice_first(item.message), rules.splice_last(item.message), size)
+
+    def _given(self, item: Item) -> Any:
+        """What the consumer gets of it."""
+        return Named(item.key, item.message) if self.aliases else item.message
 
     def _whole(self, item: Item) -> Whole:
         """An in-band snapshot; its number on the counter is no position of the key, but it may carry one."""
@@ -327,6 +364,11 @@ class Order:
                 keys.doubt(sync, outcome.value, after, item.first, now)
 
     # ---------------------------------------------------------------- the world
+
+    def begun(self, line: int) -> None:
+        """A connection stands. What the one before it has named is not known on it."""
+        for aliases in self.aliases[line : line + 1]:
+            aliases.clear()
 
     def opened(self, line: int, now: float) -> None:
         """A line is open."""

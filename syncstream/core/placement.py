@@ -14,6 +14,7 @@ from typing import Any, Hashable, Optional
 
 from ..errors import DataFailed, StreamFailed
 from ..events import Gap, Resynced, Snapshot
+from .aliases import Named
 from .counter import Counter, Held, Numbered, Outcome
 from .fetches import Fetches
 from .rules import Rules, Scope
@@ -219,7 +220,7 @@ class Placement:
         message = self.latest.get(sync.key)
         if self.rules.splice_last is None or message is None or isinstance(message, Snapshot):
             return sync.delivered
-        return self.rules.splice_last(message)
+        return self.rules.splice_last(message.message if isinstance(message, Named) else message)
 
     def unproved(self, sync: Sync, now: float) -> None:
         """A message comes on a counter this key was never seen on: that proves nothing, unless it can be joined itself."""

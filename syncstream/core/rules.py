@@ -44,6 +44,9 @@ class Kind(enum.Enum):
     RESUBSCRIBE = "resubscribe"  # subscribe again
 
 
+DELIVERED = (Kind.DATA, Kind.SNAPSHOT)
+
+
 class Scope(enum.Enum):
     """What a counter counts."""
 
@@ -60,6 +63,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     key_text: str = "None"  # as the user wrote it, for errors
     key_may_miss: bool = True  # a path that is not there means "no key"; a callable that raises means trouble
     classify: Optional[Callable[[Any], Optional[Kind]]] = None
+    alias: Optional[Callable[[Any], Optional[tuple[Hashable, Hashable]]]] = None
     transform: Optional[Callable[[bytes], bytes]] = None
     split: Optional[Callable[[Any], Optional[Sequence[Any]]]] = None
     split_path: Optional[tuple[str, ...]] = None  # see `parts.Parts`

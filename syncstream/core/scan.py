@@ -12,8 +12,9 @@ is kept in `Keys.plain`, each with the counter it is on.
 
 from __future__ import annotations
 
-from typing import Any, Hashable
+from typing import Any, Hashable, Optional
 
+from .aliases import Named
 from .counter import Counter
 from .keys import Keys
 from .parts import Entry
@@ -24,14 +25,24 @@ from .sequence import Increasing
 class Scan:
     """Owned by: the engine."""
 
-    def __init__(self, rules: Rules, keys: Keys, counters: dict[Hashable, Counter], *, lines: int) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        keys: Keys,
+        counters: dict[Hashable, Counter],
+        *,
+        lines: int,
+        aliases: Optional[dict[Hashable, Hashable]] = None,
+    ) -> None:
+        """`aliases`: which keys the ids in messages stand for on the one line there is, if they are ids."""
         self.rules = rules
         self.keys = keys
         self.counters = counters
+        self.aliases = aliases
         self.enabled = lines == 1 and not any(_could_be_data(rules, literal) for literal in rules.literals)
         self._unpacked = rules.transform is not None or rules.split is not None
         self._decode = _message_of if self._unpacked else rules.decode
-        usual = rules.classify is None and rules.scope is Scope.KEY
+        usual = rules.classify is None and aliases is None and rules.scope is Scope.KEY
         self._usual = usual and rules.rule is not None and not isinstance(rules.rule, Increasing)
 
     def __call__(self, frames: list[Entry], start: int) -> int:
@@ -85,7 +96,7 @@ class Scan:
         rule, first_of, last_of = rules.rule, rules.first or _only_key, rules.last or _only_key
         numbered, grows = rule is not None, isinstance(rule, Increasing)
         one_number, ahead = first_of is last_of, 0 if rule is None else rule.ahead
-        many, counters = rules.scope is not Scope.KEY, self.counters
+        many, counters, aliases = rules.scope is not Scope.KEY, self.counters, self.aliases
         plain, latest, deliver, data = keys.plain, keys.latest, keys.out.append, Kind.DATA
         index = start
         try:
@@ -99,6 +110,8 @@ class Scan:
                     if kind is not None and kind is not data:
                         break
                 key = key_of(message)
+                if aliases is not None:
+                    key = aliases[key]
                 counter = plain[key]
                 if numbered:
                     if many:
@@ -113,6 +126,8 @@ class Scan:
                     if last < first:
                         break
                     counter.position = last
+                if aliases is not None:
+                    message = Named(key, message)
                 latest[key] = message
                 deliver(message)
             else:

@@ -17,6 +17,7 @@ import msgspec
 
 from .. import clock
 from ..consumer import Stamped
+from ..core.aliases import Named
 from ..errors import Empty, FeedError, StreamClosed, StreamFailed, UsageError
 from ..events import Event, Snapshot
 from ..logs import logger
@@ -95,6 +96,8 @@ def keys(values: Sequence[Hashable]) -> Any:
 def _fields(message: Any) -> Mapping[str, Any]:
     if isinstance(message, Snapshot):
         return _fields(message.state)
+    if isinstance(message, Named):
+        return {"key": message.key, **_fields(message.message)}
     if isinstance(message, Mapping):
         return {str(name): value for name, value in message.items()}
     if isinstance(message, msgspec.Struct):

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from syncstream.consumer import Stamped
+from syncstream.core.aliases import Named
 from syncstream.errors import FeedError, StreamClosed, UsageError
 from syncstream.events import Gap, Snapshot
 from syncstream.notebook import table
@@ -43,6 +44,13 @@ def test_every_kind_of_message_has_columns(kind: Any) -> None:
     assert found.loc["XYZ", "seq"] == 2
     assert list(found["symbol"]) == ["ABC", "XYZ"]
     assert found.index.name == "key"
+
+
+def test_a_named_message_shows_its_key_and_its_fields() -> None:
+    """As they come where `Feed.alias` names the keys."""
+    found = table.frame([Named("ABC", {"chan": 1}), Named("XYZ", {"chan": 2})], table.keys([1, 2]))
+    assert list(found.columns) == ["key", "chan"]
+    assert list(found["key"]) == ["ABC", "XYZ"]
 
 
 def test_what_has_no_fields_is_one_column() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import gzip
 import threading
-from typing import Any, Iterator, Union
+from typing import Any, Iterator, Optional, Union
 
 import msgspec
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from syncstream import Contiguous, Feed, Quarantined, Stream
+from syncstream import Contiguous, Feed, Kind, Levels, Named, Quarantined, Snapshot, Stream
 
 
 class Trade(msgspec.Struct):
@@ -58,3 +58,42 @@ def test_packed_arrays_come_out_as_messages(decode: Any) -> None:
     assert read == [("A", 1), ("B", 7), ("A", 2), ("A", 3), ("B", 8)]
     assert len(told) == 1
     assert told[0].raw in (b"{'s': 'A'}", b'{"s":"A"}')
+
+
+def kind_of(message: Any) -> Optional[Kind]:
+    return {"subscribed": Kind.ACK, "snap": Kind.SNAPSHOT}.get(message.get("event"))
+
+
+def told_by(message: Any) -> tuple[int, str]:
+    return message["chan"], message["symbol"]
+
+
+def test_ids_of_a_connection_are_named() -> None:
+    """Whoever takes gets the key with each message: a loop, callbacks, `latest` and books."""
+    said = (
+        '{"event":"subscribed","chan":1,"symbol":"ABC"}',
+        '{"event":"subscribed","chan":2,"symbol":"XYZ"}',
+        '{"event":"snap","chan":1,"bids":[["9","1"]],"asks":[]}',
+        '{"chan":1,"bids":[["9","2"]],"asks":[]}',
+        '{"chan":2,"bids":[["5","1"]],"asks":[]}',
+    )
+    fields: dict[str, Any] = {"key": "chan", "classify": kind_of, "alias": told_by}
+    fields["book"] = Levels(bids="bids", asks="asks")
+    with sender(*said) as url:
+        with Stream(Feed(url, **fields)) as stream:
+            first, (key, message), third = (stream.get(timeout=20) for _ in range(3))
+            assert isinstance(first, Snapshot)
+            assert (first.key, key, message["bids"], third.key) == ("ABC", "ABC", [["9", "2"]], "XYZ")
+            assert stream.latest["XYZ"] == third
+            assert [str(level.size) for level in stream.books["ABC"].top(1).bids] == ["2"]
+        taken: dict[str, list[Any]] = {}
+        with Stream(Feed(url, **fields)) as stream:
+
+            @stream.on(Named)
+            def keep(item: Named) -> None:
+                taken.setdefault(threading.current_thread().name + str(item.key), []).append(item.message)
+                if sum(map(len, taken.values())) == 2:
+                    stream.close()
+
+            stream.run(workers=2, markers="ignore")
+    assert sorted(name[-3:] for name in taken) == ["ABC", "XYZ"]
