@@ -71,7 +71,7 @@ def count(feed: Feed, expected: int) -> Result:
         for _ in range(expected):
             next(iterator)
             messages += 1
-        return _result(stream, expected, messages)
+        return result_of(stream, expected, messages)
 
 
 def session(make: Make, history: replay.History) -> Result:
@@ -90,7 +90,7 @@ def whole(make: Make, history: replay.History, sides: Callable[[Any], tuple[str,
         iterator = stream.messages()
         for _ in history.frames:
             next(iterator)
-        result = _result(stream, len(history.frames), len(history.frames))
+        result = result_of(stream, len(history.frames), len(history.frames))
         result.whole = {key: _numbers(book) for key, book in stream.books.items()} == {
             key: tuple([[Decimal(str(number)) for number in level[:2]] for level in side] for side in book)
             for key, book in last.items()
@@ -135,7 +135,7 @@ def books(make: Callable[[], Feed], server: replay.ReplayServer) -> Result:
         end = now() + PATIENCE
         while {key: book.position for key, book in stream.books.items() if book.live} != history.final and now() < end:
             stream.get_many(timeout=0.01)
-        result = _result(stream, expected, stream.status.messages)
+        result = result_of(stream, expected, stream.status.messages)
         result.compared, result.contradicted = len(found), found.count(False)
         result.whole = all(_same(stream.books[key], book) for key, book in server.final_books().items())
         return result
@@ -168,7 +168,8 @@ def _same(book: Book, reference: replay.Book) -> bool:
     ]
 
 
-def _result(stream: Stream, expected: int, messages: int) -> Result:
+def result_of(stream: Stream, expected: int, messages: int) -> Result:
+    """What the stream says of itself, once it has counted so many messages."""
     end = now() + 2.0
     while stream.status.messages < messages and now() < end:
         time.sleep(0.01)  # the picture may be a tenth of a second old
