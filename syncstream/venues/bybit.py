@@ -6,6 +6,7 @@ linear and spot at 200 levels, which the tests replay):
 * Each market is a socket of its own. An answer says whether a request succeeded and names no topic, so answers are counted; one
   unknown topic refuses all of a request. DATA, refusal VENUE.
 * Books: `u` grows by one, per topic, from a snapshot on; `seq` only grows, and is shared by all depths. DATA: in 2,142 messages.
+* Leaving a topic and subscribing it again brings a snapshot, so holes are healed. VENUE; the server of the tests.
 * A snapshot may come at any time and replaces the book; one with `u` 1 tells that the venue began anew. VENUE, not run.
 * Depth 1 has nothing but snapshots, and may repeat their `u`. VENUE, not run.
 * The client pings by `{"op": "ping"}` every 20 s. The answer has `op` or `ret_msg` `pong`, and looks different on each market.
@@ -23,6 +24,7 @@ import msgspec
 from ..core.keepalive import Keepalive
 from ..core.rules import Kind
 from ..core.sequence import Contiguous
+from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks, Batch
 from ..feed import Feed
 from ..levels import Levels
@@ -131,6 +133,7 @@ def depth(symbols: Sequence[str], *, market: str = "linear", depth: int = 200, u
         "key": "data.symbol",
         "classify": kind_of,
         "sequence": Contiguous("data.number"),
+        "snapshot": Resubscribe(),
         "book": Levels(bids="data.bids", asks="data.asks"),
         **settings,
     }

@@ -23,6 +23,7 @@ import msgspec
 from ..core.opening import Step
 from ..core.rules import Kind
 from ..core.sequence import Contiguous
+from ..core.sources import Reconnect
 from ..core.subscriptions import Acks
 from ..feed import CONNECTION, Feed
 from ..levels import Levels
@@ -109,6 +110,7 @@ def depth(products: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
     """
     fields: dict[str, Any] = {
         "key": lambda message: message.events[0].product,
+        "snapshot": Reconnect(),
         "book": Levels(bids=_side("bid"), asks=_side("offer")),
         "max_message_size": _LARGEST,
         **settings,

@@ -7,7 +7,7 @@ as told by the house's notes of 2026-11-22; DATA: a session recorded on 2021-07-
 * Books: `prev_change_id` is the `change_id` before, per channel; the numbers themselves skip; a snapshot has none. DATA: 36 of
   36.
 * A row is `new`, `change` or `delete`, the price, and the new amount, 0 of a deletion. DATA.
-* A book is had anew by leaving its channel and subscribing it again. VENUE, not run.
+* Leaving a channel and subscribing it again brings a snapshot, so holes are healed. VENUE; the server of the tests.
 * The client asks for heartbeats (`public/set_heartbeat`); a `test_request` must be answered by `public/test`, or the line is cut.
   CLIENT; the server of the tests.
 * Raw books (`interval="raw"`) and tickers want a client that has logged in. VENUE; DATA is raw, without.
@@ -23,6 +23,7 @@ import msgspec
 from ..core.opening import Step
 from ..core.rules import Kind
 from ..core.sequence import Chained
+from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
@@ -121,6 +122,7 @@ def depth(instruments: Sequence[str], *, interval: str = "100ms", url: str = STR
     """
     fields: dict[str, Any] = {
         "sequence": Chained("params.data.previous", "params.data.number"),
+        "snapshot": Resubscribe(),
         "book": Levels(bids="params.data.bids", asks="params.data.asks", price=1, size=2),
         **settings,
     }

@@ -7,7 +7,8 @@ levels recorded on 2021-04-17, which the tests replay):
 * A message is `[channelID, {...}, "book-1000", pair]`; one that changes both sides has two, the checksum in the last. DATA.
 * Nothing is numbered. `c` is the CRC32 of the ten best levels of both sides after the message was applied and what stands behind
   the subscribed depth was cut off; the venue does not send a deletion for it. VENUE; DATA: equal on 4,269 of 4,269 messages.
-* So loss is seen when it reaches the ten best levels. A line that was lost is subscribed anew, with a snapshot. DATA.
+* So loss is seen when it reaches the ten best levels. A line that was lost is subscribed anew, with snapshots.
+  DATA.
 * `{"event": "heartbeat"}` once a second while nothing else is sent. DATA: 31 in 31 s.
 * A refused pair is answered by a `subscriptionStatus` with `status: error` and an `errorMessage`. VENUE, not run.
 * Ten books (`depth=`): 10, 25, 100, 500 or 1000 levels. VENUE; DATA: 1000.
@@ -21,6 +22,7 @@ import msgspec
 
 from ..book import kraken_checksum
 from ..core.rules import Kind
+from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
@@ -87,6 +89,7 @@ def depth(pairs: Sequence[str], *, depth: int = 1000, url: str = STREAM_URL, **s
         "decode": decode,
         "key": "pair",
         "classify": kind_of,
+        "snapshot": Resubscribe(),
         "book": Levels(bids="bids", asks="asks", depth=depth, checksum=kraken_checksum, expected="checksum"),
         "heartbeat": _HEARTBEAT,
         **settings,

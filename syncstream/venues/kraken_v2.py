@@ -23,6 +23,7 @@ import msgspec
 
 from ..book import kraken_checksum
 from ..core.rules import Kind
+from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
@@ -99,6 +100,7 @@ def depth(symbols: Sequence[str], *, depth: int = 10, url: str = STREAM_URL, **s
         "classify": kind_of,
         "timestamp": "book.timestamp",
         "timestamp_unit": "iso",
+        "snapshot": Resubscribe(),
         "book": Levels(
             bids=lambda message: _rows(message.data[0].bids),
             asks=lambda message: _rows(message.data[0].asks),

@@ -7,6 +7,7 @@ Where the rules come from (VENUE: OKX's documentation of v5 and its notices, as 
 * Books: `prevSeqId` is the `seqId` before, per instrument, -1 in a snapshot; the numbers themselves skip. One that is equal to
   the one before and changes nothing shows life; a lower one behind the right `prevSeqId` is a reset. VENUE; DATA of 2026: 6 of
   6.
+* Leaving a topic and subscribing it again brings a snapshot, so holes are healed. VENUE; the server of the tests.
 * The checksum is 0 since 2026-06-23 and means nothing then (VENUE, "Checksum Field Deprecation", 2026-05-21; DATA of 2026). One
   that is not 0 is checked: DATA of 2022, equal on 290 of 290 messages; that session has no `seqId`, so it needs `sequence=None`.
 * The client says `ping` in plain text when nothing came for less than 30 s, and gets `pong`. VENUE; the server of the tests.
@@ -26,6 +27,7 @@ from ..book import okx_checksum
 from ..core.keepalive import Keepalive
 from ..core.rules import Kind
 from ..core.sequence import Chained, Increasing
+from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks, Batch
 from ..feed import Feed
 from ..levels import Levels
@@ -120,6 +122,7 @@ def depth(instruments: Sequence[str], *, url: str = STREAM_URL, **settings: Any)
     """
     fields: dict[str, Any] = {
         "sequence": Chained("data.0.previous", "data.0.number"),
+        "snapshot": Resubscribe(),
         "book": Levels(bids="data.0.bids", asks="data.0.asks", checksum=okx_checksum, expected="data.0.checksum"),
         **settings,
     }

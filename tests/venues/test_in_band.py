@@ -17,7 +17,8 @@ from .sessions import bybit, coinbase_advanced, deribit, kraken, kraken_v2, okx
 
 
 class Case(NamedTuple):
-    """`deltas` and `states` of the session that are compared; `cut` so many frames make a line end, at `rate` a second."""
+    """`deltas` and `states` of the session that are compared; `cut` so many frames make a line end, at `rate` a second; `lost`:
+    this fraction of the deltas is left out where some are. `numbered`: whether loss shows by numbers."""
 
     history: Callable[[], replay.History]
     feed: Callable[[replay.ReplayServer], Feed]
@@ -25,24 +26,38 @@ class Case(NamedTuple):
     states: int
     cut: int = 500
     rate: float = 3000.0
+    lost: float = 0.01
+    numbered: bool = True
 
 
 CASES = {
-    "kraken": Case(lambda: replay.history(kraken.CAPTURE), kraken.depth, 4269, 4279),
-    "kraken_v2": Case(lambda: replay.history(kraken_v2.CAPTURE), kraken_v2.depth, 3, 4, cut=4, rate=20.0),
-    "okx with checksums": Case(lambda: replay.history(okx.CHECKED), okx.checked, 287, 290, cut=100, rate=500.0),
-    "okx with numbers": Case(lambda: replay.history(okx.NUMBERED), okx.depth, 6, 7, cut=4, rate=20.0),
+    "kraken": Case(lambda: replay.history(kraken.CAPTURE), kraken.depth, 4269, 4279, numbered=False),
+    "kraken_v2": Case(
+        lambda: replay.history(kraken_v2.CAPTURE), kraken_v2.depth, 3, 4, cut=4, rate=20.0, lost=0.9, numbered=False
+    ),
+    "okx with checksums": Case(
+        lambda: replay.history(okx.CHECKED), okx.checked, 287, 290, cut=100, rate=500.0, lost=0.02, numbered=False
+    ),
+    "okx with numbers": Case(lambda: replay.history(okx.NUMBERED), okx.depth, 6, 7, cut=4, rate=20.0, lost=0.6),
     "bybit linear": Case(lambda: bybit.part("linear"), bybit.depth, 1594, 1598),
     "bybit spot": Case(lambda: bybit.part("spot"), bybit.depth, 548, 550, cut=150),
-    "deribit": Case(lambda: replay.history(deribit.CAPTURE), deribit.depth, 36, 46, cut=20, rate=100.0),
+    "deribit": Case(lambda: replay.history(deribit.CAPTURE), deribit.depth, 36, 46, cut=20, rate=100.0, lost=0.1),
     "coinbase_advanced": Case(
         lambda: replay.history(coinbase_advanced.CAPTURE), coinbase_advanced.depth, 773, 775, cut=200, rate=300.0
     ),
 }
 SLOW = ("coinbase_advanced",)  # books of 44,000 levels
-cases = pytest.mark.parametrize(
-    "case", [pytest.param(case, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, case in CASES.items()]
-)
+
+
+def only(wanted: Callable[[Case], bool]) -> pytest.MarkDecorator:
+    """The cases that a test is for."""
+    names = [name for name, case in CASES.items() if wanted(case)]
+    params = [pytest.param(CASES[name], id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name in names]
+    return pytest.mark.parametrize("case", params)
+
+
+cases = only(lambda case: True)
+numbered = only(lambda case: case.numbered)
 
 
 @cases
@@ -60,3 +75,25 @@ def test_cuts(case: Case) -> None:
         result = inband.books(case.feed, server)
         assert server.cuts > 0
     assert (result.quarantined, result.contradicted, result.whole) == (0, 0, True)
+
+
+@numbered
+@pytest.mark.parametrize("cut", [False, True], ids=["one line", "and cuts"])
+def test_deltas_left_out(case: Case, cut: bool) -> None:
+    """Each hole is healed by a snapshot of the line; no state on the way is wrong, and the books end as the venue's."""
+    faults = {"leave_out": case.lost, "seed": 5, "cut_after": case.cut if cut else None}
+    with inband.play(case.history(), rate=case.rate, **faults) as server:
+        result = inband.books(case.feed, server)
+        assert server.left_out
+    assert (result.unhealed, result.quarantined, result.contradicted, result.after_wrong, result.whole) == (0, 0, 0, 0, True)
+    assert cut or result.gaps >= result.healed > 0  # one snapshot heals two holes
+
+
+@numbered
+def test_deltas_that_come_twice(case: Case) -> None:
+    """They are dropped, and nobody sees more than one."""
+    with inband.play(case.history(), rate=case.rate, repeat=max(0.05, case.lost), seed=5) as server:
+        result = inband.books(case.feed, server)
+        assert server.repeated
+    assert (result.gaps, result.quarantined, result.contradicted, result.whole) == (0, 0, 0, True)
+    assert (result.messages, result.compared) == (case.deltas, case.states)
