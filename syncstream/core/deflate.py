@@ -12,6 +12,7 @@ Not here: frames and fragments (`frames`), limits (its caller's), what goes out 
 from __future__ import annotations
 
 import re
+import sys
 import zlib
 from typing import Any, NamedTuple, Optional
 
@@ -19,6 +20,9 @@ from ..errors import FeedError
 from .options import Options
 
 NAME = "permessage-deflate"
+
+LARGEST = sys.maxsize - 1
+"""Bytes; a bound beyond that means this one: zlib counts in a machine word, and is asked for one byte more."""
 
 _TAIL = b"\x00\x00\xff\xff"  # ends every message; it is not sent, and put back before inflating
 _LAST_BLOCKS = 16  # so many blocks marked as the last one may stand in a message: each costs a copy of what follows it

@@ -20,7 +20,7 @@ import codecs
 import struct
 from typing import Optional
 
-from .deflate import Agreed, Inflate
+from .deflate import LARGEST, Agreed, Inflate
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
@@ -65,7 +65,7 @@ class Frames:
     ) -> None:
         self.error: Optional[FrameError] = None
         self.closed = False
-        self._max_message_size = max_message_size
+        self._max_message_size = min(max_message_size, LARGEST)
         self._max_fragments = max_fragments
         self._inflate = Inflate(deflate) if deflate is not None else None
         self._head = b""  # the beginning of a header that is not yet whole, at most 9 bytes

@@ -15,6 +15,7 @@ from typing import Any, Callable, Iterable, Iterator, Optional, Sequence, Union
 
 import msgspec
 
+from .deflate import LARGEST
 from .frames import BINARY, TEXT
 
 _FLOW = 256 * 1024  # bytes, unpacked: when so much is there it is handed on before more is unpacked
@@ -54,6 +55,7 @@ Entry = tuple[int, Any]
 def inflater(name: str, limit: int) -> Callable[[bytes], bytes]:
     """The transform of that name; it makes `limit` bytes at most. Raises `ValueError` on more, and on what cannot be unpacked."""
     window = _WINDOWS[name]
+    limit = min(limit, LARGEST)
 
     def inflate(data: bytes) -> bytes:
         stream = zlib.decompressobj(window)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import random
+import sys
 import tracemalloc
 import zlib
 from typing import Any, NamedTuple, Optional
@@ -280,6 +281,16 @@ def test_a_bomb_is_refused_while_it_is_inflated(cut: list[int], fragmented: bool
         tracemalloc.stop()
     assert code_of(decoder) == 1009
     assert peak < 400_000
+
+
+@pytest.mark.parametrize("limit", [sys.maxsize, 10**30])
+@pytest.mark.parametrize("cut", [[], [1]], ids=["whole", "fragments"])
+def test_no_bound_is_too_large(limit: int, cut: list[int]) -> None:
+    """zlib counts in a machine word; who says "all of it" need not know."""
+    data = packed(b"data")[0]
+    pieces = [frame(BINARY, data[:2], rsv=4, final=False), frame(CONTINUATION, data[2:])] if cut else [frame(BINARY, data, rsv=4)]
+    decoder = Frames(max_message_size=limit, deflate=Agreed())
+    assert decoder.receive(b"".join(pieces)) == [(BINARY, b"data")]
 
 
 @pytest.mark.parametrize(("size", "code"), [(1000, None), (1001, 1009)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import tracemalloc
 import zlib
 from typing import Any, Callable, Optional
@@ -45,6 +46,13 @@ def unpack(parts: Parts, *frames: tuple[int, bytes]) -> list[Any]:
 
 
 # ---------------------------------------------------------------- transforms
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("limit", [sys.maxsize, 10**30])
+def test_no_bound_is_too_large(name: str, limit: int) -> None:
+    """zlib counts in a machine word; who says "all of it" need not know."""
+    assert inflater(name, limit)(PACK[name](b"data")) == b"data"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from typing import Any, Iterator, Optional
 
@@ -86,6 +87,16 @@ def test_it_is_offered_unless_it_is_turned_off() -> None:
         assert place.asked == "permessage-deflate; client_max_window_bits"
         assert there_and_back(place.url, None) == SAID * 2
         assert [place.asked, *place.extensions] == [None]
+
+
+def test_bounds_as_large_as_can_be_are_none() -> None:
+    """`sys.maxsize`, and more: it is a way to say that there is no bound."""
+    with echo() as place:
+        for size in (sys.maxsize, 10**30):
+            options = dict.fromkeys(
+                ("max_message_size", "max_fragments", "max_pings", "max_keys", "hold_limit", "hold_bytes"), size
+            )
+            assert there_and_back(place.url, Deflate(), **options) == SAID * 2
 
 
 def test_a_message_that_inflates_beyond_the_bound_ends_the_line() -> None:
