@@ -299,8 +299,6 @@ class Keys(Placement):
             sync.lost(delivered, now)
         elif again or asks:
             self.doubt(sync, "quiet", delivered, None, now)
-        else:
-            return
         if asks:
             self.fetches.want(sync, now + max(self.rules.verify_after, self.rules.comes_within or 0.0))  # it is subscribed first
 

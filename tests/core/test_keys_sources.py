@@ -9,7 +9,7 @@ import pytest
 from syncstream.core.engine import Call, Dial
 from syncstream.core.rules import Rules
 
-from .rig import AGAIN, ANEW, BY_CONNECTION, PLAIN, REQUESTED, Rig, change, delta, run_of, snap
+from .rig import AGAIN, ANEW, BY_CONNECTION, HEALED, PLAIN, REQUESTED, Rig, change, delta, run_of, snap
 
 COUNTED = change(AGAIN, scope=BY_CONNECTION.scope, splice=None)
 """A number of the connection, and none of the key."""
@@ -245,3 +245,87 @@ def test_a_new_connection_is_an_attempt_of_each_key_that_is_due() -> None:
         assert (rig.keys.stranded(rig.now), sync.fetch_at, sync.incomplete) == (True, rig.now + 4.0, incomplete)
         rig.now += 4.0
         assert (rig.keys.stranded(rig.now), sync.incomplete, sync.attempts) == (False, True, 0)
+
+
+def test_a_key_has_as_many_new_connections_as_attempts() -> None:
+    """Then it is given up."""
+    rig = live(ANEW, fetch_attempts=2)
+    sync = rig.keys.syncs["A"]
+    rig.keys.doubt(sync, "hole", 6, 9, rig.now)
+    for wanted in (True, True, False):
+        assert (rig.keys.stranded(rig.now), sync.incomplete) == (wanted, not wanted)
+        rig.now += 4.0
+
+
+def test_an_answer_of_a_key_that_nobody_knows_is_nobody_elses() -> None:
+    """With a position or without."""
+    for rules in (REQUESTED, change(REQUESTED, whole=True, splice=None)):
+        rig = Rig(rules)
+        rig.open()
+        rig.send(delta("A", 4))
+        rig.said()
+        rig.keys.answered("X", 4, "state", rig.now, 0.5)
+        assert (rig.said(), rig.keys.fetches.late) == ([], 1)
+
+
+def test_an_answer_is_delivered_with_its_bytes() -> None:
+    """As it came over the line."""
+    rig = Rig(REQUESTED, sized=True)
+    rig.open()
+    rig.send(delta("A", 4))
+    rig.keys.answered("A", 4, "state", rig.now, 0.5, size=3)
+    assert rig.keys.sizes == [3]
+
+
+def test_an_answer_with_a_position_covers_no_doubt_that_came_after_its_request() -> None:
+    """Its position says what is in it, and when that was missing nobody knows."""
+    rig = Rig(REQUESTED)
+    rig.open()
+    rig.send(delta("A", 4))
+    rig.keys.doubt(rig.keys.syncs["A"], "hole", 4, None, rig.now)
+    rig.keys.answered("A", 4, "state", rig.now, 0.5)
+    assert (rig.said()[-1], rig.state("A")) == ("snapshot A at 4", "syncing")
+
+
+# ---------------------------------------------------------------- how long after a reconnect
+
+
+def test_what_waits_to_be_asked_again_is_not_hurried_by_a_reconnect() -> None:
+    """Nothing comes by itself: the venue has asked for that time."""
+    rig = Rig(HEALED, chance=0.0)
+    rig.live("A", 5)
+    rig.send(delta("A", 9))
+    rig.fail("A", retry_after=9.0)
+    rig.asked()
+    rig.reopen()
+    rig.wait(7.9)
+    assert rig.asked() == []
+    rig.wait(1.1)
+    assert rig.asked() == ["A"]
+
+
+def test_what_a_slow_consumer_missed_is_not_asked_for_by_a_reconnect() -> None:
+    """Before it has caught up that would help nobody."""
+    rig = live(AGAIN)
+    rig.drop("A")
+    rig.reopen()
+    rig.wait(20.0)
+    assert (rig.did(Call), rig.state("A")) == ([], "dropped")
+
+
+@pytest.mark.parametrize("reopened", [True, False])
+def test_a_short_time_is_kept(reopened: bool) -> None:
+    """To be proved, after a reconnect or a silence, or for the snapshot to come by itself."""
+    rig = Rig(change(HEALED, verify_after=0.5))
+    rig.live("A", 5)
+    if reopened:
+        rig.reopen()
+    else:
+        rig.keys.quieted("A", rig.now, again=True)
+    rig.wait(0.5)
+    assert rig.asked() == ["A"]
+    rig = live(COUNTED, comes_within=0.5)
+    if reopened:
+        rig.reopen()
+        rig.wait(0.5)
+        assert len(rig.did(Call)) == 1

@@ -8,7 +8,7 @@ from syncstream.core.keys import Keys
 from syncstream.core.rules import Rules, Scope
 from syncstream.events import Gap, Resynced
 
-from .rig import BY_CHANNEL, BY_CONNECTION, HEALED, NUMBERED, PLAIN, Rig, change, delta, run_of
+from .rig import AGAIN, BY_CHANNEL, BY_CONNECTION, HEALED, NUMBERED, PLAIN, Rig, change, delta, run_of, snap
 
 LINE_ONLY = change(NUMBERED, scope=Scope.CONNECTION)
 """One counter over everything, and no numbers of a key's own."""
@@ -198,3 +198,36 @@ def test_what_was_asked_for_on_a_lost_line_heals_what_was_held_on_it() -> None:
     rig.said()
     rig.answer("A", 7)
     assert (rig.said(), rig.state("A")) == (["snapshot A at 7", "A8"], "syncing")
+
+
+@pytest.mark.parametrize(("rules", "under_way"), [(AGAIN, 0), (HEALED, 1)])
+def test_a_lost_line_takes_along_what_was_asked_on_it(rules: Rules, under_way: int) -> None:
+    """Its place is free; what was asked elsewhere still comes, and has its place until then."""
+    rig = Rig(change(rules, verify_after=1.0), topics=("A",))
+    rig.live("A", 5) if rules is HEALED else rig.open()
+    rig.send(snap("A", 6), delta("A", 7), delta("A", 9))
+    if rules is HEALED:
+        rig.keys.unsubscribed("A")
+    rig.cut()
+    assert rig.keys.fetches.under_way == under_way
+
+
+def test_what_waits_to_be_asked_again_on_a_line_is_not_hurried_when_that_is_lost() -> None:
+    """It is not under way, so nothing of it is over."""
+    rig = Rig(AGAIN, topics=("A",))
+    rig.open()
+    rig.send(snap("A", 6), delta("A", 9))
+    rig.wait(4.0)
+    at = rig.keys.syncs["A"].fetch_at
+    assert at is not None
+    assert at > rig.now
+    rig.cut()
+    assert rig.keys.syncs["A"].fetch_at == at
+
+
+def test_before_the_first_line_nothing_was_lost() -> None:
+    """No gap is told for all."""
+    rig = Rig(PLAIN)
+    rig.open()
+    rig.send(delta("A", 5))
+    assert rig.said() == ["connected 0 attempt 1", "A5"]
