@@ -220,8 +220,8 @@ class Fold:
         else:
             if standing.status is FRESH and self._source:
                 raise Violation("hole", f"{self.name}: {truth} before the first snapshot of its key")
-            if standing.status is FRESH and not self._detects and ident in self.displaced:
-                return
+            if not self._detects and ident in self.displaced:
+                return  # an old message, perhaps: it says nothing of where the key stands
             standing.status = KNOWN
             standing.sound = False
         self._apply(standing, truth, message)

@@ -206,3 +206,37 @@ def test_a_silence_that_was_told_late_is_told_next_after_more_than_it_was() -> N
     silences.check([watch], 100.0 + 192.0)
     with pytest.raises(Violation, match="quiet"):
         silences.check([watch], 100.0 + 192.0 * 1.3 + 3.0)
+
+
+def test_an_old_message_behind_a_gap_says_nothing_of_where_the_key_stands() -> None:
+    """Without numbers it is held like any other when too much was held, and delivered when the source is given up."""
+    config = Config(
+        scope="none", source="whole", heartbeat=2.0, classify=False, concurrency=1, attempts=2, hold_limit=8, policy="conflate",
+        maxsize=24, view="default", flow=0.3, calm_latency=0.05, calm_interval=0.5,
+    )  # fmt: skip
+    script = [
+        ("wait", 0.1),
+        ("wait", 1.0),
+        ("wait", 2.5),
+        ("lag", 1, True),
+        ("wait", 7.0),
+        ("rest", "ok", 5.0, 0.0),
+        ("wait", 0.1),
+        ("wait", 0.3),
+        ("echo", 3),
+        ("echo", 2),
+        ("cut", 0, True),
+        ("wait", 1.0),
+        ("wait", 2.5),
+        ("cut", 1, True),
+        ("deaf", 3),
+        ("wait", 1.0),
+        ("trade", 0, 1, "", 1),
+        ("wait", 2.5),
+        ("rest", "slow", 0.4, 0.0),
+        ("trade", 0, 1, "", 0),
+        ("trade", 0, 2, "", 1),
+        ("again", 0, 3),
+        ("wait", 2.5),
+    ]
+    run_script(config, script, seed=92029172)
