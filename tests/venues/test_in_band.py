@@ -40,7 +40,7 @@ CASES = {
     ),
     "okx with numbers": Case(lambda: replay.history(okx.NUMBERED), okx.depth, 6, 7, cut=4, rate=20.0, lost=0.6),
     "bybit linear": Case(lambda: bybit.part("linear"), bybit.depth, 1594, 1598),
-    "bybit spot": Case(lambda: bybit.part("spot"), bybit.depth, 548, 550, cut=150),
+    "bybit spot": Case(lambda: bybit.part("spot"), bybit.depth, 548, 550, cut=150, rate=1000.0, lost=0.03),
     "deribit": Case(lambda: replay.history(deribit.CAPTURE), deribit.depth, 36, 46, cut=20, rate=100.0, lost=0.1),
     "coinbase_advanced": Case(
         lambda: replay.history(coinbase_advanced.CAPTURE), coinbase_advanced.depth, 773, 775, cut=200, rate=300.0
