@@ -31,6 +31,7 @@ def record(stream: Stream[Any], path: Path) -> None:
                 line: dict[str, Any] = {"at_ns": at.at_ns}
                 if isinstance(at.item, Event):
                     line.update(marker=type(at.item).__name__, **msgspec.structs.asdict(at.item))
+                    line["at_ns"] = at.at_ns  # by the same clock as the messages, so that the file is in order
                 else:
                     line["message"] = at.item
                 file.write(encode(line) + b"\n")

@@ -14,6 +14,9 @@ from typing import Optional
 # can, but a signal that comes in the last microseconds before the thread sleeps is not seen until something wakes it.
 _LONGEST = 0.05 if sys.platform == "win32" else 1.0
 
+_AT_ONCE = 50e-6  # seconds; two readings further apart had something between them
+_READINGS = 10
+
 
 def now() -> float:
     """Seconds that never go back. Only differences mean something."""
@@ -23,6 +26,19 @@ def now() -> float:
 def wall_ns() -> int:
     """Nanoseconds since 1970, for what users read."""
     return time.time_ns()
+
+
+def wall_offset() -> int:
+    """The wall clock minus `now()`, ns. They cannot be read at once: if something came in between, they are read again."""
+    best = (float("inf"), 0)
+    for _ in range(_READINGS):
+        before = now()
+        wall = wall_ns()
+        took = now() - before
+        best = min(best, (took, wall - int((before + took / 2) * 1e9)))
+        if took <= _AT_ONCE:
+            break
+    return best[1]
 
 
 def wait(condition: threading.Condition, timeout: Optional[float] = None) -> bool:

@@ -421,7 +421,7 @@ class Delivery(queue.Queue[Any]):
 
     def wall_ns(self, at: float) -> int:
         """Wall clock, ns since 1970, of a moment of the monotonic clock. They keep their order, unless the clock is set."""
-        offset = clock.wall_ns() - int(clock.now() * 1e9)
+        offset = clock.wall_offset()
         if abs(offset - self._wall) > _WALL_JITTER:  # the two clocks are not read at once
             self._wall = offset
         return self._wall + int(at * 1e9)

@@ -58,7 +58,7 @@ class Reader:
         self.engine = Engine(
             feed.rules(watched),
             random=random.random,
-            wall_ns=_wall_offset(),
+            wall_ns=clock.wall_offset(),
             topics=feed.topics,
             topic_key=feed.topic_key or (lambda topic: topic),
             sized=delivery.bounds_bytes,
@@ -371,7 +371,7 @@ class Reader:
 
     def _show(self, now: float) -> None:
         """Replace the picture that other threads see."""
-        self.engine.keys.wall_ns = _wall_offset()  # it may have been set, or the machine have slept
+        self.engine.keys.wall_ns = clock.wall_offset()  # it may have been set, or the machine have slept
         tally = self._delivery.tally()
         self.status = self.engine.status(now, queued=tally.queued, dropped=tally.dropped)
         self._changed = False
@@ -422,7 +422,3 @@ def _shelf(feed: Feed, engine: Engine) -> Optional[Shelf]:
     own = rules.scope is Scope.KEY or rules.splice_last is not None  # else the numbers are not the key's
     position = (rules.splice_last or rules.last) if own else None
     return Shelf(feed.book, reading, key=feed.item_key(watched), position=position, keys=engine.keys)
-
-
-def _wall_offset() -> int:
-    return clock.wall_ns() - int(clock.now() * 1e9)

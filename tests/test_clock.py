@@ -24,6 +24,27 @@ def test_wall_clock_is_nanoseconds_since_1970() -> None:
     assert before <= clock.wall_ns() <= time.time_ns()
 
 
+def test_the_clocks_are_read_until_nothing_came_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that was stopped between the two readings would tell a wrong difference; without a good one the best is taken."""
+    moments: list[float] = []
+    seen: list[float] = []
+
+    def now() -> float:
+        seen.append(moments.pop(0))
+        return seen[-1]
+
+    def offset(*stops: float) -> int:
+        moments[:] = [at + 100.0 for number, stop in enumerate(stops) for at in (number, number + stop)]
+        return clock.wall_offset()
+
+    monkeypatch.setattr(clock, "now", now)
+    monkeypatch.setattr(clock, "wall_ns", lambda: int((seen[-1] + 5000.0) * 1e9))
+    assert offset(0.02, 0.02, 0.0, 0.02) == 5000 * 10**9
+    assert moments == [103.0, 103.02]
+    assert offset(*[0.03] * 5, 0.001, *[0.02] * 4) == pytest.approx(5000e9, abs=1e6)
+    assert moments == []
+
+
 def test_a_wait_is_false_when_the_time_is_over() -> None:
     """Nobody notifies: False, and not before the time."""
     condition = threading.Condition()

@@ -30,6 +30,7 @@ from syncstream import (
     clock,
     streams,
 )
+from syncstream.inbox import Fail
 from syncstream.sharded import share_out
 from syncstream.testing import Broker, Replica
 from tests.deadlines import within
@@ -376,7 +377,7 @@ def test_join(broker: Broker, make: Make) -> None:
     assert stream.join()
     timer.join()
     failing = make()
-    timer = threading.Timer(0.02, failing.streams[2]._delivery.fail, (Overflow("too slow"),))
+    timer = threading.Timer(0.02, failing.streams[2]._reader.post, (Fail(Overflow("too slow")),))
     timer.start()
     with within(0.1, rather_than=PATIENCE), pytest.raises(Overflow):
         failing.join(PATIENCE)

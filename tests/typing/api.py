@@ -236,7 +236,7 @@ if TYPE_CHECKING:
             assert_type(plain.get(), Any)
             assert_type(plain.latest["ABC"], Any)
         Sharded(make, ["ABC"])  # type: ignore[call-arg]
-        Sharded(make, ["ABC"], 5)  # type: ignore[call-arg]
+        Sharded(make, ["ABC"], 5)  # type: ignore[call-arg,misc,unused-ignore]
 
     def figures(stream: Stream) -> None:
         stats = stream.stats()
