@@ -113,9 +113,13 @@ def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _depth(url: str, symbols: Sequence[str], decode: Any, sequence: Rule, page: str, **settings: Any) -> Feed:
     """Order books. `decode`: `Combined` of what has `bids`, `asks` and `time`; `page`: where the snapshot of `{key}` is."""
-    return _feed(
+    return _books(url, _names(symbols), decode, sequence, page, **settings)
+
+
+def _books(url: str, names: Sequence[str], decode: Any, sequence: Rule, page: str, **settings: Any) -> Feed:
+    return _combined(
         url,
-        symbols,
+        names,
         "depth@100ms",
         decode,
         sequence=sequence,
@@ -127,8 +131,13 @@ def _depth(url: str, symbols: Sequence[str], decode: Any, sequence: Rule, page: 
 
 
 def _feed(url: str, symbols: Sequence[str], stream: str, decode: Any, **settings: Any) -> Feed:
+    """The combined stream of these symbols."""
+    return _combined(url, _names(symbols), stream, decode, **settings)
+
+
+def _combined(url: str, names: Sequence[str], stream: str, decode: Any, **settings: Any) -> Feed:
     fields: dict[str, Any] = {"key": "data.symbol", "decode": decode, "lifetime": _LIFETIME, **settings}
-    return Feed(f"{url}/stream?streams={'/'.join(f'{name}@{stream}' for name in _names(symbols))}", **fields)
+    return Feed(f"{url}/stream?streams={'/'.join(f'{name}@{stream}' for name in names)}", **fields)
 
 
 def _names(symbols: Sequence[str]) -> list[str]:
