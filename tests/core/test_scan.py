@@ -423,3 +423,29 @@ def compare(rules: Rules, steps: list[tuple[Any, ...]], quick_sizes: list[int], 
     assert {name: counter.position for name, counter in quick.order.counters.items()} == {
         name: counter.position for name, counter in slow.order.counters.items()
     }
+
+
+def test_without_a_key_in_the_feed_all_is_plain() -> None:
+    """Whatever stands where other feeds have one."""
+    rig = Rig(change(PLAIN, key=None))
+    rig.open()
+    rig.send(delta("A", 1))
+    assert rig.order.scan(encoded(delta("A", 2), delta("B", 3)), 0) == 2
+
+
+def test_without_numbers_text_and_bytes_are_plain_and_nothing_else() -> None:
+    """The decoder is told which it is."""
+    rig = Rig(change(PLAIN, decode=lambda payload, text: {"k": "A", "text": text}))
+    rig.open()
+    rig.send(delta("A", 1))
+    rig.items.clear()
+    assert rig.order.scan([(TEXT, b"1"), (BINARY, b"2"), (PING, b"3")], 0) == 2
+    rig.gather()
+    assert [item["text"] for item in rig.items] == [True, False]
+
+
+def test_what_was_transformed_is_taken_apart_too() -> None:
+    """Its messages are there already."""
+    rig = Rig(change(NUMBERED, transform=lambda data: data))
+    rig.live("A", 5)
+    assert rig.order.scan([(TEXT, Part(delta("A", 6), 20))], 0) == 1

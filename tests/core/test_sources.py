@@ -97,7 +97,7 @@ def test_one_connection_is_for_all_keys() -> None:
     """So there is no limit to how many are healed at once; the line has its own back-off, and failing is no reason to hurry."""
     told = Reconnect(within=3.0, attempts=5).rules()
     assert (told["ask"], told["comes_within"], told["fetch_limit"], told["fetch_attempts"]) == (Ask.RECONNECT, 3.0, 3.0, 5)
-    assert told["fetch_concurrency"] > 1_000_000
+    assert told["fetch_concurrency"] == 2**30
     assert told["fetch_backoff"].maximum == 300.0
 
 
@@ -114,3 +114,27 @@ def test_a_request_is_shown_without_what_it_sends(source: Request, text: str) ->
     assert repr(source) == text
     parts = [value if not name else f"{name}={value!r}" for name, value in source.__rich_repr__()]
     assert f"Request({', '.join(parts)})".replace("'len'", "len") == text
+
+
+@pytest.mark.parametrize(
+    ("made", "first", "last"),
+    [
+        (lambda: Request(NOT_CALLABLE, position="seq"), "payload=<class 'dict'>: ", "expected a callable: key -> what to send"),
+        (lambda: Request(ask, position="seq", whole=True), "whole=True: ", "is joined by it; give one or the other"),
+        (lambda: Request(ask), "position=None: ", "stands, or that it replaces the state (whole=True)"),
+        (lambda: request(backoff=5), "backoff=5: ", "expected Backoff(...)"),
+        (lambda: request(backoff=Backoff(max_attempts=3)), "backoff=Backoff(", "are about lines; here attempts= says how often"),
+    ],
+)
+def test_what_is_said_of_a_source_that_cannot_be(made: Callable[[], Any], first: str, last: str) -> None:
+    """The field and the value first, and what to do in the end."""
+    with pytest.raises(FeedError) as caught:
+        made()
+    assert str(caught.value).startswith(first)
+    assert str(caught.value).endswith(last)
+
+
+def test_what_has_no_position_may_be_whole() -> None:
+    """One of the two is enough."""
+    assert request(position=None, whole=True).whole
+    assert not request().whole
