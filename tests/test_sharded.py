@@ -33,6 +33,7 @@ from syncstream import (
 from syncstream.inbox import Fail
 from syncstream.sharded import share_out
 from syncstream.testing import Broker, Replica
+from syncstream.venues import binance
 from tests.deadlines import within
 from tests.stream.setting import PATIENCE, messages
 
@@ -473,6 +474,15 @@ def test_what_is_refused(broker: Broker) -> None:
     with pytest.raises(FeedError, match="queue_size"):
         Sharded(feeds(broker), SYMBOLS, per_line=4, queue_size=0)
     assert streams() == []
+
+
+def test_an_adapter_points_to_it_where_topics_are_too_many() -> None:
+    """Its shares are what the adapter takes."""
+    symbols = [f"S{number}" for number in range(1500)]
+    with pytest.raises(FeedError, match="Sharded"):
+        binance.depth(symbols)
+    urls = [str(binance.depth(share).endpoint) for share in share_out(symbols, 1024)]
+    assert [url.count("@depth") for url in urls] == [750, 750]
 
 
 def test_each_line_has_a_name(broker: Broker) -> None:
