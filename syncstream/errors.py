@@ -5,7 +5,7 @@
     ├── UsageError (RuntimeError)           a call that does not fit: mixed views, `get` beside `run`, a fork
     ├── Empty (TimeoutError, queue.Empty)   nothing came within the time-out of a wait; the stream goes on
     ├── StreamClosed (queue.ShutDown)       the stream was closed and what it held has been taken
-    ├── NotConnected (ConnectionError)      a send while no line is open; nothing was sent
+    ├── NotConnected (ConnectionError)      no line is open, or it was busy for too long; nothing was sent
     ├── SendUnknown (ConnectionError)       the line was lost in mid-send; the venue may have it or not
     └── StreamFailed                        the stream ended for good; raised by every later wait
         ├── ConnectFailed (ConnectionError)     no line could be had, and trying again is pointless or over
@@ -77,7 +77,7 @@ class StreamClosed(SyncstreamError, _ShutDown):
 
 
 class NotConnected(SyncstreamError, ConnectionError):
-    """There is no open line to send on. Nothing was sent."""
+    """There is no open line to send on, or it was busy until the time was over. Nothing was sent."""
 
 
 class SendUnknown(SyncstreamError, ConnectionError):

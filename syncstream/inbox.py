@@ -36,6 +36,13 @@ class Transmit(NamedTuple):
     payload: Optional[Payload] = None
 
 
+class Withdraw(NamedTuple):
+    """The sender's time is over, `timeout` seconds: the message is taken back, or nobody will know."""
+
+    ticket: Ticket
+    timeout: float
+
+
 class Want(NamedTuple):
     """Topics to subscribe to (`wanted`) or to leave, and what to tell the venue."""
 

@@ -7,8 +7,8 @@ Rules
   at the front; pongs go behind it, then the other urgent frames (ping, close), before all others.
 * At most `max_pings` pings wait for their answer. When there are more the oldest get none, which the standard allows, and the
   latest is answered first.
-* What we compress is compressed in the order in which it goes out, and never thrown away after that but with the line. So an
-  urgent message is not compressed: it passes others that are already.
+* What we compress is compressed when its turn has come, and never thrown away after that but with the line.
+* A user's message whose time is over is taken back, as long as it has not begun. If it has the send has failed.
 * Nothing follows a close frame. What has not begun by then is refused; of what has, nobody will know.
 * A send that makes no progress for `SEND_LIMIT` has failed; so has one with more than `OUT_LIMIT` bytes of ours (subscriptions)
   behind it. A user's message that would wait behind so much is refused. Half a frame is never followed by another.
@@ -53,10 +53,11 @@ class Ticket:
 class _Out:
     """Owned by: the reader thread. One frame on its way."""
 
-    __slots__ = ("data", "sent", "ticket")
+    __slots__ = ("data", "payload", "sent", "ticket")
 
-    def __init__(self, data: bytes, ticket: Optional[Ticket] = None) -> None:
+    def __init__(self, data: bytes, ticket: Optional[Ticket] = None, payload: Optional[Payload] = None) -> None:
         self.data = data
+        self.payload = payload  # what is in it, if it is to be compressed when its turn comes
         self.sent = 0  # bytes
         self.ticket = ticket
 
@@ -85,6 +86,7 @@ class Link:
         self._max_pings = max_pings
         self._flooded = False  # pings went unanswered, and those that wait are answered backwards
         self._begun: Optional[_Out] = None
+        self._frozen = False  # its bytes cannot be taken back
         self._pongs: deque[bytes] = deque()  # payloads, so that one that is never sent costs no frame
         self._urgent: deque[_Out] = deque()
         self._others: deque[_Out] = deque()
@@ -112,8 +114,9 @@ class Link:
         if self._withheld(data):
             self.fail(f"what is to be sent holds a Secret, and a redirect led to {self.connection.elsewhere}")
             return
-        compressed = None if urgent else self._compressed(opcode, data)
-        self._put(_Out(compressed or frame(opcode, data)), self._urgent if urgent else self._others)
+        packs = self._pack is not None and opcode in (frames.TEXT, frames.BINARY) and not urgent
+        payload_to_pack = Payload(opcode, data) if packs else None
+        self._put(_Out(frame(opcode, data), payload=payload_to_pack), self._urgent if urgent else self._others)
 
     def put_frame(self, data: bytes, ticket: Ticket, payload: Optional[Payload] = None) -> None:
         """Queue a user's message, a frame already; `payload` is what is in it, for a line on which we compress."""
@@ -125,8 +128,30 @@ class Link:
         elif self.stuck_at is not None and begun is not None and self.waiting - (len(begun.data) - begun.sent) > OUT_LIMIT:
             ticket.settle(NotConnected(f"nothing was sent: the venue is slow, and more than {OUT_LIMIT} bytes wait before it"))
         else:
-            compressed = self._compressed(payload.opcode, payload.data) if payload is not None else None
-            self._put(_Out(compressed or data, ticket), self._others)
+            self._put(_Out(data, ticket, payload if self._pack is not None else None), self._others)
+
+    def withdraw(self, ticket: Ticket, timeout: float) -> bool:
+        """This sender has waited for `timeout` seconds and waits no more. True if the message has begun: the send has failed."""
+        begun = self._begun
+        if begun is not None and begun.ticket is ticket:
+            if begun.sent or self._frozen:
+                begun.settle(SendUnknown(f"the venue did not take all of the message within {timeout:g} s"))
+                return True
+            self._begun = None
+            self._take_back(begun, timeout)
+        else:
+            for out in self._others:
+                if out.ticket is ticket:
+                    self._others.remove(out)
+                    self._take_back(out, timeout)
+                    break
+        return False
+
+    def _take_back(self, out: _Out, timeout: float) -> None:
+        self.waiting -= len(out.data)
+        if not self.waiting:
+            self.stuck_at = None
+        out.settle(NotConnected(f"nothing was sent: the line was busy for {timeout:g} s"))
 
     def receive(self, size: int) -> Optional[bytes]:
         """As `Connection.receive`. After a send that failed `None` is the last answer: what had come until then has been read."""
@@ -139,7 +164,7 @@ class Link:
     def flush(self, now: float) -> None:
         """Send what the kernel takes. Raises `OSError` if the connection broke, or if it has been stuck for too long."""
         while self.waiting:
-            out = self._begun = self._begun or self._next()
+            out = self._begun = self._begun or self._begin(self._next())
             sent = self.connection.send(memoryview(out.data)[out.sent :] if out.sent else out.data)
             if not sent:
                 self._stuck(now)
@@ -198,10 +223,17 @@ class Link:
         self._flooded = self._flooded and bool(self._pongs)
         return _Out(frame(frames.PONG, payload))
 
-    def _compressed(self, opcode: int, payload: bytes) -> Optional[bytes]:
-        """The message as a compressed frame; `None` if it goes as it is."""
-        packed = self._pack.message(payload) if self._pack is not None and opcode in (frames.TEXT, frames.BINARY) else None
-        return None if packed is None else frame(opcode, packed, compressed=True)
+    def _begin(self, out: _Out) -> _Out:
+        """Its turn has come. From here on what is compressed leans on it."""
+        self._frozen = self.connection.freezes
+        payload = out.payload
+        packed = self._pack.message(payload.data) if self._pack is not None and payload is not None else None
+        if payload is not None and packed is not None:
+            self._frozen = True
+            made = frame(payload.opcode, packed, compressed=True)
+            self.waiting += len(made) - len(out.data)
+            out.data = made
+        return out
 
     def _end(self, why: str) -> None:
         """Let nothing but the frame that has begun and the urgent ones go out, and tell the senders at once."""

@@ -28,7 +28,7 @@ from .dialer import Dialers, Opened, Refused, Spoke, Unspoken
 from .errors import NotConnected, StreamFailed
 from .events import Status
 from .feed import Feed, Rest
-from .inbox import Fail, Tell, Transmit, Want
+from .inbox import Fail, Tell, Transmit, Want, Withdraw
 from .link import Link, Ticket
 from .logs import logger
 from .snapshots import Fetched, Snapshots
@@ -158,7 +158,8 @@ class Reader:
             self._changed = True
         self._deliver(now)
         self._act(now)
-        self._flush(now)
+        for link in self._links.values():
+            self._flush(link, now)
         if self._changed and now >= self._status_at:
             self._show(now)
 
@@ -229,6 +230,8 @@ class Reader:
                 engine.refused(item.line, item.epoch, item.error, now)
             elif isinstance(item, Transmit):
                 self._transmit(item, now)
+            elif isinstance(item, Withdraw):
+                self._withdraw(item, now)
             elif isinstance(item, Want):
                 (engine.subscribe if item.wanted else engine.unsubscribe)(item.topics, item.payloads, now)
                 if self.shelf is not None:
@@ -275,6 +278,13 @@ class Reader:
         else:
             self.engine.spent(link.line, now)
             link.put_frame(item.frame, item.ticket, item.payload)
+
+    def _withdraw(self, item: Withdraw, now: float) -> None:
+        for link in self._links.values():
+            if link.stuck_at is None:
+                self._flush(link, now)  # it may have come just now, and never been tried
+            if link.withdraw(item.ticket, item.timeout):
+                link.fail(f"sending failed: the venue did not take all of a message within {item.timeout:g} s")
 
     # ---------------------------------------------------------------- actions and deliveries
 
@@ -362,12 +372,11 @@ class Reader:
                 _log.warning("timestamp=: %s: %s; such messages are left out", type(error).__name__, error)
             self._untimed += 1
 
-    def _flush(self, now: float) -> None:
-        for link in list(self._links.values()):
-            try:
-                link.flush(now)
-            except OSError as error:
-                link.fail(f"sending failed: {error}")
+    def _flush(self, link: Link, now: float) -> None:
+        try:
+            link.flush(now)
+        except OSError as error:
+            link.fail(f"sending failed: {error}")
 
     def _show(self, now: float) -> None:
         """Replace the picture that other threads see."""

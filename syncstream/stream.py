@@ -26,7 +26,7 @@ from .errors import FeedError, SendUnknown, StreamClosed, UsageError
 from .events import Status
 from .feed import Feed
 from .handlers import Handler, check_types
-from .inbox import Close, Want
+from .inbox import Close, Want, Withdraw
 from .link import Ticket
 from .notebook import cell
 from .notebook.display import Display
@@ -43,6 +43,7 @@ H = TypeVar("H", bound=Handler)
 _open: weakref.WeakValueDictionary[int, Stream[Any]] = weakref.WeakValueDictionary()
 
 _EXIT_LIMIT = 1.0  # seconds, for all streams together
+_VERDICT_LIMIT = 1.0  # seconds that the reader may take to say what became of a message whose time is over
 _LONGEST = 86400.0  # seconds; the system takes no endless number
 
 logging.getLogger("syncstream").addHandler(logging.NullHandler())  # nothing is printed where nobody has set up logging
@@ -215,8 +216,9 @@ class Stream(Consumer[T], Display):
     def send(self, item: Any, timeout: float = 10.0) -> None:
         """Send one message: text as text, bytes as bytes, anything else as JSON. Returns when the system has all of it.
 
-        Raises `NotConnected` if no line is open (nothing was sent), `SendUnknown` if the line was lost meanwhile or the time is
-        over (it is never sent again), `FeedError` if it cannot be encoded.
+        Raises `NotConnected` if nothing was sent: no line is open, or the time was over before its turn came; `SendUnknown` if
+        the venue may have it or not: the line was lost meanwhile, or is given up, because the time is over and a part of it is
+        out (it is never sent again); `FeedError` if it cannot be encoded.
         """
         self._may_wait()
         _seconds("timeout", timeout)
@@ -224,7 +226,9 @@ class Stream(Consumer[T], Display):
         ticket = Ticket()
         self._reader.transmit(frame(payload.opcode, payload.data), ticket, payload)
         if not clock.wait_event(ticket.done, timeout):
-            raise SendUnknown(f"the venue did not take the message within {timeout:g} s")
+            self._reader.post(Withdraw(ticket, timeout))
+            if not clock.wait_event(ticket.done, _VERDICT_LIMIT):
+                raise SendUnknown(f"the reader did not send it within {timeout:g} s; perhaps a callable of the feed holds it up")
         if ticket.error is not None:
             raise ticket.error
 

@@ -257,6 +257,11 @@ class Connection:
         self._end: Optional[OSError] = None  # why nothing more will come, once that is known
 
     @property
+    def freezes(self) -> bool:
+        """Whether bytes that were offered once cannot be taken back, though none was taken: over TLS."""
+        return self._tls is not None
+
+    @property
     def unchecked(self) -> str:
         """What TLS does not check on this line, in words; empty if it checks all, and where there is none."""
         return "" if self._tls is None else tls.unchecked(self._tls.context)

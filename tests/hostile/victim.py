@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import sys
+import threading
 import time
 from typing import Any
 
@@ -25,6 +26,12 @@ def peak() -> int:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def stuff(stream: Stream) -> None:
+    """Send more than the system takes."""
+    with contextlib.suppress(SendUnknown):
+        stream.send(bytes(8_000_000), timeout=60.0)
 
 
 def main() -> None:
@@ -47,8 +54,9 @@ def main() -> None:
                 tell(f"`Disconnected(code={item.code})`: {item.reason}")
             elif item == "hello" and asked["ends"] != "recover":
                 if asked["ends"] == "stuff":
-                    with contextlib.suppress(SendUnknown):
-                        stream.send(bytes(8_000_000), timeout=0.5)  # more than the system takes
+                    sender = threading.Thread(target=stuff, args=(stream,))
+                    sender.start()
+                    sender.join(0.5)
                 began = time.monotonic()
                 stream.close(timeout=5.0)
                 tell("`close()` returns")

@@ -8,12 +8,25 @@ import hashlib
 import random
 import threading
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional, Sequence
 
 import msgspec
 import pytest
 
-from syncstream import Backoff, Contiguous, Endpoint, Feed, FeedError, NotConnected, SendUnknown, Stream, link
+from syncstream import (
+    Backoff,
+    Connected,
+    Contiguous,
+    Deflate,
+    Disconnected,
+    Endpoint,
+    Feed,
+    FeedError,
+    NotConnected,
+    SendUnknown,
+    Stream,
+    link,
+)
 from syncstream.clock import now
 from syncstream.core.frames import BINARY, CLOSE, TEXT
 from syncstream.testing import Broker
@@ -32,19 +45,22 @@ LARGE = 20_000_000
 class Venue:
     """Owned by: the test. Hears what it is sent; `script` may do something else with a line."""
 
-    def __init__(self, script: Optional[Callable[[Venue, Peer], Any]] = None, *, tls: bool = False) -> None:
+    def __init__(
+        self, script: Optional[Callable[[Venue, Peer], Any]] = None, *, tls: bool = False, headers: Sequence[str] = ()
+    ) -> None:
         self.heard: list[Frame] = []
         self.opened = threading.Event()
         self.reads = threading.Event()
         self.reads.set()
         self._script = script or Venue.listen
         self._tls = tls
+        self._headers = headers
         self.server = Server(self._serve)
 
     def _serve(self, peer: Peer) -> None:
         if self._tls:
             peer.start_tls(certificates.server_context())
-        peer.upgrade()
+        peer.upgrade(*self._headers)
         self.opened.set()
         self._script(self, peer)
 
@@ -319,20 +335,73 @@ def test_a_line_that_is_lost_meanwhile_leaves_it_open() -> None:
         assert set(venue.heard) == {(TEXT, b"next line")}
 
 
-def test_a_venue_that_takes_too_long() -> None:
-    """The call keeps its time and says that nobody knows; the line lives, and the message may still arrive."""
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "compressed"])
+def test_a_message_of_which_half_is_out_in_time_ends_the_line(compressed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call keeps its time and says that nobody knows. Nothing may follow half a frame: another line is dialled."""
+    monkeypatch.setattr("syncstream.stream._VERDICT_LIMIT", SLACK)  # so much takes some time to be compressed
+    data = random.Random(1).randbytes(LARGE // 2)
+    venue = Venue(headers=["Sec-WebSocket-Extensions: permessage-deflate"] if compressed else [])
+    venue.reads.clear()
+    with venue.server:
+        endpoint = Endpoint(url=f"ws://127.0.0.1:{venue.server.port}/", compression=Deflate(send=compressed))
+        with Stream(Feed(endpoint, backoff=Backoff(base=0.01, maximum=0.01))) as stream:
+            items = stream.events()
+            assert isinstance(next(items), Connected)
+            began = now()
+            with pytest.raises(SendUnknown, match=r"did not take all of the message within 0\.2 s"):
+                stream.send(data, timeout=0.2)
+            assert now() - began < 0.2 + SLACK
+            lost = next(items)
+            assert isinstance(lost, Disconnected)
+            assert "did not take all of a message within 0.2 s" in lost.reason
+            assert isinstance(next(items), Connected)
+            venue.reads.set()
+            stream.send(b"", timeout=PATIENCE)  # the empty one is not compressed
+            assert (BINARY, b"") in venue.wait_for(1)
+
+
+def test_a_message_that_has_not_begun_in_time_is_never_sent() -> None:
+    """Its sender knows that, and the line goes on: what was before it arrives whole."""
     venue = Venue()
     venue.reads.clear()
     with streaming(venue) as stream:
+        first, what_of_it = in_thread(lambda: stream.send("x" * LARGE, timeout=60))
+        stuck(stream, 1)
         began = now()
-        with pytest.raises(SendUnknown, match=r"within 0\.2 s"):
-            stream.send("x" * LARGE, timeout=0.2)
+        with pytest.raises(NotConnected, match=r"nothing was sent: the line was busy for 0\.2 s"):
+            stream.send("too late", timeout=0.2)
+        with pytest.raises(NotConnected, match="nothing was sent"):
+            stream.send("not tried", timeout=0)
         assert now() - began < 0.2 + SLACK
         venue.reads.set()
+        first.join(PATIENCE)
+        assert what_of_it == [None]
         stream.send("after it", timeout=PATIENCE)
-        heard = venue.wait_for(2)
-        assert [len(payload) for _, payload in heard] == [LARGE, len("after it")]
+        assert [len(payload) for _, payload in venue.wait_for(2)] == [LARGE, len("after it")]
         assert stream.status.reconnects == 0
+
+
+def test_a_reader_that_is_held_up_holds_up_no_sender() -> None:
+    """A callable of the feed that hangs: nobody knows what becomes of the message, and the call ends."""
+    entered, released = threading.Event(), threading.Event()
+
+    def key(message: Any) -> str:
+        entered.set()
+        assert released.wait(PATIENCE)
+        return "A"
+
+    def script(venue: Venue, peer: Peer) -> None:
+        peer.send(text_frame(b"{}"))
+        listen(peer)
+
+    venue = Venue(script)
+    with venue.server, Stream(Feed(f"ws://127.0.0.1:{venue.server.port}/", key=key)) as stream:
+        assert entered.wait(PATIENCE)
+        began = now()
+        with pytest.raises(SendUnknown, match="a callable of the feed holds it up"):
+            stream.send("x", timeout=0.1)
+        assert now() - began < 1.1 + SLACK
+        released.set()
 
 
 def test_a_venue_that_reads_no_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,9 +424,8 @@ def test_a_venue_that_reads_no_more_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_time_that_is_over_at_once() -> None:
-    """timeout=0 does not wait: it is sent if the system takes it, and nobody is told."""
+    """timeout=0 does not wait for room: it is sent if the system takes it."""
     venue = Venue()
     with streaming(venue) as stream:
-        with contextlib.suppress(SendUnknown):
-            stream.send("x", timeout=0)
+        stream.send("x", timeout=0)
         assert venue.wait_for(1) == [(TEXT, b"x")]
