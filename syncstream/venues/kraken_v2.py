@@ -8,7 +8,8 @@ Where the rules come from (VENUE: docs.kraken.com, WebSocket v2, as it was in 20
 * Prices and sizes are JSON numbers, and the CRC32 is over their digits, so they are decoded to `Decimal`s. VENUE; DATA: equal on
   4 of 4 messages, the snapshot included, and not on all of them with `float`s.
 * Nothing is numbered. The checksum is over the ten best levels of both sides, after the message was applied and what stands
-  behind the subscribed depth was cut off. VENUE, DATA. So loss is seen when it reaches the ten best levels.
+  behind the subscribed depth was cut off. VENUE, DATA. So loss is seen when it reaches the ten best levels, and healed by a new
+  subscription.
 * `{"channel": "heartbeat"}` once a second while nothing else is sent. VENUE; DATA has two.
 * A refused symbol is answered with `success: false` and an `error`. VENUE, not run.
 * Depths of 10, 25, 100, 500 and 1000 levels. VENUE; DATA: 10.

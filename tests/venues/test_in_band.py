@@ -58,6 +58,7 @@ def only(wanted: Callable[[Case], bool]) -> pytest.MarkDecorator:
 
 cases = only(lambda case: True)
 numbered = only(lambda case: case.numbered)
+checked = only(lambda case: not case.numbered)
 
 
 @cases
@@ -85,7 +86,7 @@ def test_deltas_left_out(case: Case, cut: bool) -> None:
     with inband.play(case.history(), rate=case.rate, **faults) as server:
         result = inband.books(case.feed, server)
         assert server.left_out
-    assert (result.unhealed, result.quarantined, result.contradicted, result.after_wrong, result.whole) == (0, 0, 0, 0, True)
+    assert (result.unhealed, result.quarantined, result.contradicted, result.after_gap, result.whole) == (0, 0, 0, 0, True)
     assert cut or result.gaps >= result.healed > 0  # one snapshot heals two holes
 
 
@@ -97,3 +98,29 @@ def test_deltas_that_come_twice(case: Case) -> None:
         assert server.repeated
     assert (result.gaps, result.quarantined, result.contradicted, result.whole) == (0, 0, 0, True)
     assert (result.messages, result.compared) == (case.deltas, case.states)
+
+
+@checked
+@pytest.mark.parametrize("cut", [False, True], ids=["one line", "and cuts"])
+def test_a_loss_that_a_checksum_shows(case: Case, cut: bool) -> None:
+    """It is told, nothing of that key comes before the snapshot that heals it, and the best levels end as the venue's.
+
+    The checksum is over the best ones only, and so is what can be asked for.
+    """
+    faults = {"leave_out": case.lost, "seed": 5, "cut_after": case.cut if cut else None}
+    with inband.play(case.history(), rate=case.rate, **faults) as server:
+        result = inband.books(case.feed, server, whole=False)
+        assert server.left_out
+    assert (result.unhealed, result.quarantined, result.after_gap, result.whole) == (0, 0, 0, True)
+    assert cut or result.gaps == result.healed == result.told > 0
+    assert result.contradicted >= result.told
+
+
+@checked
+def test_an_old_delta_that_a_checksum_shows(case: Case) -> None:
+    """One that comes again makes a book without numbers wrong. It is told and healed likewise."""
+    with inband.play(case.history(), rate=case.rate, repeat=max(0.05, case.lost), seed=5) as server:
+        result = inband.books(case.feed, server, whole=False)
+        assert server.repeated or case.deltas < 10
+    assert (result.unhealed, result.quarantined, result.after_gap, result.whole) == (0, 0, 0, True)
+    assert result.gaps == result.healed == result.told
