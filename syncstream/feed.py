@@ -14,7 +14,7 @@ from .core.backoff import Backoff
 from .core.deflate import Deflate
 from .core.liveness import Liveness
 from .core.options import Options
-from .core.paths import Path
+from .core.paths import MISSING, Path
 from .core.rules import Rules, Scope
 from .core.sequence import Chained, Contiguous, Increasing, Rule
 from .errors import FeedError
@@ -191,6 +191,9 @@ class Feed(_Where, frozen=True, kw_only=True):
             first = place(field, rule.first)
             return first, first if rule.last is None else place(field, rule.last)
 
+        def modifier(path: Optional[Path]) -> Any:
+            return None if path is None else _if_there(place("sequence", path))
+
         first, last = numbers("sequence", self.sequence)
         splice_first, splice_last = numbers("splice", self.splice)
         scope = Scope.KEY if self.counter is None else Scope.CONNECTION if self.counter is CONNECTION else Scope.SHARED
@@ -205,6 +208,8 @@ class Feed(_Where, frozen=True, kw_only=True):
             rule_text=_path_text(self.sequence.first) if self.sequence is not None else "None",
             first=first,
             last=last,
+            idle=modifier(None if self.sequence is None else self.sequence.idle),
+            reset=modifier(None if self.sequence is None else self.sequence.reset),
             scope=scope,
             counter=None if isinstance(self.counter, _Connection) else place("counter", self.counter),
             reorder=self.reorder,
@@ -271,6 +276,18 @@ class Feed(_Where, frozen=True, kw_only=True):
         return [("", shown(self.endpoint)), *given]
 
 
+def _if_there(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What stands at a path; `None` where a message has no such place."""
+
+    def found(message: Any) -> Any:
+        try:
+            return find(message)
+        except MISSING:
+            return None
+
+    return found
+
+
 def _path_text(path: Optional[Path]) -> str:
     return repr(named(path))
 
@@ -328,6 +345,20 @@ def _check_messages(feed: Feed) -> None:
             raise FeedError(field, rule, "expected Contiguous(...), Chained(...), Increasing(...) or None")
         schema.check_path(field, rule.first, kind)
         schema.check_path(field, rule.last, kind)
+        schema.check_path(field, rule.idle, kind)
+
+
+def _check_splice(feed: Feed) -> None:
+    splice, rule = feed.splice, feed.sequence
+    if splice is not None and (splice.idle is not None or splice.reset is not None):
+        raise FeedError("splice", splice, "idle= and reset= are about the counter; give them to sequence=")
+    if splice is not None and not splice.ordered:
+        raise FeedError("splice", splice, "nothing can be joined to a snapshot by names that have no order")
+    if rule is None or rule.ordered or feed.snapshot is None or splice is not None or sources.is_whole(feed.snapshot):
+        return
+    raise FeedError(
+        "snapshot", feed.snapshot, "no message can be joined to it by names that have no order; give splice=..., or whole=True"
+    )
 
 
 def _check_order(feed: Feed) -> None:
@@ -335,6 +366,7 @@ def _check_order(feed: Feed) -> None:
         raise FeedError("counter", feed.counter, "a counter counts a sequence, and the feed has none")
     if feed.snapshot is not None:
         sources.check(feed.snapshot, feed)
+        _check_splice(feed)
     elif feed.splice is not None:
         raise FeedError("splice", feed.splice, "there is no snapshot to splice to")
 

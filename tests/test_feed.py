@@ -12,7 +12,7 @@ from syncstream.core.aliases import Named
 from syncstream.core.backoff import Backoff
 from syncstream.core.liveness import Liveness
 from syncstream.core.rules import Kind, Rules, Scope
-from syncstream.core.sequence import Contiguous
+from syncstream.core.sequence import Chained, Contiguous, Increasing
 from syncstream.core.sources import Ask, Reconnect, Request, Resubscribe
 from syncstream.errors import FeedError
 from syncstream.feed import CONNECTION, Endpoint, Feed, Rest
@@ -99,7 +99,7 @@ CALLABLES: list[Any] = [
         (Feed("wss://h/v1"), "Feed('wss://h/v1')"),
         (
             Feed("wss://h/v1", key="symbol", sequence=SEQ, snapshot=REST, heartbeat=5.0),
-            "Feed('wss://h/v1', key='symbol', sequence=Contiguous(first='seq', last=None, overlap=False, start=None), "
+            "Feed('wss://h/v1', key='symbol', sequence=Contiguous(first='seq'), "
             "snapshot=Rest('https://api.broker.example/v1/quotes/{key}', position='seq'), heartbeat=5.0)",
         ),
         (Feed(SECRET_URL, headers={"X-Key": "s3cr3t"}, subscribe={"auth": "s3cr3t"}), "Feed('wss://h:9443/v1?...')"),
@@ -393,3 +393,30 @@ def test_which_key_something_delivered_has(fields: dict[str, Any], delivered: An
     sent_ns = feed.sent_ns()
     assert sent_ns is not None
     assert sent_ns(delivered) == 7_000_000
+
+
+def test_modifiers_of_a_sequence_are_asked_of_each_message() -> None:
+    """By a path or a callable; a message that has no such place is none. The callables are watched."""
+    watched: list[str] = []
+
+    def watch(field: str, function: Any) -> Any:
+        watched.append(field)
+        return function
+
+    rule = Contiguous("seq", idle="beat", reset=lambda message: message["first"] == 1)
+    rules = Feed(URL, sequence=rule).rules(watch)
+    assert rules.idle is not None
+    assert rules.reset is not None
+    assert [bool(rules.idle(message)) for message in ({"beat": True}, {"beat": 0}, {})] == [True, False, False]
+    assert [bool(rules.reset(message)) for message in ({"first": 1}, {"first": 2}, {})] == [True, False, False]
+    assert watched == ["sequence"]
+    plain = Feed(URL, sequence=SEQ).rules()
+    assert (plain.idle, plain.reset) == (None, None)
+
+
+def test_names_need_a_splice_or_a_whole_snapshot() -> None:
+    """Either will do."""
+    names = Chained("before", "id", ordered=False)
+    assert Feed(URL, key="k", sequence=names).rules().rule is names
+    assert full(sequence=names, splice=Increasing("at")).rules().splice == Increasing("at")
+    assert full(sequence=names, snapshot=Rest("https://h/{key}", whole=True)).rules().splice is None

@@ -11,7 +11,7 @@ import pytest
 
 from syncstream.core.liveness import Liveness
 from syncstream.core.rules import Kind
-from syncstream.core.sequence import Contiguous, Increasing
+from syncstream.core.sequence import Chained, Contiguous, Increasing
 from syncstream.core.sources import Reconnect, Request, Resubscribe
 from syncstream.errors import FeedError
 from syncstream.feed import CONNECTION, Endpoint, Feed, Rest
@@ -20,6 +20,7 @@ URL = "wss://stream.broker.example/v1"
 SNAPSHOT = "https://api.broker.example/v1/quotes/{key}"
 SEQ = Contiguous("seq")
 REST = Rest(SNAPSHOT, position="seq")
+NAMES = Chained("before", "id", ordered=False)
 WHOLE = Rest(SNAPSHOT, whole=True)
 HEALED: dict[str, Any] = {"key": "symbol", "sequence": SEQ, "snapshot": REST}
 
@@ -154,9 +155,14 @@ CONTRADICTIONS: list[Any] = [
     ({"snapshot": WHOLE}, "its URL asks for {key}, and the feed has no key"),
     (
         {"splice": SEQ, "sequence": SEQ},
-        "splice=Contiguous(first='seq', last=None, overlap=False, start=None): there is no snapshot to splice to",
+        "splice=Contiguous(first='seq'): there is no snapshot to splice to",
     ),
     ({**HEALED, "splice": SEQ, "snapshot": WHOLE}, "a snapshot that replaces the state whole is not spliced"),
+    ({**HEALED, "splice": Contiguous("seq", idle=bool)}, "splice=Contiguous(first='seq', idle="),
+    ({**HEALED, "splice": Chained("a", "b", reset=bool)}, "idle= and reset= are about the counter; give them to sequence="),
+    ({**HEALED, "splice": NAMES}, "nothing can be joined to a snapshot by names that have no order"),
+    ({**HEALED, "sequence": NAMES}, "no message can be joined to it by names that have no order; give splice=..., or whole=True"),
+    ({"sequence": Contiguous("symbol", idle="beat"), "decode": Trade}, "sequence='beat': no message of"),
     ({**HEALED, "splice": "seq"}, "splice='seq': expected Contiguous(...), Chained(...), Increasing"),
     ({**HEALED, "splice": Contiguous("u"), "decode": Trade}, "splice='u': no message of"),
     (

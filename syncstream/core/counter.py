@@ -7,6 +7,7 @@ Rules
   three that began in the lower half of what was counted, when an advance follows: what was missed meanwhile looked old.
 * With a reorder window a message beyond a hole waits for the missing ones, at most that long; without a hole nothing waits.
   Each has the whole window: a hole that was filled does not shorten the next one's.
+* A message that only says where the counter stands (`idle`) moves it over a hole, and else not.
 * With two lines the slower one is not a restart: backward is measured against what the same line showed before.
 """
 
@@ -34,9 +35,11 @@ class Outcome(enum.Enum):
 _OUTCOMES = {Verdict.NEXT: Outcome.NEXT, Verdict.HOLE: Outcome.HOLE}  # a duplicate is looked into
 
 
-def countable(*numbers: Any) -> None:
-    """Raise `TypeError` unless one can count with them."""
+def countable(*numbers: Any, ordered: bool = True) -> None:
+    """Raise `TypeError` unless one can count with them. Not `ordered`: unless they are texts, or numbers."""
     for number in numbers:
+        if not ordered and isinstance(number, str):
+            continue
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise TypeError(f"{number!r} is not a number to count with")
 
@@ -54,13 +57,18 @@ class Held(NamedTuple):
 
 
 class Numbered(NamedTuple):
-    """A message with its numbers on the counter. `held` is `None` for what is counted but not data."""
+    """A message with its numbers on the counter. `held` is `None` for what is counted but not data.
+
+    `idle`: it only says that the counter stands at `last`; `first` is what would be next. `reset`: it begins the numbers anew.
+    """
 
     first: Any
     last: Any
     key: Hashable
     held: Optional[Held]
     line: int
+    idle: bool = False
+    reset: bool = False
 
 
 class Counter:
@@ -100,10 +108,16 @@ class Counter:
         first, last = item.first, item.last
         if self.position is None:
             return self._begin(first, last, item.line, lines)
+        if item.reset and lines == 1 and last != self.position:  # of two lines the slower one tells it again
+            countable(first, last, ordered=self.rule.ordered)
+            self._restart(last, item.line, lines)
+            return Outcome.NEXT
         verdict = self.rule.judge(self.position, first, last)
+        if item.idle and verdict is not Verdict.HOLE:
+            return Outcome.NEXT  # and nothing has moved
         if verdict is Verdict.DUPLICATE:
             return self._backward(item, now, restart_after, lines)
-        if self._began_anew():
+        if self._began_anew() and not item.idle:
             self._restart(last, item.line, lines)
             return Outcome.RESTART
         if verdict is Verdict.HOLE and reorder > 0:
@@ -144,7 +158,7 @@ class Counter:
         self._move(last, line, lines)
 
     def _begin(self, first: Any, last: Any, line: int, lines: int) -> Outcome:
-        countable(first, last)
+        countable(first, last, ordered=self.rule.ordered)
         self._move(last, line, lines)
         start = self.rule.start
         return Outcome.HOLE if start is not None and first > start else Outcome.NEXT

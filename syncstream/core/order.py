@@ -131,11 +131,14 @@ class Order:
         if not has_key and kind is Kind.DATA:
             self.keyless += 1
             self._unusable(self._lacks(f"key={rules.key_text}", message))
-        if not data and rules.scope is not Scope.CONNECTION:
-            return False
         try:
+            idle = rules.idle is not None and has_key and bool(rules.idle(message))
+            if not data and not idle and rules.scope is not Scope.CONNECTION:
+                return False
             if rules.rule is None:
                 self._unnumbered(item, now)
+            elif idle:
+                self._stands(item, line, now)
             elif kind is Kind.SNAPSHOT and rules.scope is Scope.KEY:
                 self._own_snapshot(item, line, now)
             else:
@@ -185,7 +188,9 @@ class Order:
         except MISSING:
             last = position = None
         if last is not None:
-            countable(last, position)
+            assert self.rules.rule is not None
+            countable(last, ordered=self.rules.rule.ordered)
+            countable(position, ordered=(self.rules.splice or self.rules.rule).ordered)
         sync = self.keys.find(key, now)
         if sync is None:
             return
@@ -199,7 +204,18 @@ class Order:
         held = None
         if data:
             held = self._whole(item) if item.kind is Kind.SNAPSHOT else self._held(item, first, last)
-        self._judge(self._counter(item.key, item.message, line), Numbered(first, last, item.key, held, line), now)
+        reset = self.rules.reset is not None and bool(self.rules.reset(item.message))
+        counter = self._counter(item.key, item.message, line)
+        if reset:  # what waits there counts in the old numbers
+            self._expire(counter, now)
+        self._judge(counter, Numbered(first, last, item.key, held, line, reset=reset), now)
+
+    def _stands(self, item: Item, line: int, now: float) -> None:
+        """A message that only says where its counter stands."""
+        _, last = self._numbers(item.message)
+        rule = self.rules.rule
+        first = last + 1 if rule is not None and rule.ahead else last  # what would be next, so that what is missing is counted
+        self._judge(self._counter(item.key, item.message, line), Numbered(first, last, item.key, None, line, idle=True), now)
 
     def _numbers(self, message: Any) -> tuple[Any, Any]:
         first_of, last_of = self.rules.first, self.rules.last
@@ -327,8 +343,12 @@ class Order:
             self.duplicates += 1
             keys.plain.pop(item.key, None)  # the counter wants to see what follows
             return
+        if item.reset and outcome is Outcome.NEXT and counter.unproven and self.rules.scope is Scope.SHARED:
+            outcome = Outcome.RESTART  # whether it went on before that, nobody can see
         if self.rules.scope is not Scope.KEY:
             self._tell_all(counter, outcome, after, item, now)
+        elif item.idle:
+            self._settle_idle(counter, outcome, after, item, now)
         sync = keys.find(item.key, now) if item.held is not None else None
         if sync is None or item.held is None:
             return
@@ -338,6 +358,8 @@ class Order:
             covered = outcome is Outcome.HOLE and sync.anchor is not None and self.rules.splice is not None
             if outcome is not Outcome.NEXT and not covered:
                 keys.doubt(sync, outcome.value, after, item.first, now)
+            elif item.reset and outcome is Outcome.NEXT:
+                keys.anew(sync, item.first, now)
         else:
             counter.keys[item.key] = None
         if whole:
@@ -346,6 +368,17 @@ class Order:
         if self.rules.scope is Scope.SHARED:
             keys.unproved(sync, now)
         keys.place(sync, item.held, now, counter)
+
+    def _settle_idle(self, counter: Counter, outcome: Outcome, after: Any, item: Numbered, now: float) -> None:
+        """A key's own counter stands there: what was delivered is complete, or something is missing."""
+        sync = self.keys.syncs.get(item.key)
+        if sync is None:
+            return
+        if outcome is Outcome.NEXT:
+            if counter.position == item.last:
+                self.keys.prove(sync, now)
+        elif sync.anchor is None or self.rules.splice is None or item.last > sync.anchor:
+            self.keys.doubt(sync, outcome.value, after if sync.anchor is None else sync.anchor, item.first, now)
 
     def _tell_all(self, counter: Counter, outcome: Outcome, after: Any, item: Numbered, now: float) -> None:
         """A counter over many keys: what it shows holds for each of them."""

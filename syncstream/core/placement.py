@@ -227,6 +227,16 @@ class Placement:
         if sync.state is State.UNPROVEN and not (self._anchors and sync.delivered is not None):
             self.doubt(sync, "reconnect", sync.delivered, None, now, since=self._lost_at)
 
+    def anew(self, sync: Sync, first: Any, now: float) -> None:
+        """The numbers of this key start anew by right, with a message that goes on from what was delivered."""
+        if sync.state is State.UNPROVEN:  # or perhaps not
+            self.doubt(sync, "restart", sync.delivered, first, now)
+        elif sync.state is State.SYNCING:
+            self._forget(sync)
+            self.fetches.want(sync, now)
+        else:
+            sync.anchor = sync.delivered = None
+
     def prove(self, sync: Sync, now: float) -> None:
         """The counter of this key has gone on without a hole."""
         if sync.state is State.UNPROVEN:

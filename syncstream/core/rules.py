@@ -73,6 +73,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     rule_text: str = "None"
     first: Optional[Getter] = None
     last: Optional[Getter] = None
+    idle: Optional[Getter] = None  # whether a message only says where its counter stands
+    reset: Optional[Getter] = None  # whether the numbers start anew with it
     scope: Scope = Scope.KEY
     counter: Optional[Getter] = None
     reorder: float = 0.0

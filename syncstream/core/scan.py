@@ -42,7 +42,8 @@ class Scan:
         self.enabled = lines == 1 and not any(_could_be_data(rules, literal) for literal in rules.literals)
         self._unpacked = rules.transform is not None or rules.split is not None
         self._decode = _message_of if self._unpacked else rules.decode
-        usual = rules.classify is None and aliases is None and rules.scope is Scope.KEY
+        plainly = rules.idle is None and rules.reset is None and (rules.rule is None or rules.rule.ordered)
+        usual = plainly and rules.classify is None and aliases is None and rules.scope is Scope.KEY
         self._usual = usual and rules.rule is not None and not isinstance(rules.rule, Increasing)
 
     def __call__(self, frames: list[Entry], start: int) -> int:
@@ -96,6 +97,7 @@ class Scan:
         rule, first_of, last_of = rules.rule, rules.first or _only_key, rules.last or _only_key
         numbered, grows = rule is not None, isinstance(rule, Increasing)
         one_number, ahead = first_of is last_of, 0 if rule is None else rule.ahead
+        idle, reset, ordered = rules.idle, rules.reset, rule is None or rule.ordered
         many, counters, aliases = rules.scope is not Scope.KEY, self.counters, self.aliases
         plain, latest, deliver, data = keys.plain, keys.latest, keys.out.append, Kind.DATA
         index = start
@@ -120,10 +122,12 @@ class Scan:
                         if counter_of is not None and counters.get(counter_of(message)) is not counter:
                             break
                     first = first_of(message)
-                    if not first > counter.position if grows else first != counter.position + ahead:
+                    if not first > counter.position if grows else first != (counter.position + 1 if ahead else counter.position):
                         break
                     last = first if one_number else last_of(message)
-                    if last < first:
+                    if ordered and last < first:
+                        break
+                    if (idle is not None and idle(message)) or (reset is not None and reset(message)):
                         break
                     counter.position = last
                 if aliases is not None:

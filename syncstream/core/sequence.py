@@ -8,16 +8,24 @@ is for a counter that stands at `position`:
     HOLE        something before it is missing
 
 `splice` asks the same of the first message after a snapshot, where overlapping it is always legal.
+
+`Contiguous` and `Chained` take two modifiers, for messages that do not count as the others do:
+
+    idle        a path or predicate: the message only says where the counter stands (a heartbeat with the last number). A hole
+                before it is seen; it is nothing new itself, so no duplicate, no restart, and it is not delivered
+    reset       a predicate: the venue starts its numbers anew here by right. There is no gap, whatever the number is
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from ..errors import FeedError
 from .options import Options
 from .paths import Path
+
+Predicate = Callable[[Any], Any]
 
 
 class Verdict(enum.Enum):
@@ -31,28 +39,37 @@ class Verdict(enum.Enum):
 NEXT, DUPLICATE, HOLE = Verdict.NEXT, Verdict.DUPLICATE, Verdict.HOLE
 
 
-class Contiguous(Options, frozen=True):
+class Contiguous(Options, frozen=True, repr_omit_defaults=True):
     """Every number comes, one after the other. A message covers `first`..`last`, or one number if only `first` is given.
 
     `first`, `last`: a field name, a dotted path or a callable, message → `int`. With `overlap` a message may begin before the
     position as long as it ends after it (KuCoin). `start`: the number a new connection must begin with, if the venue says so.
+    `idle`, `reset`: see above.
     """
 
     first: Path
     last: Optional[Path] = None
     overlap: bool = False
     start: Optional[int] = None
+    idle: Optional[Path] = None
+    reset: Optional[Predicate] = None
 
     def __post_init__(self) -> None:
         _check_path("first", self.first)
         if self.last is not None:
             _check_path("last", self.last)
+        _check_modifiers(self.idle, self.reset)
         if self.start is not None and (isinstance(self.start, bool) or not isinstance(self.start, int)):
             raise FeedError("start", self.start, "the first number of a counter is an int")
 
     @property
     def detects(self) -> bool:
         """Whether a hole can be seen at all."""
+        return True
+
+    @property
+    def ordered(self) -> bool:
+        """Whether of two numbers one is the later: without that neither what is old nor a restart can be told."""
         return True
 
     @property
@@ -80,21 +97,29 @@ class Contiguous(Options, frozen=True):
         return int(count) if count > 0 else None
 
 
-class Chained(Options, frozen=True):
+class Chained(Options, frozen=True, repr_omit_defaults=True):
     """Each message names the one before it; the numbers themselves may skip. Binance futures (`pu`, `u`), OKX, Deribit.
 
     `previous`, `current`: a field name, a dotted path or a callable, message → number. A message goes on where its `previous` is
     the position, whatever its `current` is: the same for one that only shows life, a lower one where the venue starts its numbers
     anew in the chain (OKX does both). After a snapshot the first to apply is the one whose link spans the position, or begins
-    there: `previous <= position < current`.
+    there: `previous <= position < current`. With `ordered=False` they are names, of which only equality says something (event
+    ids of Bitstamp): whatever does not go on from the position and is not there already is a hole, and a snapshot cannot be
+    joined by them. `idle`, `reset`: see above.
     """
 
     previous: Path
     current: Path
+    ordered: bool = True
+    idle: Optional[Path] = None
+    reset: Optional[Predicate] = None
 
     def __post_init__(self) -> None:
         _check_path("previous", self.previous)
         _check_path("current", self.current)
+        _check_modifiers(self.idle, self.reset)
+        if not isinstance(self.ordered, bool):
+            raise FeedError("ordered", self.ordered, "expected True or False")
 
     @property
     def first(self) -> Path:
@@ -119,7 +144,7 @@ class Chained(Options, frozen=True):
     def judge(self, position: Any, first: Any, last: Any) -> Verdict:
         if first == position:
             return NEXT
-        return DUPLICATE if last <= position else HOLE
+        return DUPLICATE if last == position or (self.ordered and last < position) else HOLE
 
     def splice(self, position: Any, first: Any, last: Any) -> Verdict:
         verdict = self.judge(position, first, last)
@@ -136,6 +161,18 @@ class Increasing(Options, frozen=True):
 
     def __post_init__(self) -> None:
         _check_path("position", self.position)
+
+    @property
+    def idle(self) -> None:
+        return None
+
+    @property
+    def reset(self) -> None:
+        return None
+
+    @property
+    def ordered(self) -> bool:
+        return True
 
     @property
     def first(self) -> Path:
@@ -168,6 +205,13 @@ class Increasing(Options, frozen=True):
 
 
 Rule = Union[Contiguous, Chained, Increasing]
+
+
+def _check_modifiers(idle: object, reset: object) -> None:
+    if idle is not None:
+        _check_path("idle", idle)
+    if reset is not None and not callable(reset):
+        raise FeedError("reset", reset, "expected a callable: message -> whether the numbers start anew there")
 
 
 def _check_path(field: str, path: object) -> None:

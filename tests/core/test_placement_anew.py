@@ -115,3 +115,19 @@ def test_a_new_key_waits_for_what_its_subscription_begins_with() -> None:
     assert rig.keys.syncs["A"].fetching
     rig.cut()
     assert (rig.keys.syncs["A"].fetching, rig.keys.syncs["A"].fetch_at) == (False, rig.now)
+
+
+def test_numbers_that_start_anew_by_right_are_no_doubt_of_a_live_key() -> None:
+    """What was held in the old ones goes, and what was not proved is in doubt."""
+    rules = change(HEALED, reset=lambda message: message.get("r"))
+    rig = Rig(rules)
+    rig.live("A", 50)
+    rig.send(delta("A", 1, r=True), delta("A", 3), delta("A", 4), delta("A", 1, r=True), delta("A", 2))
+    assert rig.said() == ["A1", "gap A hole 1..3 healing"]
+    assert rig.keys.held == 2
+    rig.wait(1.0)
+    rig.answer("A", 2)
+    rig.reopen()
+    rig.said()
+    rig.send(delta("A", 1, r=True))
+    assert rig.said() == ["gap A restart 2..1 healing"]

@@ -104,6 +104,15 @@ def test_messages_that_are_classified_as_data_are_plain() -> None:
     assert rig.said() == ["quarantined", "quarantined", "A9"]
 
 
+@pytest.mark.parametrize("modifier", ["idle", "reset"])
+def test_messages_that_do_not_count_as_others_do_are_not_plain(modifier: str) -> None:
+    """Even where their number is the next one; it is only asked then."""
+    rig = Rig(change(NUMBERED, **{modifier: lambda message: message.get("x")}))
+    rig.live("A", 5)
+    assert rig.order.scan(encoded(delta("A", 6), delta("A", 7, x=True)), 0) == 1
+    assert rig.said() == ["A6"]
+
+
 def test_messages_that_name_an_id_are_plain_where_it_is_known() -> None:
     """They come out with their key; one that nobody has told is left to the long way."""
     rig = Rig(change(NUMBERED, classify=lambda message: Kind.ACK if "id" in message else None, alias=lambda message: ("B", "A")))

@@ -244,7 +244,7 @@ def test_contiguous_defaults() -> None:
     rule = Contiguous("seq")
     assert (rule.first, rule.last, rule.overlap, rule.start) == ("seq", None, False, None)
     assert rule.detects
-    assert repr(rule) == "Contiguous(first='seq', last=None, overlap=False, start=None)"
+    assert repr(rule) == "Contiguous(first='seq')"
 
 
 BAD_PATHS: list[Any] = ["", ".", "a.", ".a", "a..b", 5, None, b"seq", ["seq"]]
@@ -288,3 +288,42 @@ def test_callables_and_dotted_paths_are_places() -> None:
     rule = Contiguous(len, "data.u", overlap=True, start=0)
     assert (rule.first, rule.last, rule.start) == (len, "data.u", 0)
     assert Increasing(len).first is len
+
+
+# ---------------------------------------------------------------- modifiers, and names
+
+NAMES = Chained("before", "id", ordered=False)
+
+
+@pytest.mark.parametrize(
+    ("position", "previous", "current", "expected"),
+    [("b", "b", "c", NEXT), ("b", "b", "a", NEXT), ("b", "a", "b", DUPLICATE), ("b", "a", "c", HOLE), ("b", "y", "z", HOLE)],
+)
+def test_of_names_only_equality_says_something(position: str, previous: str, current: str, expected: Verdict) -> None:
+    """Whether one is greater than another is chance: neither old nor new."""
+    assert NAMES.judge(position, previous, current) is expected
+    assert (NAMES.ordered, CHAIN.ordered, GROWING.ordered, Contiguous("n").ordered) == (False, True, True, True)
+
+
+def test_modifiers_are_for_rules_that_see_holes() -> None:
+    """None by default; `Increasing` has no such thing."""
+    for rule in (GROWING, CHAIN, Contiguous("n")):
+        assert (rule.idle, rule.reset) == (None, None)
+    assert Contiguous("n", idle="beat").idle == "beat"
+    assert Chained("p", "n", reset=bool).reset is bool
+
+
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (lambda: Contiguous("n", idle=""), "idle"),
+        (lambda: Chained("p", "n", idle=3), "idle"),  # type: ignore[arg-type]
+        (lambda: Contiguous("n", reset="first"), "reset"),  # type: ignore[arg-type]
+        (lambda: Chained("p", "n", reset=1), "reset"),  # type: ignore[arg-type]
+        (lambda: Chained("p", "n", ordered=1), "ordered"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_modifier(make: Any, field: str) -> None:
+    """It is refused by its name."""
+    with pytest.raises(FeedError, match=f"^{field}="):
+        make()
