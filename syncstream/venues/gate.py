@@ -17,7 +17,7 @@ A snapshot holds `limit` levels a side: what stands behind them is not in the bo
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Generic, Optional, Sequence, TypeVar, Union
+from typing import Any, Generic, Optional, Sequence, TypeVar, Union
 
 import msgspec
 
@@ -112,6 +112,19 @@ class Snapshot(msgspec.Struct, frozen=True, rename={"position": "id"}):
     asks: list[tuple[str, str]]
 
 
+class Say(msgspec.Struct, frozen=True):
+    """The `subscribe=` and `unsubscribe=` of a feed. With an `interval` each pair is asked for by itself."""
+
+    event: str
+    channel: str
+    interval: str = ""
+
+    def __call__(self, topics: Sequence[str]) -> tuple[dict[str, Any], ...]:
+        payloads = [[topic, self.interval] for topic in topics] if self.interval else [list(topics)]
+        begin = {"time": int(time.time()), "channel": self.channel, "event": self.event}
+        return tuple({**begin, "payload": payload} for payload in payloads)
+
+
 def depth(
     symbols: Sequence[str],
     *,
@@ -130,7 +143,7 @@ def depth(
         symbols,
         "spot.order_book_update",
         Update[Depth],
-        lambda topics: [[topic, _INTERVAL] for topic in topics],
+        interval=_INTERVAL,
         sequence=Contiguous("result.first", "result.last"),
         snapshot=Rest(page, position="position", decode=Snapshot),
         book=Levels(bids="result.bids", asks="result.asks", snapshot_bids="bids", snapshot_asks="asks"),
@@ -146,7 +159,6 @@ def trades(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
         symbols,
         "spot.trades",
         Update[Trade],
-        lambda topics: [topics],
         sequence=Increasing("result.number"),
         timestamp="result.time",
         **settings,
@@ -155,27 +167,14 @@ def trades(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Last and best prices: messages are `Update[Ticker]`, each of them whole. Every reconnect is told."""
-    return _feed(url, symbols, "spot.tickers", Update[Ticker], lambda topics: [topics], **settings)
+    return _feed(url, symbols, "spot.tickers", Update[Ticker], **settings)
 
 
-def _feed(
-    url: str,
-    symbols: Sequence[str],
-    channel: str,
-    update: Any,
-    payloads: Callable[[list[str]], list[list[str]]],
-    **settings: Any,
-) -> Feed:
-    def say(event: str) -> Callable[[Sequence[str]], tuple[dict[str, Any], ...]]:
-        return lambda topics: tuple(
-            {"time": int(time.time()), "channel": channel, "event": event, "payload": payload}
-            for payload in payloads(list(topics))
-        )
-
+def _feed(url: str, symbols: Sequence[str], channel: str, update: Any, *, interval: str = "", **settings: Any) -> Feed:
     fields: dict[str, Any] = {
         "topics": listed(symbols, r"[A-Z0-9]+_[A-Z0-9]+", "BTC_USDT"),
-        "subscribe": say("subscribe"),
-        "unsubscribe": say("unsubscribe"),
+        "subscribe": Say("subscribe", channel, interval),
+        "unsubscribe": Say("unsubscribe", channel, interval),
         "acks": Acks(by="count"),
         "classify": _kind,
         "key": "result.symbol",

@@ -24,7 +24,7 @@ def test_depth() -> None:
 
 def test_depth_with_cuts() -> None:
     """Each new line begins with all rows; no change is about one that is not there, and at the end they are the venue's."""
-    result = follow(rate=500.0, cut_after=500)
+    result = follow(rate=1000.0, cut_after=500)
     assert (result.contradicted, result.whole, result.unhealed, result.quarantined) == (0, True, 0, 0)
     assert result.compared > 1000
     assert result.gaps > 0

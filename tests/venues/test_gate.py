@@ -73,6 +73,7 @@ def test_what_is_sent() -> None:
     books, prices = gate.depth(["A_B", "C_D"]), gate.ticker(["A_B", "C_D"])
     assert [payload["payload"] for payload in books.subscribe(books.topics)] == [["A_B", "100ms"], ["C_D", "100ms"]]
     assert [payload["payload"] for payload in prices.subscribe(prices.topics)] == [["A_B", "C_D"]]
+    assert books == gate.depth(["A_B", "C_D"]) != gate.depth(["A_B"])
 
 
 @pytest.mark.parametrize("wrong", ["BTC_USDT", [], ["BTCUSDT"], ["btc_usdt"], [5]])

@@ -7,7 +7,7 @@ from typing import Any, Iterator
 import msgspec
 import pytest
 
-from syncstream import FeedError, Kind, Stream
+from syncstream import FeedError, Keepalive, Kind, Stream
 from syncstream.venues import kucoin
 from tests.snapshots.site import Site
 
@@ -84,6 +84,20 @@ def test_a_ping_has_its_own_id_and_its_pong_is_one() -> None:
     kinds = {"pong": Kind.PONG, "ack": Kind.ACK, "welcome": Kind.IGNORE, "error": Kind.ERROR}
     for kind, expected in kinds.items():
         assert rules.classify(rules.decode(msgspec.json.encode({"id": "7", "type": kind}), True)) is expected
+
+
+def test_pings_go_out_while_data_comes() -> None:
+    """Each is answered, and the line stays."""
+    with run.play(part(LEVEL2), rate=3000.0) as server, entrance() as url:
+        feed = depth(url)(server)
+        assert feed.keepalive is not None
+        quick = Keepalive(every=0.05, send=feed.keepalive.send, expect=feed.keepalive.expect, within=5.0)
+        with Stream(msgspec.structs.replace(feed, keepalive=quick), queue_size=100_000) as stream:
+            while len([text for text in server.heard if "ping" in text]) < 5:
+                stream.get_many(timeout=0.01)
+            assert (stream.status.reconnects, stream.status.quarantined) == (0, 0)
+        pings = [text for text in server.heard if "ping" in text]
+    assert len(set(pings)) == len(pings)
 
 
 def test_messages_are_typed() -> None:
