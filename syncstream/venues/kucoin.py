@@ -271,7 +271,7 @@ def _refuses(message: Any) -> Optional[str]:
     return f"{message.code} {message.data}" if type(message) is Error else None
 
 
-_KINDS = {Welcome: Kind.IGNORE, Ack: Kind.ACK, Pong: Kind.PONG, Error: Kind.ERROR}
+_KINDS: dict[Any, Kind] = {Welcome: Kind.IGNORE, Ack: Kind.ACK, Pong: Kind.PONG, Error: Kind.ERROR}
 
 __all__ = [
     "Ack",

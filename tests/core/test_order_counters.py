@@ -310,7 +310,7 @@ def test_what_only_counts_moves_the_counter_over_many_keys(rules: Rules, positio
     rig = Rig(rules)
     rig.open()
     rig.send(delta("A", 1, v=1, c="c"))
-    key = {"A"} if rules is HEALED else {"c", 0}
+    key: set[Any] = {"A"} if rules is HEALED else {"c", 0}
     for message in ({"k": "A", "n": 2, "c": "c"}, {"k": "A"}):
         rig.order.count(Item(message, Kind.SNAPSHOT, "A", True, b"", 0), 0, rig.now)
     standing = {name: counter.position for name, counter in rig.order.counters.items() if name in key}

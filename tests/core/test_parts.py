@@ -328,7 +328,8 @@ def test_parts_are_messages(frames: list[list[tuple[str, int]]], sized: bool) ->
     slow.order.scan.enabled = False
     for rig in (together, slow, alone):
         rig.open()
-        rig.send(*(told if rig is not alone else [message for one in told for message in one]))
+        messages: list[Any] = told if rig is not alone else [message for one in told for message in one]
+        rig.send(*messages)
     assert together.items == slow.items == alone.items
     assert together.sizes == slow.sizes
     assert together.keys.messages == slow.keys.messages == alone.keys.messages
