@@ -324,12 +324,12 @@ def test_parts_are_messages(frames: list[list[tuple[str, int]]], sized: bool) ->
         for key, step in one:
             at[key] += step
             told[-1].append(delta(key, at[key]))
+    singly = [message for one in told for message in one]
     together, slow, alone = Rig(SPLIT, sized=sized), Rig(SPLIT, sized=sized), Rig(NUMBERED, sized=sized)
     slow.order.scan.enabled = False
     for rig in (together, slow, alone):
         rig.open()
-        messages: list[Any] = told if rig is not alone else [message for one in told for message in one]
-        rig.send(*messages)
+        rig.send(*(told if rig is not alone else singly))
     assert together.items == slow.items == alone.items
     assert together.sizes == slow.sizes
     assert together.keys.messages == slow.keys.messages == alone.keys.messages
