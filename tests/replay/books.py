@@ -6,6 +6,7 @@ itself a proof that nothing was missing. Values and one plain object, no thread.
 
 from __future__ import annotations
 
+import copy
 from decimal import Decimal
 from typing import Iterable, NamedTuple, Optional
 
@@ -68,6 +69,12 @@ class Book:
                     _put(side, level)
         self.position = delta.last
         return True
+
+    def copy(self) -> Book:
+        """Another one of the same kind, at the same position."""
+        book = copy.copy(self)
+        book.bids, book.asks = dict(self.bids), dict(self.asks)
+        return book
 
     def top(self) -> Optional[Top]:
         """The best prices; None while a side is empty."""

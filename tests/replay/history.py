@@ -26,10 +26,10 @@ class Taken(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """A recorded in-band snapshot: of which key, and where its numbers stand with it."""
+    """A recorded in-band snapshot: of which key, and its book, which nobody changes."""
 
     key: str
-    position: int
+    book: Book
 
 
 class History:
@@ -65,7 +65,8 @@ class History:
             whole = None if message is None else venue.whole(message)
             if whole is not None:
                 book = venue.book(message)
-                self.wholes[len(frames) - 1] = Whole(whole, book.position if venue.numbers else counts.get(whole, 0))
+                book.position = book.position if venue.numbers else counts.get(whole, 0)
+                self.wholes[len(frames) - 1] = Whole(whole, book)
             quote = None if message is None else venue.quote(message)
             if quote is not None:
                 self.oracle[quote.key, quote.position] = quote.top
@@ -127,9 +128,7 @@ class Books:
         whole = self._history.wholes.get(index)
         if whole is None:
             return
-        venue = self._history.venue
-        book = self._books[whole.key] = venue.book(venue.decode(self._history.frames[index].data))
-        book.position = whole.position
+        book = self._books[whole.key] = whole.book.copy()
         self._waiting.pop(whole.key, None)
         if self._seen is not None:
             self._seen(whole.key, book)

@@ -13,7 +13,7 @@ from syncstream import Feed
 from tests import replay
 
 from . import inband
-from .sessions import bybit, coinbase_advanced, deribit, kraken, kraken_v2, okx
+from .sessions import bitfinex, bybit, coinbase_advanced, deribit, kraken, kraken_v2, okx
 
 
 class Case(NamedTuple):
@@ -42,6 +42,7 @@ CASES = {
     "bybit linear": Case(lambda: bybit.part("linear"), bybit.depth, 1594, 1598),
     "bybit spot": Case(lambda: bybit.part("spot"), bybit.depth, 548, 550, cut=150, rate=1000.0, lost=0.03),
     "deribit": Case(lambda: replay.history(deribit.CAPTURE), deribit.depth, 36, 46, cut=20, rate=100.0, lost=0.1),
+    "bitfinex": Case(lambda: replay.history(bitfinex.CAPTURE), bitfinex.depth, 1593, 1600, cut=300, rate=1000.0),
     "coinbase_advanced": Case(
         lambda: replay.history(coinbase_advanced.CAPTURE), coinbase_advanced.depth, 773, 775, cut=200, rate=300.0
     ),
