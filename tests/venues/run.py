@@ -19,6 +19,7 @@ from tests.replay import Top
 from tests.replay.recording import Body
 
 PATIENCE = 60.0
+SHOWN = 5  # levels a side of each state
 DIALS = Budget(count=10_000, per=1.0)  # all venues are one host here
 AGAIN = Backoff(base=0.02, maximum=0.05)  # between two requests of a snapshot
 
@@ -81,25 +82,51 @@ def session(make: Make, history: replay.History) -> Result:
 
 
 def whole(make: Make, history: replay.History, sides: Callable[[Any], tuple[str, Any, Any]]) -> Result:
-    """All of it, for a feed whose every message is a book: each book is compared with the last message of its key.
+    """All of it, for a feed whose every message is a book: the best levels of each state are those of the frame as it was
+    recorded, and at the end all of them.
 
     `sides`: a decoded frame → its key, bids and asks, as they stand in the book, best first.
     """
-    last = {key: (bids, asks) for key, bids, asks in (sides(history.venue.decode(frame.data)) for frame in history.frames)}
-    with play(history) as server, Stream(make(server), queue_size=100_000) as stream:
-        iterator = stream.messages()
-        for _ in history.frames:
-            next(iterator)
-        result = result_of(stream, len(history.frames), len(history.frames))
-        result.whole = {key: _numbers(book) for key, book in stream.books.items()} == {
-            key: tuple([[Decimal(str(number)) for number in level[:2]] for level in side] for side in book)
-            for key, book in last.items()
-        }
-        return result
+    truth: dict[str, list[Any]] = {}
+    for frame in history.frames:
+        key, *both = sides(history.venue.decode(frame.data))
+        truth.setdefault(key, []).append(both)
+    states: dict[str, int] = dict.fromkeys(truth, 0)
+    found: list[bool] = []
+
+    def compare(book: Book) -> int:
+        found.append(_numbers(book, SHOWN) == _decimals(truth[keys[-1]][states[keys[-1]]], SHOWN))
+        states[keys[-1]] += 1
+        return 1
+
+    def take(message: Any) -> int:
+        keys.append(key_of(message))
+        return 1
+
+    keys: list[Any] = []  # of the messages so far
+    with play(history) as server:
+        feed = make(server)
+        assert isinstance(feed.book, Levels)
+        key_of = feed.rules().key or (lambda message: None)
+        levels = msgspec.structs.replace(feed.book, checksum=compare, expected=take)
+        with Stream(msgspec.structs.replace(feed, book=levels), queue_size=100_000) as stream:
+            iterator = stream.messages()
+            for _ in history.frames:
+                next(iterator)
+            result = result_of(stream, len(history.frames), len(history.frames))
+            result.compared, result.contradicted = len(found), found.count(False)
+            result.whole = {key: _numbers(book) for key, book in stream.books.items()} == {
+                key: _decimals(both[-1]) for key, both in truth.items()
+            }
+            return result
 
 
-def _numbers(book: Book) -> tuple[list[list[Decimal]], ...]:
-    top = book.top()
+def _decimals(both: Any, levels: Optional[int] = None) -> tuple[list[list[Decimal]], ...]:
+    return tuple([[Decimal(str(number)) for number in level[:2]] for level in side[:levels]] for side in both)
+
+
+def _numbers(book: Book, levels: Optional[int] = None) -> tuple[list[list[Decimal]], ...]:
+    top = book.top(levels)
     return tuple([list(level) for level in side] for side in (top.bids, top.asks))
 
 

@@ -16,10 +16,12 @@ from . import run
 from .sessions.cryptocom import CAPTURE, depth, part, sides, symbols, ticker, trades
 
 
+@pytest.mark.slow
 def test_depth() -> None:
-    """Every book of the session, and at the end each is the last one that came, level for level."""
+    """Every book of the session is as it was recorded, and at the end each level of the last ones."""
     result = run.whole(depth, part("book"), sides)
     assert (result.messages, result.gaps, result.quarantined, result.whole) == (1525, 0, 0, True)
+    assert (result.compared, result.contradicted) == (1525, 0)
 
 
 @pytest.mark.parametrize(("make", "channel", "count"), [(trades, "trade", 139), (ticker, "ticker", 1484)])

@@ -20,6 +20,7 @@ def test_depth() -> None:
     """Every book of the session, each newer than the one before; at the end they are the last ones, level for level."""
     result = run.whole(depth, part("depth.step0"), sides)
     assert (result.messages, result.gaps, result.quarantined, result.duplicates, result.whole) == (292, 0, 0, 0, True)
+    assert (result.compared, result.contradicted) == (292, 0)
 
 
 def test_trades() -> None:

@@ -16,9 +16,10 @@ from .sessions.upbit import depth, part, sides, trades
 
 
 def test_depth() -> None:
-    """Every book of the session, and at the end each is the last one that came, level for level."""
+    """Every book of the session is as it was recorded, and at the end each level of the last ones."""
     result = run.whole(depth, part("orderbook"), sides)
     assert (result.messages, result.gaps, result.quarantined, result.whole) == (145, 0, 0, True)
+    assert (result.compared, result.contradicted) == (145, 0)
 
 
 def test_trades() -> None:

@@ -46,6 +46,7 @@ SESSIONS = (
         CAPTURE,
         lambda: run.whole(depth, part("book"), sides),
         lambda: speed.rate(depth, part("book")),
+        against="levels of the frame",
         note="each message is a book, of which every level is a `Decimal`: up to 300 of them",
     ),
     Session(

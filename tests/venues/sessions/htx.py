@@ -41,6 +41,7 @@ SESSIONS = (
         CAPTURE,
         lambda: run.whole(depth, part("depth.step0"), sides),
         lambda: speed.rate(depth, part("depth.step0"), key="ch", numbers=("tick.version",)),
+        against="levels of the frame",
         note="each message is a book, inflated, of which every level is a `Decimal`: up to 300 of them",
     ),
     Session(

@@ -42,6 +42,7 @@ SESSIONS = (
         CAPTURE,
         lambda: run.whole(depth, part("orderbook"), sides),
         lambda: speed.rate(depth, part("orderbook")),
+        against="levels of the frame",
         note="each message is a book, of which every level is a `Decimal`",
     ),
     Session(
