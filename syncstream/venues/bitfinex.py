@@ -104,6 +104,27 @@ _event = msgspec.json.Decoder(Event).decode
 _array = msgspec.json.Decoder(list, float_hook=Decimal).decode  # all digits stay
 
 
+class Say(msgspec.Struct, frozen=True):
+    """The `subscribe=` of a feed: a request for each symbol."""
+
+    asked: dict[str, str]
+
+    def __call__(self, topics: Sequence[str]) -> list[dict[str, str]]:
+        return [{"event": "subscribe", "symbol": topic, **self.asked} for topic in topics]
+
+
+class Decode(msgspec.Struct, frozen=True):
+    """The `decode=` of a feed. `make`: what an array of its channel is."""
+
+    make: Callable[[list[Any]], Any]
+
+    def __call__(self, text: str) -> Any:
+        if text[0] == "{":
+            return _event(text)
+        parts = _array(text)
+        return Heartbeat(parts[0], parts[-1]) if parts[1] == "hb" else self.make(parts)
+
+
 def depth(symbols: Sequence[str], *, depth: int = 100, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Order books: messages are `Named` with a `Depth`, `stream.books["tBTCUSD"]` is kept.
 
@@ -122,12 +143,12 @@ def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 def _feed(url: str, symbols: Sequence[str], asked: dict[str, str], make: Callable[[list[Any]], Any], **settings: Any) -> Feed:
     fields: dict[str, Any] = {
         "opening": (Step(send={"event": "conf", "flags": _NUMBERED}, expect=_is_conf, fail=_is_refused),),
-        "subscribe": lambda topics: [{"event": "subscribe", "symbol": topic, **asked} for topic in topics],
+        "subscribe": Say(asked),
         "topics": listed(symbols, r"t[A-Z0-9:]+", "tBTCUSD", most=_MOST),
         "acks": Acks(by="key", topics="symbol"),
-        "decode": lambda text: _event(text) if text[0] == "{" else _message(_array(text), make),
+        "decode": Decode(make),
         "key": "channel_id",
-        "alias": lambda message: (message.channel_id, message.symbol),
+        "alias": _alias,
         "classify": kind_of,
         "counter": CONNECTION,
         "sequence": Contiguous("number", start=1),
@@ -150,8 +171,8 @@ def kind_of(message: Any) -> Kind:
     return {"subscribed": Kind.ACK, "error": Kind.ERROR}.get(message.event, Kind.IGNORE)
 
 
-def _message(parts: list[Any], make: Callable[[list[Any]], Any]) -> Any:
-    return Heartbeat(parts[0], parts[-1]) if parts[1] == "hb" else make(parts)
+def _alias(message: Event) -> tuple[Optional[int], str]:
+    return message.channel_id, message.symbol
 
 
 def _depth(parts: list[Any]) -> Depth:

@@ -123,6 +123,16 @@ class Tickers(_Said, frozen=True):
     data: Ticker = Ticker()
 
 
+class Say(msgspec.Struct, frozen=True):
+    """The `subscribe=` and `unsubscribe=` of a feed."""
+
+    operation: str
+    channel: str
+
+    def __call__(self, topics: Sequence[str]) -> dict[str, Any]:
+        return {"op": self.operation, "args": [f"{self.channel}.{topic}" for topic in topics]}
+
+
 def depth(symbols: Sequence[str], *, market: str = "linear", depth: int = 200, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Order books: messages are `Depth`, `stream.books["BTCUSDT"]` is kept.
 
@@ -155,12 +165,9 @@ def ticker(symbols: Sequence[str], *, market: str = "linear", url: str = STREAM_
 def _feed(url: str, symbols: Sequence[str], market: str, channel: str, decode: Any, **settings: Any) -> Feed:
     one_of("market", market, _MARKETS)
 
-    def ask(operation: str) -> Any:
-        return lambda topics: {"op": operation, "args": [f"{channel}.{topic}" for topic in topics]}
-
     fields: dict[str, Any] = {
-        "subscribe": ask("subscribe"),
-        "unsubscribe": ask("unsubscribe"),
+        "subscribe": Say("subscribe", channel),
+        "unsubscribe": Say("unsubscribe", channel),
         "topics": listed(symbols, r"[A-Za-z0-9-]+", "BTCUSDT"),
         "batch": _SPOT if market == "spot" else _OTHERS,
         "acks": Acks(by="count", unsubscribes=False),

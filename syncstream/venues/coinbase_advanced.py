@@ -32,6 +32,7 @@ from ._names import listed
 STREAM_URL = "wss://advanced-trade-ws.coinbase.com"
 
 _HEARTBEAT = 5.0  # they come every second, but not to the millisecond
+_DATA = ("l2_data", "market_trades", "ticker")
 _LARGEST = 64 * 1024 * 1024  # a snapshot of BTC-USD has 5 MB
 
 
@@ -103,15 +104,33 @@ class Message(msgspec.Struct, frozen=True, rename={"number": "sequence_num", "ti
         return self.events[0]
 
 
+class Say(msgspec.Struct, frozen=True):
+    """The `subscribe=` and `unsubscribe=` of a feed."""
+
+    type: str
+    channel: str
+
+    def __call__(self, topics: Sequence[str]) -> dict[str, Any]:
+        return {"type": self.type, "channel": self.channel, "product_ids": list(topics)}
+
+
+class Subscribed(msgspec.Struct, frozen=True):
+    """What an answer lists of a channel."""
+
+    channel: str
+
+    def __call__(self, message: Message) -> list[str]:
+        return message.event.subscriptions.get(self.channel, [])
+
+
 def depth(products: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Order books, whole: messages are `Message`s with `changes`, `stream.books["BTC-USD"]` is kept.
 
     `settings`: other fields of the `Feed`, such as `backoff`.
     """
     fields: dict[str, Any] = {
-        "key": lambda message: message.events[0].product,
         "snapshot": Reconnect(),
-        "book": Levels(bids=_side("bid"), asks=_side("offer")),
+        "book": Levels(bids=_bids, asks=_asks),
         "max_message_size": _LARGEST,
         **settings,
     }
@@ -120,27 +139,23 @@ def depth(products: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def trades(products: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Trades: messages are `Message`s with `trades`; the latest ones of each product are told by a `Snapshot` first."""
-    return _feed(url, products, "market_trades", **{"key": lambda message: message.events[0].trades[0].product, **settings})
+    return _feed(url, products, "market_trades", **settings)
 
 
 def ticker(products: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Best prices: messages are `Message`s with `tickers`, the first of each product is told by a `Snapshot`."""
-    return _feed(url, products, "ticker", **{"key": lambda message: message.events[0].tickers[0].product, **settings})
+    return _feed(url, products, "ticker", **settings)
 
 
 def _feed(url: str, products: Sequence[str], channel: str, **settings: Any) -> Feed:
-    def ask(type_: str) -> Any:
-        return lambda topics: {"type": type_, "channel": channel, "product_ids": list(topics)}
-
-    key_of = settings.pop("key")
     fields: dict[str, Any] = {
         "opening": (Step(send={"type": "subscribe", "channel": "heartbeats"}),),
-        "subscribe": ask("subscribe"),
-        "unsubscribe": ask("unsubscribe"),
+        "subscribe": Say("subscribe", channel),
+        "unsubscribe": Say("unsubscribe", channel),
         "topics": listed(products, r"[A-Z0-9]+-[A-Z0-9-]+", "BTC-USD"),
-        "acks": Acks(by="cumulative", topics=lambda message: message.event.subscriptions.get(channel, [])),
+        "acks": Acks(by="cumulative", topics=Subscribed(channel)),
         "decode": Message,
-        "key": lambda message: key_of(message) if message.channel in _DATA else None,
+        "key": _product,
         "classify": kind_of,
         "counter": CONNECTION,
         "sequence": Contiguous("number", start=0),
@@ -152,9 +167,6 @@ def _feed(url: str, products: Sequence[str], channel: str, **settings: Any) -> F
     return Feed(url, **fields)
 
 
-_DATA = ("l2_data", "market_trades", "ticker")
-
-
 def kind_of(message: Message) -> Kind:
     """What it is to the stream."""
     if message.channel in _DATA:
@@ -164,8 +176,20 @@ def kind_of(message: Message) -> Kind:
     return {"subscriptions": Kind.ACK, "heartbeats": Kind.HEARTBEAT}.get(message.channel, Kind.IGNORE)
 
 
-def _side(side: str) -> Any:
-    return lambda message: [(change.price, change.size) for change in message.events[0].changes if change.side == side]
+def _product(message: Message) -> Optional[str]:
+    """Whose data it is."""
+    if message.channel not in _DATA:
+        return None
+    event = message.events[0]
+    return event.product if message.channel == "l2_data" else (event.trades or event.tickers)[0].product
+
+
+def _bids(message: Message) -> list[tuple[str, str]]:
+    return [(change.price, change.size) for change in message.events[0].changes if change.side == "bid"]
+
+
+def _asks(message: Message) -> list[tuple[str, str]]:
+    return [(change.price, change.size) for change in message.events[0].changes if change.side == "offer"]
 
 
 __all__ = ["Change", "Event", "Message", "Ticker", "Trade", "depth", "ticker", "trades"]

@@ -114,6 +114,19 @@ class Tickers(_Said, frozen=True):
     params: _TickerParams = _TickerParams()
 
 
+class Say(msgspec.Struct, frozen=True):
+    """The `subscribe=` and `unsubscribe=` of a feed."""
+
+    method: str
+    ident: int
+    channel: str
+    interval: str
+
+    def __call__(self, topics: Sequence[str]) -> dict[str, Any]:
+        channels = [f"{self.channel}.{topic}.{self.interval}" for topic in topics]
+        return _request(self.ident, f"public/{self.method}", channels=channels)
+
+
 def depth(instruments: Sequence[str], *, interval: str = "100ms", url: str = STREAM_URL, **settings: Any) -> Feed:
     """Order books: messages are `Depth`, `stream.books["BTC-PERPETUAL"]` is kept.
 
@@ -137,22 +150,16 @@ def ticker(instruments: Sequence[str], *, interval: str = "100ms", url: str = ST
 def _feed(url: str, instruments: Sequence[str], channel: str, interval: str, decode: Any, **settings: Any) -> Feed:
     one_of("interval", interval, _INTERVALS)
 
-    def ask(method: str, ident: int) -> Any:
-        def speak(topics: Sequence[str]) -> Any:
-            return _request(ident, f"public/{method}", channels=[f"{channel}.{topic}.{interval}" for topic in topics])
-
-        return speak
-
     fields: dict[str, Any] = {
         "opening": (Step(send=_request(1, "public/set_heartbeat", interval=_HEARTBEAT), expect=_is_first, fail=_is_refused),),
-        "subscribe": ask("subscribe", 2),
-        "unsubscribe": ask("unsubscribe", 3),
+        "subscribe": Say("subscribe", 2, channel, interval),
+        "unsubscribe": Say("unsubscribe", 3, channel, interval),
         "topics": listed(instruments, r"[A-Za-z0-9_-]+", "BTC-PERPETUAL"),
         "acks": Acks(by="key", topics=_accepted),
         "decode": decode,
         "key": _instrument,
         "classify": kind_of,
-        "answer": lambda message: _request(4, "public/test"),
+        "answer": _answer,
         "heartbeat": float(_HEARTBEAT),
         "timestamp": "params.data.time",
         **settings,
@@ -173,6 +180,10 @@ def kind_of(message: Any) -> Kind:
 
 def _request(ident: int, method: str, **params: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": ident, "method": method, "params": params}
+
+
+def _answer(_challenge: Any) -> dict[str, Any]:
+    return _request(4, "public/test")
 
 
 def _is_first(message: Any) -> bool:

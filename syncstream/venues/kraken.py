@@ -70,6 +70,16 @@ _event = msgspec.json.Decoder(Event).decode
 _parts = msgspec.json.Decoder(list[Union[int, str, _Part]]).decode
 
 
+class Say(msgspec.Struct, frozen=True):
+    """The `subscribe=` and `unsubscribe=` of a feed."""
+
+    event: str
+    depth: int
+
+    def __call__(self, topics: Sequence[str]) -> dict[str, Any]:
+        return {"event": self.event, "pair": list(topics), "subscription": {"name": "book", "depth": self.depth}}
+
+
 def depth(pairs: Sequence[str], *, depth: int = 1000, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Order books: messages are `Depth`, `stream.books["XBT/EUR"]` is kept, each state of it is checked.
 
@@ -78,12 +88,9 @@ def depth(pairs: Sequence[str], *, depth: int = 1000, url: str = STREAM_URL, **s
     names = listed(pairs, r"[^/\s]+/[^/\s]+", "XBT/EUR")
     one_of("depth", depth, _DEPTHS)
 
-    def ask(event: str) -> Any:
-        return lambda topics: {"event": event, "pair": list(topics), "subscription": {"name": "book", "depth": depth}}
-
     fields: dict[str, Any] = {
-        "subscribe": ask("subscribe"),
-        "unsubscribe": ask("unsubscribe"),
+        "subscribe": Say("subscribe", depth),
+        "unsubscribe": Say("unsubscribe", depth),
         "topics": names,
         "acks": Acks(by="key"),
         "decode": decode,

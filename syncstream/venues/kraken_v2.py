@@ -80,6 +80,16 @@ class Message(msgspec.Struct, frozen=True):
         return self.data[0]
 
 
+class Say(msgspec.Struct, frozen=True):
+    """The `subscribe=` and `unsubscribe=` of a feed."""
+
+    method: str
+    depth: int
+
+    def __call__(self, topics: Sequence[str]) -> dict[str, Any]:
+        return {"method": self.method, "params": {"channel": "book", "symbol": list(topics), "depth": self.depth}}
+
+
 def depth(symbols: Sequence[str], *, depth: int = 10, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Order books: messages are `Message`s with a `book`, `stream.books["BTC/USD"]` is kept, each state of it is checked.
 
@@ -88,12 +98,9 @@ def depth(symbols: Sequence[str], *, depth: int = 10, url: str = STREAM_URL, **s
     names = listed(symbols, r"[^/\s]+/[^/\s]+", "BTC/USD")
     one_of("depth", depth, _DEPTHS)
 
-    def ask(method: str) -> Any:
-        return lambda topics: {"method": method, "params": {"channel": "book", "symbol": list(topics), "depth": depth}}
-
     fields: dict[str, Any] = {
-        "subscribe": ask("subscribe"),
-        "unsubscribe": ask("unsubscribe"),
+        "subscribe": Say("subscribe", depth),
+        "unsubscribe": Say("unsubscribe", depth),
         "topics": names,
         "acks": Acks(by="key", topics=_acknowledged),
         "decode": Message,
@@ -103,8 +110,8 @@ def depth(symbols: Sequence[str], *, depth: int = 10, url: str = STREAM_URL, **s
         "timestamp_unit": "iso",
         "snapshot": Resubscribe(),
         "book": Levels(
-            bids=lambda message: _rows(message.data[0].bids),
-            asks=lambda message: _rows(message.data[0].asks),
+            bids=_bids,
+            asks=_asks,
             depth=depth,
             checksum=kraken_checksum,
             expected="book.checksum",
@@ -126,8 +133,12 @@ def kind_of(message: Message) -> Kind:
     return Kind.ACK if message.success else Kind.ERROR
 
 
-def _rows(levels: Sequence[Level]) -> list[tuple[Decimal, Decimal]]:
-    return [(level.price, level.size) for level in levels]
+def _bids(message: Message) -> list[tuple[Decimal, Decimal]]:
+    return [(level.price, level.size) for level in message.data[0].bids]
+
+
+def _asks(message: Message) -> list[tuple[Decimal, Decimal]]:
+    return [(level.price, level.size) for level in message.data[0].asks]
 
 
 def _acknowledged(message: Message) -> str:

@@ -115,6 +115,16 @@ class Tickers(_Said, frozen=True):
     data: Sequence[Ticker] = ()
 
 
+class Say(msgspec.Struct, frozen=True):
+    """The `subscribe=` and `unsubscribe=` of a feed."""
+
+    operation: str
+    channel: str
+
+    def __call__(self, topics: Sequence[str]) -> dict[str, Any]:
+        return {"op": self.operation, "args": [{"channel": self.channel, "instId": topic} for topic in topics]}
+
+
 def depth(instruments: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Order books of 400 levels a side: messages are `Depth`, `stream.books["BTC-USDT"]` is kept.
 
@@ -131,7 +141,7 @@ def depth(instruments: Sequence[str], *, url: str = STREAM_URL, **settings: Any)
 
 def trades(instruments: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Trades: messages are `Trades`. Loss cannot be seen, so every reconnect is told."""
-    fields: dict[str, Any] = {"sequence": Increasing(lambda message: int(message.data[-1].number)), **settings}
+    fields: dict[str, Any] = {"sequence": Increasing(_number), **settings}
     return _feed(url, instruments, "trades", Trades, **fields)
 
 
@@ -141,12 +151,9 @@ def ticker(instruments: Sequence[str], *, url: str = STREAM_URL, **settings: Any
 
 
 def _feed(url: str, instruments: Sequence[str], channel: str, decode: Any, **settings: Any) -> Feed:
-    def ask(operation: str) -> Any:
-        return lambda topics: {"op": operation, "args": [{"channel": channel, "instId": topic} for topic in topics]}
-
     fields: dict[str, Any] = {
-        "subscribe": ask("subscribe"),
-        "unsubscribe": ask("unsubscribe"),
+        "subscribe": Say("subscribe", channel),
+        "unsubscribe": Say("unsubscribe", channel),
         "topics": listed(instruments, r"[A-Z0-9_-]+", "BTC-USDT"),
         "batch": _BATCH,
         "acks": Acks(by="key"),
@@ -154,7 +161,7 @@ def _feed(url: str, instruments: Sequence[str], channel: str, decode: Any, **set
         "key": "arg.instrument",
         "classify": kind_of,
         "keepalive": Keepalive(every=_QUIET, send="ping", when="idle", expect="pong"),
-        "timestamp": lambda message: int(message.data[-1].time),
+        "timestamp": _time,
         **settings,
     }
     return Feed(url, **fields)
@@ -167,6 +174,14 @@ def kind_of(message: Any) -> Kind:
     if message.event == "notice" and message.code == _UPGRADE:
         return Kind.RECONNECT
     return {"subscribe": Kind.ACK, "error": Kind.ERROR}.get(message.event, Kind.IGNORE)
+
+
+def _number(message: Trades) -> int:
+    return int(message.data[-1].number)
+
+
+def _time(message: Any) -> int:
+    return int(message.data[-1].time)
 
 
 __all__ = ["Argument", "Book", "Depth", "Ticker", "Tickers", "Trade", "Trades", "depth", "ticker", "trades"]

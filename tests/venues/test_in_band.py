@@ -9,6 +9,7 @@ from typing import Callable, NamedTuple
 
 import pytest
 
+import syncstream.venues as adapters
 from syncstream import Feed
 from tests import replay
 
@@ -125,3 +126,24 @@ def test_an_old_delta_that_a_checksum_shows(case: Case) -> None:
         assert server.repeated or case.deltas < 10
     assert (result.unhealed, result.quarantined, result.after_gap, result.whole) == (0, 0, 0, True)
     assert result.gaps == result.healed == result.told
+
+
+EQUAL: dict[str, Callable[[], Feed]] = {
+    "bitfinex.depth": lambda: adapters.bitfinex.depth(["tAB"]),
+    "bitfinex.ticker": lambda: adapters.bitfinex.ticker(["tAB"]),
+    "bybit.depth": lambda: adapters.bybit.depth(["AB"]),
+    "coinbase_advanced.depth": lambda: adapters.coinbase_advanced.depth(["A-B"]),
+    "coinbase_advanced.trades": lambda: adapters.coinbase_advanced.trades(["A-B"]),
+    "deribit.depth": lambda: adapters.deribit.depth(["A"]),
+    "kraken.depth": lambda: adapters.kraken.depth(["A/B"]),
+    "kraken_v2.depth": lambda: adapters.kraken_v2.depth(["A/B"]),
+    "okx.depth": lambda: adapters.okx.depth(["A-B"]),
+    "okx.trades": lambda: adapters.okx.trades(["A-B"]),
+}
+
+
+def test_feeds_that_say_the_same_are_equal() -> None:
+    """So a cell of a notebook that is run again closes the stream before; and no two of them are one."""
+    made = [make() for make in EQUAL.values()]
+    assert made == [make() for make in EQUAL.values()]
+    assert all(one != other for at, one in enumerate(made) for other in made[:at])
