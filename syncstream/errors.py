@@ -89,7 +89,12 @@ class StreamFailed(SyncstreamError):
 
 
 class ConnectFailed(StreamFailed, ConnectionError):
-    """No line could be had: the failure is of a kind that waiting does not mend, or the time for it is over."""
+    """No line could be had: the failure is of a kind that waiting does not mend, or the time for it is over.
+
+    `code`: the close code that ended the last one, as in `Disconnected`; `None` if there was none, or if the last attempt failed.
+    """
+
+    code: Optional[int] = None
 
 
 class SubscribeFailed(StreamFailed):
@@ -130,7 +135,8 @@ class Severity(enum.Enum):
 class DialError(SyncstreamError):
     """One attempt to open a line failed. `retry_after` is in seconds, as the venue asked; `status` an HTTP status.
 
-    `cause` is one word for what failed: see the table in `core.failures`.
+    Or a line that was open was lost: `code` is the close code then, as in `events.Disconnected`. `cause` is one word for what
+    failed: see the table in `core.failures`.
     """
 
     def __init__(
@@ -141,12 +147,14 @@ class DialError(SyncstreamError):
         status: Optional[int] = None,
         retry_after: Optional[float] = None,
         cause: str = "",
+        code: Optional[int] = None,
     ) -> None:
         super().__init__(message)
         self.severity = severity
         self.status = status
         self.retry_after = retry_after
         self.cause = cause
+        self.code = code
 
 
 class CallableError(DialError):

@@ -33,7 +33,13 @@ class Connected(Event, frozen=True, kw_only=True):
 
 
 class Disconnected(Event, frozen=True, kw_only=True):
-    """A line was lost or an attempt failed. `code` is a WebSocket close code (1006: none came); `retry_in` seconds."""
+    """A line was lost or an attempt failed. `retry_in` seconds; `None`: never, it was the last one, and `Closed` follows.
+
+    `code`: a WebSocket close code. The venue's, whichever it sent; or ours, for what broke the standard or a bound: 1002, 1007,
+    1009; or 1006: the connection ended or broke without a close frame. `None` where there is no code: a close frame that has
+    none, an attempt that failed, and whenever we gave the line up: silence, an opening script that did not go through, a
+    lifetime that is over, a venue that asked to reconnect.
+    """
 
     line: int = 0
     reason: str = ""

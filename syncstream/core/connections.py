@@ -5,6 +5,7 @@ Rules
   FATAL ends the stream, but only where nothing has worked yet.
 * What was missed between two connections is looked for, or told, as soon as the first one is over.
 * Messages that fit nothing the feed says end the stream by the first-data deadline.
+* A connection that was open and is lost is told as that, also where it is the last one.
 * The stream ends once: `Closed` is the last that is told, connections that are open are left with a goodbye.
 """
 
@@ -170,13 +171,14 @@ class Connections:
         severity = severity or failures.own(self.rules.failures, code) or failures.of_code(code)
         data_at, entered = place.data_at, place.entered
         if not planned:
-            self._last_error = DialError(reason, severity=severity)
+            self._last_error = DialError(reason, severity=severity, code=code)
         if planned:
             place.rotated()
             place.wait(now)
             self._disconnected(place, reason, code, 0.0, now)
         elif severity is Severity.FATAL and not self._has_worked(place):
             place.wait(now)
+            self._disconnected(place, reason, code, None, now)
             self._fail_to_connect(reason, now)
         else:
             self._retry(place, reason, code, now, severity=severity)
@@ -213,17 +215,22 @@ class Connections:
         counts: bool = True,
     ) -> None:
         """Wait, then dial again; FATAL, which has worked once, as SLOW. `counts`: it was an attempt: the next wait is longer."""
+        was_open = place.is_open()
         before = place.failed() if counts else place.attempt
         delay = self.rules.backoff.delay(before, self.random(), severity=severity, retry_after=retry_after)
         place.wait(now + delay)
         over = self.rules.backoff.over(place.attempt, now + delay - (now if place.good_at is None else place.good_at))
         if over and not any(each.is_open() for each in self.lines):
+            if was_open:
+                self._disconnected(place, reason, code, None, now)
             self._fail_to_connect(f"{over}; the last attempt: {reason}", now)
             return
         self._disconnected(place, reason, code, delay, now)
 
-    def _disconnected(self, place: Line, reason: str, code: Optional[int], delay: float, now: float) -> None:
-        self.notes.append(f"line {place.index}: {reason}; the next attempt in {delay:.2g} s")
+    def _disconnected(self, place: Line, reason: str, code: Optional[int], delay: Optional[float], now: float) -> None:
+        """Without a delay there is no next attempt."""
+        then = "this was the last attempt" if delay is None else f"the next attempt in {delay:.2g} s"
+        self.notes.append(f"line {place.index}: {reason}; {then}")
         self.keys.out.append(Disconnected(line=place.index, reason=reason, code=code, retry_in=delay, at_ns=self.keys.wall(now)))
 
     # ---------------------------------------------------------------- the end of the stream
@@ -255,4 +262,6 @@ class Connections:
         kind = FeedFailed if text and isinstance(self._last_error, CallableError) else ConnectFailed
         failure = kind(text or f"no line could be opened within {limit:g} s{last}")
         failure.__cause__ = self._last_error
+        if isinstance(failure, ConnectFailed) and self._last_error is not None:
+            failure.code = self._last_error.code
         self.fail(failure, now)

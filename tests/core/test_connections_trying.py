@@ -166,7 +166,8 @@ def test_a_lost_line_can_be_the_last() -> None:
     rig.live("A", 1)
     rig.cut(reason="gone")
     assert str(rig.failure()) == "max_attempts=1 are used up; the last attempt: gone"
-    assert (rig.said(), rig.engine.finished) == (["closed"], True)
+    assert ends(rig) == [("gone", 1006, None)]
+    assert (rig.said(), rig.engine.finished) == (["disconnected 0: gone", "closed"], True)
     assert rig.state("A") == "live"  # nothing is looked for any more
 
 
@@ -235,6 +236,42 @@ def test_a_close_code_that_is_final() -> None:
     assert str(failure) == "closed by the venue: 4001 bad key"
     assert getattr(failure.__cause__, "severity", None) is Severity.FATAL
     assert (rig.said()[-1], rig.engine.finished) == ("closed", True)
+
+
+def ends(rig: Rig) -> list[tuple[str, Optional[int], Optional[float]]]:
+    """Of each line that was lost: why, with which code, and in how many seconds it is dialled again."""
+    rig.gather()
+    return [(item.reason, item.code, item.retry_in) for item in rig.items if isinstance(item, Disconnected)]
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["live", "opening"])
+def test_the_last_line_is_told_with_its_code(opened: bool) -> None:
+    """Before the end of the stream, as every line is; the failure carries the code, too."""
+    script = () if opened else (Step(expect=lambda message: False),)
+    rig = Rig(change(NUMBERED, failures=WRONG_KEY, opening=script))
+    rig.open()
+    close_for_good(rig)
+    assert ends(rig) == [("closed by the venue: 4001 bad key", 4001, None)]
+    failure = rig.failure()
+    assert isinstance(failure, ConnectFailed)
+    assert (failure.code, getattr(failure.__cause__, "code", None)) == (4001, 4001)
+    assert rig.said()[-2:] == ["disconnected 0: closed by the venue: 4001 bad key", "closed"]
+    assert rig.engine.notes == ["line 0: closed by the venue: 4001 bad key; this was the last attempt"]
+
+
+@pytest.mark.parametrize(("ending", "code"), [("close", 4001), ("cut", 1006), ("refused", None)])
+def test_the_code_that_used_up_the_attempts(ending: str, code: Optional[int]) -> None:
+    """The failure has that of the last attempt, if that was an open line; only then is the end of a line told once more."""
+    rig = Rig(change(NUMBERED, backoff=Backoff(max_attempts=1)))
+    if ending == "refused":
+        rig.refuse(message="no")
+    else:
+        rig.open()
+        rig.cut() if ending == "cut" else close_for_good(rig)
+    failure = rig.failure()
+    assert isinstance(failure, ConnectFailed)
+    assert failure.code == code
+    assert [(one[1], one[2]) for one in ends(rig)] == ([] if code is None else [(code, None)])
 
 
 def test_a_final_close_code_while_a_script_is_gone_through() -> None:

@@ -101,9 +101,10 @@ def test_a_refusal_before_the_stream_was_ever_live(no: Any) -> None:
     rig.send({"no": 1})
     failure = rig.failure()
     assert isinstance(failure, ConnectFailed)
-    assert str(failure) == "opening: step 2 of 2 was refused" + (": bad key" if no == "bad key" else "")
+    refused = "opening: step 2 of 2 was refused" + (": bad key" if no == "bad key" else "")
+    assert (str(failure), failure.code) == (refused, None)
     assert getattr(failure.__cause__, "severity", None) is Severity.FATAL
-    assert (rig.did(Hangup), rig.said(), rig.engine.finished) == ([Hangup(0, 1)], ["closed"], True)
+    assert (rig.did(Hangup), rig.said(), rig.engine.finished) == ([Hangup(0, 1)], [f"disconnected 0: {refused}", "closed"], True)
 
 
 def test_a_refusal_later_is_a_slow_one() -> None:

@@ -13,6 +13,7 @@ from syncstream import (
     Backoff,
     Batch,
     Budget,
+    Closed,
     Connected,
     ConnectFailed,
     Contiguous,
@@ -379,8 +380,13 @@ def test_a_venue_that_lets_in_and_closes_on_a_wrong_key(broker: Broker) -> None:
     with Stream(feed) as stream:
         broker.wait_for(lambda: broker.subscriptions == {1: frozenset(SYMBOLS)}, PATIENCE)
         broker.faults.close(4001, "bad key")
-        with pytest.raises(ConnectFailed, match="closed by the venue: 4001 bad key"):
-            stream.get(timeout=PATIENCE)
+        items = stream.events()
+        told: list[Any] = []
+        with pytest.raises(ConnectFailed, match="closed by the venue: 4001 bad key") as caught:
+            told.extend(items)
+        assert caught.value.code == 4001
+        assert [type(item) for item in told[-2:]] == [Disconnected, Closed]
+        assert (told[-2].code, told[-2].retry_in) == (4001, None)
     with Stream(feed) as stream:
         broker.wait_for(lambda: broker.subscriptions == {2: frozenset(SYMBOLS)}, PATIENCE)
         broker.publish("A")

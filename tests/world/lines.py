@@ -334,7 +334,11 @@ class LineWatch:
         `ever`: whether any line was ever live. `worked`: whether data came on any, or a subscription was acknowledged.
         """
         final = (self.refusal is Severity.FATAL and not ever) or self.final_code(ever, worked)
-        require(not final, "loud", f"line {self.index} was refused for good, and the stream goes on: {marker}")
+        told = f"line {self.index}: {marker}, and it was {'' if final else 'not '}refused for good"
+        require(final is (marker.retry_in is None), "loud", told)
+        if final:
+            require(marker.code == (FINAL_CODE if self.turned_away else None), "loud", told)
+            return
         if marker.reason.startswith(("mute", "half-open")):
             require(not paused, "hasty", f"line {self.index} given up, {marker.reason}, while nothing is read")
         if marker.reason.startswith("mute: the venue"):

@@ -63,6 +63,7 @@ class World:
         self.steps = 0
         self.paused = False
         self.closed_at: Optional[float] = None
+        self.last_words: Optional[Disconnected] = None  # told of a line that is not dialled again
         self.feeds = self.data = 0  # whole messages that were read; of these, with data
         self.acked = 0  # acknowledgements that were read
         self.confirmed = False  # it was told that a topic is subscribed
@@ -181,12 +182,15 @@ class World:
         for item in items:
             if self.closed_at is not None:
                 raise Violation("closed", f"{item} was delivered after the end")
+            if self.last_words is not None and not isinstance(item, Closed):
+                raise Violation("closed", f"{item} was delivered after {self.last_words}")
             if isinstance(item, Event):
                 if isinstance(item, Disconnected):
                     self.watches[item.line].disconnected(
                         item, chances, self.now, stale=stale, paused=self.paused, ever=self.ever, worked=self.worked
                     )
                     stale = False
+                    self.last_words = item if item.retry_in is None else None
                 elif isinstance(item, Stale):
                     stale = stale or item.key is None
                     self._quiet(item)
@@ -290,6 +294,12 @@ class World:
             or (isinstance(failure, SubscribeFailed) and (self.refused > 0 or not self.data))
         )
         require(allowed, "failure", f"the stream failed with {failure!r}")
+        turned_away = any(each.final_code(self.ever, self.worked) for each in self.watches) and self.now < START + 30.0
+        told = self.last_words is not None or not turned_away or not isinstance(failure, ConnectFailed)
+        require(told, "failure", f"{failure!r}, and nobody was told of the end of the line")
+        if self.last_words is not None:
+            code = getattr(failure, "code", None)
+            require(code == self.last_words.code, "failure", f"{failure!r} with code {code} after {self.last_words}")
         self.faults[type(failure).__name__] += 1
 
     def _act(self, action: Any) -> None:
