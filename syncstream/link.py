@@ -13,6 +13,7 @@ Rules
 * A send that makes no progress for `SEND_LIMIT` has failed; so has one with more than `OUT_LIMIT` bytes of ours (subscriptions)
   behind it. A user's message that would wait behind so much is refused. Half a frame is never followed by another.
 * No `Secret` goes out on a line that a redirect led to another host.
+* The end of a line is told by TLS, too, if that can be done without waiting.
 * After a send that failed nothing goes out any more. What the venue has said until then lies with the system, its close frame
   perhaps; it is read, as much as can lie there, before the line is lost.
 """
@@ -190,6 +191,7 @@ class Link:
 
     def close(self) -> None:
         """Release the connection; tell the senders what became of their messages."""
+        self.connection.end_tls()
         self.connection.close()
         self._drop()
 

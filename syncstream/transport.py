@@ -343,8 +343,17 @@ class Connection:
                 self.wants_read = True
         return taken
 
+    def end_tls(self) -> None:
+        """Tell the other side that no more comes (TLS close_notify), if that can be done without waiting. Then only `close`.
+
+        Not in the child of a fork: it would end the parent's line.
+        """
+        if self._tls is not None:
+            with contextlib.suppress(OSError, ValueError):  # it would wait, the line is broken, it was said
+                self._tls.unwrap()
+
     def close(self) -> None:
-        """Release the descriptor at once. Never blocks and sends no close frame; may be called again."""
+        """Release the descriptor at once. Never blocks and sends neither a close frame nor TLS's; may be called again."""
         self._rest = b""
         self._sock.close()
 

@@ -15,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncstream import NotConnected, SendUnknown
+from syncstream.clock import now
 from syncstream.core.deflate import Agreed, Inflate
 from syncstream.core.engine import Payload
 from syncstream.core.frames import BINARY, CLOSE, PING, PONG, TEXT
 from syncstream.link import OUT_LIMIT, SEND_LIMIT, Link, Ticket
 from syncstream.transport import Connection, frame
+from tests.deadlines import SLACK
 from tests.servers import certificates
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -51,6 +53,9 @@ class Wire(Connection):
         self.room -= count
         self.taken += offered[:count]
         return count
+
+    def end_tls(self) -> None:
+        assert not self.closed
 
     def close(self) -> None:
         self.closed = True
@@ -603,6 +608,27 @@ def test_a_venue_that_stops_reading_and_goes_on_gets_whole_frames(tls: bool, tmp
     assert [payload for opcode, payload in read if opcode == BINARY] == [bytes([n % 256]) * 10_000 for n in range(count)]
     assert [payload for opcode, payload in read if opcode == PONG] == [b"pong"]
     assert read.index((PONG, b"pong")) < len(read) - 1
+
+
+@pytest.mark.parametrize("state", ["idle", "half out", "gone"])
+def test_the_end_of_a_line_is_the_end_of_its_tls(state: str, tmp_path: Path) -> None:
+    """The other side can tell our goodbye from a line that was cut. Nothing waits for it, and a broken line is no trouble."""
+    near, far = socket.socketpair()
+    with near, far:
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+        sock, peer = secure(near, far, tmp_path)
+        peer.suppress_ragged_eofs = False  # type: ignore[attr-defined]
+        link = link_on(Connection(sock, b"", {}, None))
+        if state == "half out":
+            fill(link)
+        elif state == "gone":
+            peer.close()
+        began = now()
+        link.close()
+        assert now() - began < SLACK
+        if state == "idle":
+            assert peer.recv(1) == b""
+        peer.close()
 
 
 def secure(near: socket.socket, far: socket.socket, folder: Path) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
