@@ -1,8 +1,9 @@
 """The thread that drives the engine: one selector over the lines and the wake pipe.
 
-It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line, parses all of it before
-an end of the stream counts, then takes the inbox, the deadlines and the sends. A send that failed counts only when all that had
-come by then is read. Under load a line is read without asking the selector first; that is asked only when the socket would block.
+It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line (8 KiB where messages may be
+compressed), parses all of it before an end of the stream counts, then takes the inbox, the deadlines and the sends. A send that
+failed counts only when all that had come by then is read. Under load a line is read without asking the selector first; that is
+asked only when the socket would block.
 
 Not here: decisions (the engine), user code (the dialer, the workers), waiting for anything but the selector.
 """
@@ -38,6 +39,7 @@ from .watch import watched
 _log = logger("syncstream.reader")
 
 _READ_SIZE = 64 * 1024
+_PACKED_READ_SIZE = 8 * 1024  # where messages may be compressed: a turn holds what they inflate to, 1,000 times as much at most
 _SELECT_EVERY = 16  # turns without the selector, at most, while there is always more to read
 _LONGEST_WAIT = 3600.0  # seconds; the system takes no endless number
 _STATUS_EVERY = 0.1
@@ -202,7 +204,7 @@ class Reader:
     def _read(self, link: Link, now: float) -> None:
         ended: Optional[str] = None
         try:
-            data = link.receive(_READ_SIZE)
+            data = link.receive(_READ_SIZE if link.connection.deflate is None else _PACKED_READ_SIZE)
         except OSError as error:
             data, ended = None, f"the connection broke: {error}"
         link.more = bool(data)

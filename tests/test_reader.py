@@ -155,6 +155,33 @@ def test_what_came_before_the_end_is_delivered_before_it() -> None:
     assert "without a close frame" in items[-1].reason
 
 
+@pytest.mark.parametrize(("packed", "least", "most"), [(False, 8193, 65536), (True, 1, 8192)], ids=["plain", "compressed"])
+def test_of_what_inflates_less_is_read_in_a_turn(packed: bool, least: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a turn reads is held inflated, all of it, before anybody can say that it is too much: a thousand times its size."""
+    headers = ["Sec-WebSocket-Extensions: permessage-deflate"] if packed else []
+
+    def script(peer: Peer) -> None:
+        peer.upgrade(*headers)
+        peer.send(b"".join(message(n) for n in range(1, 20_001)))
+        listen(peer)
+
+    sizes: list[int] = []
+    with Server(script) as server:
+        rig = Rig(feed_to(server), queue_size=50_000)
+        batch = rig.reader.engine.batch
+
+        def measured(line: int, epoch: int, data: bytes, now: float) -> None:
+            sizes.append(len(data))
+            batch(line, epoch, data, now)
+
+        monkeypatch.setattr(rig.reader.engine, "batch", measured)
+        rig.reader.start()
+        assert rig.numbers(20_000) == list(range(1, 20_001))
+        rig.reader.post(Close())
+        assert rig.reader.join(PATIENCE) == []
+    assert least <= max(sizes) <= most
+
+
 def test_a_message_that_comes_in_crumbs_is_one_message() -> None:
     """Also when every byte is a turn of its own."""
 
