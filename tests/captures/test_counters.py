@@ -1,11 +1,13 @@
 """Recorded sessions whose numbers count in other scopes, through the public API: no false gap, and one left out is seen.
 
-Coinbase Advanced and Bitfinex number a whole connection, acknowledgements and heartbeats included; HitBTC each symbol, from an
-in-band snapshot on; Gate each symbol by ranges.
+Coinbase Advanced and Bitfinex number a whole connection, acknowledgements and heartbeats included; so does dYdX (v3), whose
+messages are complete, but twelve times not in their order; HitBTC each symbol, from an in-band snapshot on; Gate
+each symbol by ranges.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, NamedTuple, Optional
 
@@ -59,6 +61,12 @@ CASES = [
         {"key": bitfinex_key, "counter": CONNECTION, "sequence": Contiguous(bitfinex_number, start=1)},
     ),
     Case(
+        "dydx_v3_outoforder_20210623",
+        2140,
+        1000,
+        {"key": "id", "counter": CONNECTION, "sequence": Contiguous("message_id", start=0), "reorder": 0.5},
+    ),
+    Case(
         "hitbtc_20210405",
         3238,
         2000,
@@ -105,3 +113,11 @@ def test_a_frame_left_out_is_a_gap(case: Case) -> None:
     assert len({(gap.after, gap.before) for gap in gaps}) == 1
     assert len(gaps) == len({gap.key for gap in gaps})
     assert (len(gaps) > 1) is (case.fields.get("counter") is CONNECTION)
+
+
+def test_dydx_is_complete_and_out_of_order() -> None:
+    """Twelve times a number is not the one behind that before it, and none is missing."""
+    frames = replay.require("dydx_v3_outoforder_20210623").frames
+    numbers = [json.loads(frame.data)["message_id"] for frame in frames]
+    assert sorted(numbers) == list(range(2141))
+    assert sum(after != before + 1 for before, after in zip(numbers, numbers[1:])) == 12
