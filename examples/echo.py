@@ -4,15 +4,17 @@ Without a URL it runs offline, against a small server of its own. Needs `syncstr
 """
 
 import contextlib
+import math
 import sys
 
-from syncstream import Disconnected, Endpoint, Event, Feed, NotConnected, SendUnknown, Stream
+from syncstream import Disconnected, Endpoint, Event, Feed, Liveness, NotConnected, SendUnknown, Stream
 
 
 def echo(url: str) -> str:
     """Returns why it ended."""
     addresses = iter([Endpoint(url=url, proxy=None)])  # asked before every attempt: there is one connection, and no second
-    feed = Feed(lambda: next(addresses), decode=None)  # text comes as str, binary as bytes, and goes back as the same
+    patient = Liveness(silence=math.inf, maximum_silence=math.inf)  # a server may say nothing for hours, if it answers pings
+    feed = Feed(lambda: next(addresses), decode=None, liveness=patient)  # text comes as str, binary as bytes, and goes back so
     with Stream(feed, overflow="block", block_limit=60.0) as stream:
         for item in stream.events():
             if isinstance(item, Disconnected):

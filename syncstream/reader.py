@@ -1,9 +1,9 @@
 """The thread that drives the engine: one selector over the lines and the wake pipe.
 
-It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line (8 KiB where messages may be
-compressed), parses all of it before an end of the stream counts, then takes the inbox, the deadlines and the sends. A send that
-failed counts only when all that had come by then is read. Under load a line is read without asking the selector first; that is
-asked only when the socket would block.
+It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line (8 KiB where messages
+may be compressed), parses all of it before an end of the stream counts, then takes the inbox, the deadlines and the sends. A
+send that failed counts only when all that had come by then is read. Under load a line is read without asking the selector
+first; that is asked only when the socket would block.
 
 Not here: decisions (the engine), user code (the dialer, the workers), waiting for anything but the selector.
 """

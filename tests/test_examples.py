@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from syncstream import Overflow, Stream
+from syncstream import Feed, Overflow, Stream
 from syncstream.clock import now
 from syncstream.testing import Broker
 from tests.stream.setting import PATIENCE
@@ -34,6 +34,22 @@ def test_an_example_runs(example: Path) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+
+def test_echo_waits_for_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the server closes: pings that are answered are enough, however long nothing is said."""
+    told: list[Feed] = []
+
+    class Watched(Stream):
+        def __init__(self, feed: Feed, **options: Any) -> None:
+            told.append(feed)
+            super().__init__(feed, **options)
+
+    echo: Any = runpy.run_path(str(ROOT / "examples" / "echo.py"))["echo"]
+    monkeypatch.setitem(echo.__globals__, "Stream", Watched)
+    assert echo("ws://127.0.0.1:9/")  # nobody is there, and that is told
+    assert told[0].liveness.silence == told[0].liveness.maximum_silence == float("inf")
+    assert told[0].liveness.ping_after < 60.0
 
 
 def test_readme_names_every_example() -> None:
