@@ -9,6 +9,18 @@ is for a counter that stands at `position`:
 
 `splice` asks the same of the first message after a snapshot, where overlapping it is always legal.
 
+Which message is the first to apply after a snapshot at `L`, and which are dropped as part of it. Where the first one does not
+apply, and is not dropped either, the snapshot is too old and is asked for again; where all are dropped, the next one has to.
+
+    sequence= (or splice=)            dropped     the first to apply      venues
+    Contiguous("U", "u")              u <= L      U <= L + 1 <= u         Binance spot, Gate: usually U == L + 1
+    Contiguous("U", "u", overlap=True) u <= L      U <= L + 1 <= u         KuCoin, where later ones may overlap, too
+    Contiguous("n")                   n <= L      n == L + 1              AscendEX, Bybit, Kraken Futures
+    Chained("pu", "u")                u <= L      pu <= L < u             Binance futures; one with u == L is in the
+                                                                          snapshot, and the next has pu == L
+    Chained("prev", "seq")            seq <= L    prev == L, any seq      OKX (keepalives, restarts), Deribit, HTX
+    Increasing("at")                  at <= L     at > L                  Bitstamp, by time: what is missing is not seen
+
 `Contiguous` and `Chained` take two modifiers, for messages that do not count as the others do:
 
     idle        a path or predicate: the message only says where the counter stands (a heartbeat with the last number). A hole
