@@ -232,8 +232,9 @@ class Placement:
         if sync.state is State.UNPROVEN:  # or perhaps not
             self.doubt(sync, "restart", sync.delivered, first, now)
         elif sync.state is State.SYNCING:
+            due_at = sync.fetch_at  # keeps its back-off
             self._forget(sync)
-            self.fetches.want(sync, now)
+            self.fetches.want(sync, now if due_at is None else due_at)
         else:
             sync.anchor = sync.delivered = None
 

@@ -131,3 +131,17 @@ def test_numbers_that_start_anew_by_right_are_no_doubt_of_a_live_key() -> None:
     rig.said()
     rig.send(delta("A", 1, r=True))
     assert rig.said() == ["gap A restart 2..1 healing"]
+
+
+def test_numbers_that_start_anew_by_right_do_not_hurry_a_source() -> None:
+    """A snapshot that was of no use is asked for again when the back-off is over."""
+    rig = Rig(change(HEALED, reset=lambda message: message.get("r")))
+    rig.live("A", 50)
+    rig.send(delta("A", 51), delta("A", 53))
+    rig.answer("A", 51)
+    rig.said()
+    rig.asked()
+    rig.send(delta("A", 1, r=True))
+    assert rig.asked() == []
+    rig.wait(8.0)
+    assert rig.asked() == ["A"]

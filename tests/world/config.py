@@ -15,7 +15,7 @@ from syncstream.core.keepalive import Keepalive
 from syncstream.core.liveness import Liveness
 from syncstream.core.opening import Step
 from syncstream.core.rules import Kind, Rules, Scope
-from syncstream.core.sequence import Contiguous, Increasing, Rule
+from syncstream.core.sequence import Chained, Contiguous, Increasing, Rule
 from syncstream.core.subscriptions import Acks
 from syncstream.errors import Severity
 
@@ -47,6 +47,9 @@ class Config(NamedTuple):
     "whole" (no position) or "none". `fragments`: each message comes in two frames, a pong between them. `small`: numbers begin
     at 1, and again at each restart, so that those of two eras may meet. `script`: a line is let in by a welcome and a login.
     `acks`: how subscriptions are acknowledged, if they are. `budget`: sends within a second.
+    `ranges` may be "chain", too: numbers that skip, each message with the one before. `idle`: the venue says now and then where
+    its counter stands. `resets`: where numbers start anew by right the message says so, or its link does. `packed`: a frame is
+    an array, with the message among others.
     `first_dial`, `entry`: what dials and logins lead to at first, until a step says otherwise. Without a `script`, "final" lets
     us in and closes on the first subscription.
     """
@@ -80,6 +83,9 @@ class Config(NamedTuple):
     quiet_after: Optional[float] = None
     keepalive: Optional[float] = None
     budget: int = 0
+    idle: bool = False
+    resets: bool = False
+    packed: bool = False
 
 
 def draw_config(dice: random.Random) -> Config:
@@ -131,6 +137,27 @@ def draw_config(dice: random.Random) -> Config:
         budget=dice.choice((0, 0, 4)),
         entry=dice.choice(("ok",) * 8 + ("final", "")),
     )
+
+
+OTHER_KINDS = 20_000_000
+"""From this seed on worlds are of other kinds besides, by dice of their own: those before it stay what they were."""
+
+
+def other_kind(config: Config, dice: random.Random) -> Config:
+    """The same kind of world, and one or more of what some venues do."""
+    many = config.scope in ("shared", "connection")
+    chain = config.scope == "key" and dice.random() < 0.4
+    small = config.small and not chain
+    kinds = config._replace(
+        classify=True,
+        ranges="chain" if chain else config.ranges,
+        reorder=0.0 if chain else config.reorder,
+        small=small,
+        idle=(many or config.scope == "key") and dice.random() < 0.6,
+        resets=config.scope == "key" and config.lines == 1 and not small and dice.random() < 0.5,
+        packed=dice.random() < 0.5,
+    )
+    return kinds if kinds.idle or kinds.resets or chain else kinds._replace(packed=True)
 
 
 _decode = msgspec.json.Decoder().decode
@@ -187,6 +214,8 @@ def rules(config: Config) -> Rules:
     elif config.scope == "key":
         rule = splice = Contiguous("n", "m" if ranged else None, overlap=overlap)
         last = FIELDS["m"] if ranged else first
+        if config.ranges == "chain":
+            rule = splice = Chained("n", "m")
     else:
         rule = Contiguous("n", start=1 if config.start else None)
         splice = Contiguous("v", "w" if ranged else None, overlap=overlap)
@@ -203,6 +232,9 @@ def rules(config: Config) -> Rules:
         rule_text="'n'",
         first=None if rule is None else first,
         last=None if rule is None else last,
+        idle=(lambda message: message.get("i")) if config.idle else None,
+        reset=(lambda message: message.get("r")) if config.resets and config.ranges != "chain" else None,
+        split=(lambda frame: frame if isinstance(frame, list) else None) if config.packed else None,
         scope={"shared": Scope.SHARED, "connection": Scope.CONNECTION}.get(config.scope, Scope.KEY),
         counter=FIELDS["c"] if config.scope == "shared" else None,
         reorder=config.reorder,

@@ -140,7 +140,8 @@ class Fold:
 
     def _gap(self, gap: Gap) -> None:
         if gap.reason == "hole" and gap.after is not None and not self.config.small:
-            require(gap.before > gap.after + 1, "alarm", f"{self.name}: {gap}, and nothing is missing")
+            ahead = 0 if self.config.ranges == "chain" else 1
+            require(gap.before > gap.after + ahead or self.config.resets, "alarm", f"{self.name}: {gap}, and nothing is missing")
             if (
                 self.sees_all
                 and self.config.scope == "key"

@@ -58,6 +58,7 @@ class Service:
         self.verified_at = 0.0  # until then a message may prove what was complete
         self.failures: Counter[str] = Counter()  # in a row, without those that got no answer: the wait is that long at least
         self.given_up: set[str] = set()
+        self.anew: set[str] = set()  # keys whose numbers have started anew by right: that ends a request, and nobody is told
         self.complete: dict[str, float] = {}  # keys that were told to be, and when
 
     def asked(self, key: str, epoch: int, now: float) -> Request:
@@ -114,7 +115,7 @@ class Service:
     def counts(self, reply: Reply, chance: float, now: float) -> None:
         """It came in, and this dice was thrown: unless it turns out to be of use (see `told`), the next one has to wait."""
         key = reply.request.key
-        if reply.request.epoch in self.before_loss or key in self.given_up:
+        if reply.request.epoch in self.before_loss or key in self.given_up or key in self.anew:
             return
         wait = chance * min(FETCH_BACKOFF.maximum, FETCH_BACKOFF.base * 2.0 ** min(self.failures[key], 100))
         if reply.error is not None:

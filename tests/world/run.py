@@ -8,7 +8,7 @@ from typing import Callable, NamedTuple, Optional
 
 from . import checks
 from .calm import calm
-from .config import Config, draw_config
+from .config import OTHER_KINDS, Config, draw_config, other_kind
 from .script import Step, draw_script, perform
 from .violation import Violation
 from .world import World
@@ -57,7 +57,11 @@ def run_script(config: Config, script: list[Step], seed: int = 0) -> Report:
 def plan(seed: int, length: int) -> tuple[Config, list[Step]]:
     """The world of a seed."""
     dice = random.Random(seed)
-    return draw_config(dice), draw_script(dice, length)
+    config, script = draw_config(dice), draw_script(dice, length)
+    if seed < OTHER_KINDS:
+        return config, script
+    config = other_kind(config, dice)
+    return config, [("stands", dice.randrange(5)) if config.idle and dice.random() < 0.1 else step for step in script]
 
 
 def violation_of(config: Config, script: list[Step], seed: int) -> Optional[Violation]:

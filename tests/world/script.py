@@ -14,7 +14,7 @@ from syncstream.core.frames import TEXT
 
 from .config import KEYS
 from .requests import MODES
-from .wire import BYTES, GARBAGE, Piece, beat, goodbye, ping, word
+from .wire import BYTES, FEED, GARBAGE, Piece, beat, goodbye, ping, word
 from .world import World
 
 Step = tuple[Any, ...]
@@ -61,6 +61,16 @@ def again(world: World, line: int, back: int) -> None:
 def heartbeat(world: World, line: int) -> None:
     """A message that is no data."""
     _put(world, line, beat(world.config.classify))
+
+
+def stands(world: World, key: int) -> None:
+    """The venue says where the counter of a key stands, to every line that hears of it."""
+    name = _key(world, key)
+    for wire in list(world.venue.wires.values()) if world.config.idle else ():
+        hears = name in wire.subscribed or (world.config.scope == "shared" and wire.subscribed)
+        if hears and not wire.mute and not wire.gone:
+            wire.put(Piece(world.venue.stands(name, wire), FEED))
+            world.flush(wire)
 
 
 def pinged(world: World, line: int) -> None:
@@ -155,6 +165,9 @@ def restart(world: World, key: int) -> None:
     """The numbers of a key start anew; the state is carried on."""
     if world.config.scope in ("key", "shared", "connection"):
         world.venue.keys[_key(world, key)].restart()
+        for wire in world.venue.wires.values() if world.config.resets else ():  # nothing of before comes later
+            wire.aside.clear()
+            wire.sent.clear()
 
 
 def recount(world: World) -> None:
@@ -295,7 +308,7 @@ STEPS: dict[str, tuple[Callable[..., None], int, tuple[tuple[Any, ...], ...]]] =
     "jump": (jump, 1, ((0.5, 3.0, 20.0, 100.0),)),
 }
 _NAMES = [name for name, (_, weight, _) in STEPS.items() for _ in range(weight)]
-_LAST = {"close": close}
+_LAST: dict[str, Callable[..., None]] = {"close": close, "stands": stands}
 
 
 def perform(world: World, step: Step) -> None:

@@ -30,6 +30,7 @@ DECIDES = {
     "liveness",
     "opening",
     "order",
+    "parts",
     "placement",
     "pressure",
     "quiet",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .config import Config, draw_config
+from .config import OTHER_KINDS, Config, draw_config
 from .lines import LineWatch
 from .run import Found, plan, run_script, run_worlds, violation_of
 from .script import steps
@@ -25,6 +25,14 @@ WORLDS, STEPS = 1000, 200
 def test_random_worlds_keep_every_rule(share: int) -> None:
     """A thousand worlds of two hundred steps, each calmed down at the end, without a violation."""
     found = run_worlds(share * WORLDS // 5, WORLDS // 5, STEPS)
+    assert found is None, str(found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(170)
+def test_random_worlds_of_other_kinds_keep_every_rule() -> None:
+    """Chains whose numbers skip, counters that only say where they stand or start anew by right, and packed frames."""
+    found = run_worlds(OTHER_KINDS, 200, STEPS)
     assert found is None, str(found)
 
 

@@ -40,6 +40,7 @@ class Truth(NamedTuple):
     after: int
     to: int
     whole: bool = False
+    anew: bool = False  # the numbers of its key start anew with it, and it says so
 
 
 class Answer(NamedTuple):
@@ -55,8 +56,10 @@ class Answer(NamedTuple):
 class Numbers:
     """Owned by: the venue. One key."""
 
-    def __init__(self, small: bool) -> None:
+    def __init__(self, small: bool, stride: int = 1) -> None:
         self.small = small
+        self.stride = stride
+        self.anew = False  # the next message is the first of an era
         self.states: list[State] = [EMPTY]
         self.era = 0
         self.began = [0]  # at which version each era began
@@ -70,7 +73,7 @@ class Numbers:
 
     def number(self, version: int, era: int) -> int:
         """The number of a version on the wire."""
-        return self.base(era) + version - self.began[era]
+        return self.base(era) + self.stride * (version - self.began[era])
 
     def era_of(self, version: int) -> int:
         """The era in which a version came to be."""
@@ -81,6 +84,7 @@ class Numbers:
             return False
         self.era += 1
         self.began.append(self.version)
+        self.anew = True
         return True
 
 
@@ -89,7 +93,7 @@ class Venue:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.keys = {key: Numbers(config.small) for key in KEYS[: config.keys]}
+        self.keys = {key: Numbers(config.small, 3 if config.ranges == "chain" else 1) for key in KEYS[: config.keys]}
         self.truths: list[Truth] = []
         self.channel = _BASES[0]
         self.channel_era = 0
@@ -127,13 +131,24 @@ class Venue:
         numbers = self.keys[key]
         era = numbers.era
         first, last = numbers.number(after + 1, era), numbers.number(to, era)
-        truth = Truth(key, era, last if whole else first, last, after, to, whole)
+        anew = self.config.resets and numbers.anew and not whole
+        if self.config.ranges == "chain":
+            first = numbers.number(after, numbers.era_of(after) if anew else era)  # its link
+        numbers.anew = numbers.anew and whole
+        truth = Truth(key, era, last if whole else first, last, after, to, whole, anew)
         self.truths.append(truth)
         return len(self.truths) - 1, truth
 
     def whole(self, key: str) -> tuple[int, Truth]:
         """A message that carries the state of a key as it is."""
         return self._truth(key, self.keys[key].version, self.keys[key].version, whole=True)
+
+    def stands(self, key: str, wire: Wire) -> bytes:
+        """A heartbeat that says where the counter of a key stands."""
+        numbers, scope = self.keys[key], self.config.scope
+        at = {"shared": self.channel, "connection": wire.number}.get(scope)
+        at = numbers.number(numbers.version, numbers.era_of(numbers.version)) if at is None else at
+        return self._framed({"k": key, "t": "beat", "i": 1, "n": at, "m": at, "c": "ch"})
 
     def count(self) -> int:
         """The next number of the channel."""
@@ -173,4 +188,12 @@ class Venue:
             message["d"] = self.keys[truth.key].states[truth.to]
         else:
             message["d"] = [(version, amount_of(version)) for version in range(truth.after + 1, truth.to + 1)]
-        return fragments(_encode(message)) if self.config.fragments else text_frame(_encode(message))
+        if truth.anew:
+            message["r"] = 1
+        return self._framed(message)
+
+    def _framed(self, message: dict[str, Any]) -> bytes:
+        payload = _encode(message)
+        if self.config.packed:
+            payload = b'[{"t":"skip"},' + payload + b',{"t":"skip"}]'
+        return fragments(payload) if self.config.fragments else text_frame(payload)

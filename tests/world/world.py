@@ -537,11 +537,15 @@ class World:
 
     def publish(self, key: str, count: int, fault: str = "", hits: int = 2) -> None:
         """The market moves. The fault hits one line, or all (2)."""
-        self.send(self.venue.change(key, count), fault, hits)
+        anew = self.config.resets and self.venue.keys[key].anew
+        self.send(
+            self.venue.change(key, count), "" if anew else fault, hits
+        )  # a message that starts anew comes once, in its place
 
     def send(self, made: list[tuple[int, Truth]], fault: str = "", hits: int = 2) -> None:
         """Messages go out to every line that has subscribed to their key."""
         shared = self.config.scope == "shared"
+        self.service.anew.update(truth.key for _, truth in made if truth.anew)
         numbers = [self.venue.count() if shared else 0 for _ in made]
         for wire in list(self.venue.wires.values()):
             if wire.gone:
