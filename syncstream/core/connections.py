@@ -79,6 +79,7 @@ class Connections:
         place.said, place.pending = (), []
         self.keys.out.append(Connected(line=place.index, attempt=place.attempt + 1, at_ns=self.keys.wall(now)))
         self.enter(place, now)
+        self.keys.subscribed(now)
 
     def enter(self, place: Line, now: float) -> None:
         """What comes on this connection belongs to the stream."""

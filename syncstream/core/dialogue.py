@@ -120,6 +120,7 @@ class Dialogue:
             self.asking.call(place, (), self.topics)
         self.order.lost(place.index, now, place.data_at, covered=self.connections.covered(place))
         self.keys.opened(now)
+        self.keys.subscribed(now)
 
     # ---------------------------------------------------------------- the opening script
 

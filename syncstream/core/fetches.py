@@ -8,7 +8,7 @@ once. A request whose answer does not come within `limit` is given up, so that a
 from __future__ import annotations
 
 import heapq
-from typing import Optional
+from typing import Hashable, Optional
 
 from .sync import Sync
 
@@ -24,6 +24,7 @@ class Fetches:
         self._epoch = 0
         self._due: list[tuple[float, int, Sync]] = []
         self._asked: dict[int, tuple[Sync, float]] = {}
+        self._owed: dict[Hashable, list[float]] = {}  # of requests withdrawn: until when each may still be answered
         self._order = 0
 
     @property
@@ -40,8 +41,8 @@ class Fetches:
 
     def withdraw(self, sync: Sync) -> None:
         """No answer for this key is wanted any more."""
-        if self.frees:
-            self._asked.pop(sync.epoch, None)
+        if self.frees and sync.epoch in self._asked:
+            self._owed.setdefault(sync.key, []).append(self._asked.pop(sync.epoch)[1])
         sync.fetch_at = None
         sync.fetching = False
         sync.epoch = 0
@@ -68,6 +69,21 @@ class Fetches:
         sync.epoch = 0
         sync.fetching = False
         return sync
+
+    def owed(self, key: Hashable, now: float) -> bool:
+        """Whether an answer over the line, which names no epoch, is that of a request that was withdrawn: they come in order."""
+        owed = [limit_at for limit_at in self._owed.pop(key, ()) if limit_at > now]
+        if owed[1:]:
+            self._owed[key] = owed[1:]
+        return bool(owed)
+
+    def forgive(self, key: Hashable) -> None:
+        """Nothing is owed any more for this key."""
+        self._owed.pop(key, None)
+
+    def ended(self) -> None:
+        """The line is gone, and with it what was owed."""
+        self._owed.clear()
 
     def overdue(self, now: float) -> Optional[int]:
         """The epoch of a request whose answer no longer counts on coming. One that was withdrawn only gives its place back."""

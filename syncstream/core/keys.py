@@ -67,7 +67,8 @@ class Keys(Placement):
         sync = self.syncs.get(key)
         if sync is not None and self.rules.whole:
             sync.asked()  # it stands in the order of the line: what came before is in it
-        self.fetched(0 if sync is None else sync.epoch, position, state, now, chance, size=size)
+        owed = self.fetches.owed(key, now)
+        self.fetched(0 if sync is None or owed else sync.epoch, position, state, now, chance, size=size)
 
     def fetched(self, epoch: int, position: Any, state: Any, now: float, chance: float, *, size: int = 0) -> None:
         """A snapshot of `size` bytes came. `chance` is uniform in [0, 1), for the back-off if it is of no use."""
@@ -233,6 +234,7 @@ class Keys(Placement):
         """
         self._let_go(sync)
         self.fetches.withdraw(sync)
+        self.fetches.forgive(sync.key)
         sync.asked()  # now, and answered now
         if sync.state is not State.SYNCING or sync.fit(position, self.rules.splice) is not Fit.JOINS:
             sync.clear()
@@ -251,14 +253,21 @@ class Keys(Placement):
             self._verify(now)
 
     def _verify(self, now: float) -> None:
-        comes = self.rules.comes_within is not None
         for sync in self.syncs.values():
-            if self.rules.source and (sync.state is State.UNPROVEN or (comes and sync.state is State.SYNCING)):
+            if sync.state is State.UNPROVEN and self.rules.source:
                 self.fetches.want(sync, now + self._patience(sync))
         if not self.rules.source and not self.rules.proves:
             self.gaps += 1
             self.unhealed += 1
             self._tell_gap(None, "reconnect", None, None, now, healing=False, since=self._lost_at)
+
+    def subscribed(self, now: float) -> None:
+        """Everything is subscribed on a line. Where that begins with a snapshot, what is not complete waits for it."""
+        if self.rules.comes_within is None:
+            return
+        for sync in self.syncs.values():
+            if sync.state in (State.UNPROVEN, State.SYNCING):
+                self.fetches.want(sync, now + self._patience(sync))
 
     def _patience(self, sync: Sync) -> float:
         """Seconds until a key is asked for that was just subscribed (again): it may be proved, or its snapshot come by itself."""
@@ -273,6 +282,7 @@ class Keys(Placement):
         self._lost_at = data_at
         for sync in self.syncs.values():
             self._lose(sync, now)
+        self.fetches.ended()
         if self.open_lines:  # opened too late to have carried everything
             self._verify(now)
 
@@ -311,12 +321,13 @@ class Keys(Placement):
         if sync is None or sync.state not in (State.LIVE, State.UNPROVEN):
             return  # it is being healed as it is, or will be
         delivered = self._delivered(sync, sync.counter.position if sync.counter is not None else None)
+        comes_at = sync.fetch_at if self.rules.comes_within is not None and sync.state is State.UNPROVEN else None
         self.doubt(sync, "checksum", delivered, None, now)
         if self.rules.source:
             backoff = self.rules.fetch_backoff
             sync.mistakes = sync.mistakes + 1 if now - sync.resynced_at <= backoff.maximum else 0
             delay = backoff.delay(sync.mistakes - 1, chance) if sync.mistakes else 0.0
-            self.fetches.want(sync, max(now + delay, sync.resynced_at + self.rules.resync_interval))
+            self.fetches.want(sync, max(now + delay, sync.resynced_at + self.rules.resync_interval, comes_at or now))
 
     def dropped(self, keys: Iterable[Hashable], now: float) -> None:
         """Queued messages of these keys were thrown away; each is healed when the consumer has caught up."""

@@ -178,7 +178,8 @@ class Placement:
         if reason == "restart":
             delivered = None
             self._forget(sync)
-        waits = sync.fetch_at is not None and (sync.state is State.SYNCING or sync.attempts > 0)  # keeps its back-off
+        comes = self.rules.comes_within is not None and sync.state is State.UNPROVEN  # by itself, and was not asked for
+        waits = sync.fetch_at is not None and (sync.state is State.SYNCING or sync.attempts > 0 or comes)  # keeps its back-off
         sync.doubt(delivered, now)
         if not waits and not dropped:
             self.fetches.want(sync, now)
@@ -207,7 +208,8 @@ class Placement:
         self._let_go(sync)
         sync.clear()
         sync.delivered = None
-        self.fetches.withdraw(sync)
+        if self.rules.comes_within is None:  # else it comes in the order of the line, in whatever numbers those are
+            self.fetches.withdraw(sync)
 
     def _delivered(self, sync: Sync, after: Any) -> Any:
         """The position of this key delivered last; `after` is where its own counter stood."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Callable, Optional
 
 import pytest
 from hypothesis import settings
@@ -248,6 +248,24 @@ def test_a_place_is_free_at_once_where_nobody_works_on_the_request() -> None:
     assert (fetches.under_way, fetches.late) == (1, 1)
     fetches.clear()
     assert (fetches.under_way, fetches.deadline(asking=True)) == (0, None)
+
+
+def test_an_answer_over_the_line_is_that_of_the_oldest_request() -> None:
+    """What was withdrawn is still answered, once each, until its time is over, or that of the line."""
+    fetches = Fetches(9, LIMIT, frees=True)
+    for moment in (0.0, 1.0):
+        (one,) = wanted(fetches, "A", at=moment)
+        assert taken(fetches, moment) == ["A"]
+        fetches.withdraw(one)
+    fetches.withdraw(one)
+    assert [fetches.owed("A", 2.0), fetches.owed("A", 2.0), fetches.owed("A", 2.0)] == [True, True, False]
+    endings: list[Callable[[], None]] = [lambda: fetches.forgive("A"), fetches.ended, lambda: None]
+    for ends in endings:
+        (one,) = wanted(fetches, "A", at=3.0)
+        assert taken(fetches, 3.0) == ["A"]
+        fetches.withdraw(one)
+        ends()
+        assert not fetches.owed("A", 3.0 + LIMIT)
 
 
 class AnyInputs(RuleBasedStateMachine):

@@ -9,7 +9,7 @@ import pytest
 from syncstream.core.engine import Call, Dial
 from syncstream.core.rules import Rules
 
-from .rig import AGAIN, ANEW, BY_CONNECTION, HEALED, PLAIN, REQUESTED, Rig, change, delta, run_of, snap
+from .rig import AGAIN, ANEW, BY_CONNECTION, GROWING, HEALED, PLAIN, REQUESTED, Rig, change, delta, run_of, snap
 
 COUNTED = change(AGAIN, scope=BY_CONNECTION.scope, splice=None)
 """A number of the connection, and none of the key."""
@@ -329,3 +329,46 @@ def test_a_short_time_is_kept(reopened: bool) -> None:
         rig.reopen()
         rig.wait(0.5)
         assert len(rig.did(Call)) == 1
+
+
+def test_an_answer_to_what_was_withdrawn_is_not_that_of_the_next_request() -> None:
+    """They come in order; where numbers only grow nothing else could show it."""
+    rig = Rig(change(REQUESTED, rule=GROWING.rule, splice=GROWING.splice, resync_interval=0.0))
+    rig.open()
+    rig.send(delta("A", 4))
+    assert rig.texts() == ["req A"]
+    rig.drop("A")
+    rig.send(delta("A", 6))
+    rig.relieve()
+    assert rig.texts() == ["req A"]
+    rig.said()
+    rig.send(snap("A", 4), delta("A", 9))
+    assert (rig.said(), rig.keys.fetches.late) == ([], 1)
+    rig.send(snap("A", 6))
+    assert rig.said() == ["snapshot A at 6", "A9", "resynced A at 9 +1"]
+
+
+def test_what_is_wrong_before_its_snapshot_has_come_waits_for_that() -> None:
+    """It is on its way already."""
+    rig = live(AGAIN, verify_after=2.0)
+    rig.reopen()
+    rig.keys.mismatched("A", rig.now, 0.5)
+    rig.wait(3.9)
+    assert rig.did(Call) == []
+    rig.wait(0.1)
+    assert len(rig.did(Call)) == 1
+
+
+@pytest.mark.parametrize("rules", [AGAIN, REQUESTED])
+def test_what_a_subscription_begins_with_is_waited_for_from_then_on(rules: Rules) -> None:
+    """However long the line took to open; a request that is due stays so, and what is complete needs none."""
+    rig = Rig(rules, topics=("A",))
+    rig.open()
+    rig.send(delta("A", 4))
+    rig.now += 3.0
+    before = rig.keys.syncs["A"].fetch_at
+    rig.keys.subscribed(rig.now)
+    assert rig.keys.syncs["A"].fetch_at == (before if rules is REQUESTED else rig.now + 4.0)
+    rig.send(snap("A", 4))
+    rig.keys.subscribed(rig.now)
+    assert rig.keys.syncs["A"].fetch_at is None

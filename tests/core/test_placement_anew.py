@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .rig import AGAIN, BY_CHANNEL, BY_CONNECTION, HEALED, Rig, change, delta, run_of
+from .rig import AGAIN, BY_CHANNEL, BY_CONNECTION, HEALED, Rig, change, delta, run_of, snap
 
 
 @pytest.mark.parametrize(("number", "said"), [(2, ["resynced A at 1 +0", "resynced B at 1 +0"]), (3, [])])
@@ -145,3 +145,22 @@ def test_numbers_that_start_anew_by_right_do_not_hurry_a_source() -> None:
     assert rig.asked() == []
     rig.wait(8.0)
     assert rig.asked() == ["A"]
+
+
+def test_a_hole_before_the_first_snapshot_of_a_line_waits_for_that() -> None:
+    """And so does a restart: it comes in the order of the line, in whatever numbers those are."""
+    rig = Rig(change(AGAIN, restart_after=3), topics=("A",))
+    rig.open()
+    rig.send(snap("A", 500), delta("A", 501))
+    rig.reopen()
+    rig.send(delta("A", 510))
+    planned = rig.keys.syncs["A"].fetch_at
+    assert planned == rig.now + 5.0
+    rig.send(*run_of("A", 1, 4))
+    assert [word for word in rig.said() if word.startswith("gap")] == [
+        "gap A hole 501..510 healing",
+        "gap A restart 510..4 healing",
+    ]
+    assert rig.keys.syncs["A"].fetch_at == planned
+    rig.send(snap("A", 4))
+    assert rig.said() == ["snapshot A at 4", "resynced A at 4 +0"]

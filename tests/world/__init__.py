@@ -13,7 +13,8 @@ What is in it
                 changed at any moment; callables that raise; a send budget
     line        keepalives with answers of their own, challenges; the venue pauses, goes on, wants the topics again or the line
                 dialled again; a lifetime
-    snapshots   in time, late, stale, cached, failed by each class, lost, of no position, answered twice, of an older era
+    snapshots   in time, late, stale, cached, failed by each class, lost, of no position, answered twice, of an older era; from
+                seed `run.LINE_SEEDS` on over the line, with each subscription or for a request, and checksums that are wrong
     consumer    slow, with each overflow policy; subscribing and unsubscribing at any moment
     time        waits, jumps; close at any moment; keys whose silence is watched; at the end a calm in which all must heal, though
                 one key may stay silent

@@ -21,8 +21,10 @@ from .config import (
     FETCH_LIMIT,
     KEYS,
     LIVENESS,
+    OVER_THE_LINE,
     STEP_WITHIN,
     VERIFY_AFTER,
+    WITHIN,
 )
 from .fold import KNOWN
 from .outlet import BLOCK_LIMIT
@@ -69,6 +71,10 @@ def bound(world: World) -> float:
     fetches = (
         FETCH_LIMIT + FETCH_BACKOFF.maximum + LONGEST_RETRY_AFTER + 2 * (rounds * config.calm_latency + FETCH_BACKOFF.maximum)
     )
+    if config.source in OVER_THE_LINE:
+        fetches += 2 * rounds * (WITHIN + FETCH_BACKOFF.maximum + (2.0 * config.keys / config.budget if config.budget else 0.0))
+    if config.source == "anew":
+        fetches += 3 * (reconnect + WITHIN)
     flow = 5 * config.calm_interval * config.keys
     crossed = CROSSED if world.service.crossed or _above(world) else 0.0
     return crossed + reconnect + VERIFY_AFTER + fetches + RESTART + flow + config.reorder + BLOCK_LIMIT

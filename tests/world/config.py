@@ -16,6 +16,7 @@ from syncstream.core.liveness import Liveness
 from syncstream.core.opening import Step
 from syncstream.core.rules import Kind, Rules, Scope
 from syncstream.core.sequence import Chained, Contiguous, Increasing, Rule
+from syncstream.core.sources import Ask
 from syncstream.core.subscriptions import Acks
 from syncstream.errors import Severity
 
@@ -36,6 +37,11 @@ DIAL_LIMIT = 3.0
 ANSWER_LIMIT = 0.1
 FETCH_LIMIT = 4.0
 VERIFY_AFTER = 1.5
+WITHIN = 2.5
+"""So soon a snapshot comes by itself, or over the line."""
+IN_BAND = ("again", "anew")
+OVER_THE_LINE = (*IN_BAND, "asked")
+"""Sources: by a new subscription, by a new connection, by a request."""
 RESYNC_INTERVAL = 0.5
 
 
@@ -44,9 +50,9 @@ class Config(NamedTuple):
 
     `scope`: what the numbers count: "key", "shared" (a channel of all keys), "connection", "growing" (increasing, per key) or
     "none". `ranges`: how the key's own numbers stand in a message: "one", "range" (first..last) or "overlap". `source`: "rest",
-    "whole" (no position) or "none". `fragments`: each message comes in two frames, a pong between them. `small`: numbers begin
-    at 1, and again at each restart, so that those of two eras may meet. `script`: a line is let in by a welcome and a login.
-    `acks`: how subscriptions are acknowledged, if they are. `budget`: sends within a second.
+    "whole" (no position), "none", or one of `OVER_THE_LINE`. `fragments`: each message comes in two frames, a pong between them.
+    `small`: numbers begin at 1, and again at each restart, so that those of two eras may meet. `script`: a line is let in by a
+    welcome and a login. `acks`: how subscriptions are acknowledged, if they are. `budget`: sends within a second.
     `ranges` may be "chain", too: numbers that skip, each message with the one before. `idle`: the venue says now and then where
     its counter stands. `resets`: where numbers start anew by right the message says so, or its link does. `packed`: a frame is
     an array, with the message among others.
@@ -160,6 +166,15 @@ def other_kind(config: Config, dice: random.Random) -> Config:
     return kinds if kinds.idle or kinds.resets or chain else kinds._replace(packed=True)
 
 
+def draw_over_the_line(dice: random.Random) -> Config:
+    """One whose snapshots come over its one line."""
+    drawn = draw_config(dice)
+    source = dice.choice(("again", "again", "anew", "asked"))
+    if drawn.scope == "none" and source == "asked":  # nothing could join the answer
+        source = "again"
+    return drawn._replace(source=source, lines=1, classify=True, small=False)
+
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -221,7 +236,7 @@ def rules(config: Config) -> Rules:
         splice = Contiguous("v", "w" if ranged else None, overlap=overlap)
         splice_first = FIELDS["v"]
         splice_last = FIELDS["w"] if ranged else splice_first
-    if config.source != "rest":
+    if config.source not in ("rest", *OVER_THE_LINE):
         splice = splice_first = splice_last = None
     return Rules(
         decode=decode,
@@ -240,6 +255,7 @@ def rules(config: Config) -> Rules:
         reorder=config.reorder,
         restart_after=config.restart_after,
         source=config.source != "none",
+        **_asking(config, splice_last or last),
         whole=config.source == "whole",
         splice=splice,
         splice_first=splice_first,
@@ -248,8 +264,8 @@ def rules(config: Config) -> Rules:
         resync_interval=RESYNC_INTERVAL,
         fetch_backoff=FETCH_BACKOFF,
         fetch_attempts=config.attempts,
-        fetch_concurrency=config.concurrency,
-        fetch_limit=FETCH_LIMIT,
+        fetch_concurrency=(1 << 30) if config.source == "anew" else config.concurrency,
+        fetch_limit=WITHIN if config.source in IN_BAND else FETCH_LIMIT,
         opening=SCRIPT if config.script else (),
         answer=answer if config.classify else None,
         keepalive=_keepalive(config),
@@ -274,6 +290,19 @@ def rules(config: Config) -> Rules:
         max_message_size=4096,
         hold_limit=config.hold_limit,
     )
+
+
+def _asking(config: Config, position: Callable[[Any], Any]) -> dict[str, Any]:
+    """How snapshots are asked for, where that is over the line."""
+    if config.source in IN_BAND:
+        return {"ask": Ask.RESUBSCRIBE if config.source == "again" else Ask.RECONNECT, "comes_within": WITHIN}
+    if config.source == "asked":
+        return {"ask": Ask.REQUEST, "request": _request, "answer_position": position}
+    return {}
+
+
+def _request(key: Any) -> Payload:
+    return Payload(TEXT, b'{"req":"%s"}' % key.encode())
 
 
 def expects_pong(config: Config) -> bool:

@@ -82,6 +82,7 @@ class Fold:
         self.told: Counter[Any] = Counter()  # markers by what they are; gaps by their reason, and whether they heal
         self.healed_by_snapshot = 0
         self._source = config.source != "none"
+        self._heals_drops = config.source not in ("none", "anew")
         self._whole = config.source == "whole"
         self._detects = config.scope not in ("growing", "none")
         self._by_connection = config.scope == "connection"
@@ -107,7 +108,7 @@ class Fold:
             self._gap(item)
         elif isinstance(item, Dropped):
             self._lose(item.key)
-            if item.key is not None and self._source:
+            if item.key is not None and self._heals_drops:
                 self.standing(str(item.key)).awaits = True  # it will be healed
         elif isinstance(item, Resynced):
             standing = self.standing(str(item.key))
@@ -183,9 +184,11 @@ class Fold:
         self._note(standing, marker)
         answer, in_band = marker.state, isinstance(marker.state, dict)
         if in_band:
+            in_band = self.config.source != "asked"  # else it answers a request, and has to be joined
             truth = self.venue.truths[answer["id"]]
             state = (answer["d"][0], answer["d"][1])
-            answer = Answer(truth.key, truth.to, truth.era, truth.last, state)
+            position = 3 * truth.to if self.config.scope == "growing" else truth.last
+            answer = Answer(truth.key, truth.to, truth.era, position, state)
         require(answer.key == key, "foreign", f"{self.name}: the snapshot of {answer.key} was delivered for {key}")
         states = self.venue.keys[key].states
         require(answer.state == states[answer.version], "state", f"{self.name}: {answer} is not the state at that version")

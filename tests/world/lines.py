@@ -21,6 +21,7 @@ from syncstream.errors import DialError, Severity
 from syncstream.events import Disconnected, Stale
 
 from .config import ACK_WITHIN, ANSWER_LIMIT, BACKOFF, DIAL_LIMIT, FINAL_CODE, LIVENESS, STEP_WITHIN, Config, expects_pong
+from .inband import planned
 from .violation import require
 from .wire import BYTES, DATA, NAMES, Piece, code_of
 
@@ -358,7 +359,7 @@ class LineWatch:
         proved = self.data_from is not None and self.data_at - self.data_from >= BACKOFF.stable_after
         self.data_from = None
         before = 0 if proved else self.failures
-        if self._check_plan(marker, now) or (marker.reason.startswith("the venue asks") and proved):
+        if self._check_plan(marker, now) or (planned(marker.reason) and proved):
             self.failures, self.dial_at = before, now
             return
         self.failures = before + 1

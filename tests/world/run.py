@@ -8,10 +8,13 @@ from typing import Callable, NamedTuple, Optional
 
 from . import checks
 from .calm import calm
-from .config import OTHER_KINDS, Config, draw_config, other_kind
+from .config import OTHER_KINDS, Config, draw_config, draw_over_the_line, other_kind
 from .script import Step, draw_script, perform
 from .violation import Violation
 from .world import World
+
+LINE_SEEDS = 1_000_000_000
+"""From this seed on snapshots come over the line."""
 
 
 class Report(NamedTuple):
@@ -57,6 +60,8 @@ def run_script(config: Config, script: list[Step], seed: int = 0) -> Report:
 def plan(seed: int, length: int) -> tuple[Config, list[Step]]:
     """The world of a seed."""
     dice = random.Random(seed)
+    if seed >= LINE_SEEDS:
+        return draw_over_the_line(dice), draw_script(dice, length, mistakes=True)
     config, script = draw_config(dice), draw_script(dice, length)
     if seed < OTHER_KINDS:
         return config, script

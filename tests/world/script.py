@@ -14,6 +14,7 @@ from syncstream.core.frames import TEXT
 
 from .config import KEYS
 from .requests import MODES
+from .violation import require
 from .wire import BYTES, FEED, GARBAGE, Piece, beat, goodbye, ping, word
 from .world import World
 
@@ -183,6 +184,7 @@ def subscribe(world: World, key: int) -> None:
             world.wanted.add(name)
             world.fold.forget(name)
             world.fold.unwanted.discard(name)
+            world.pleas.subscribed([name], world.now)
         world.engine.subscribe([name], [world.request(name)], world.now)
         world.settle()
 
@@ -194,6 +196,7 @@ def unsubscribe(world: World, key: int) -> None:
         world.wanted.discard(name)
         world.engine.unsubscribe([name], [Payload(TEXT, b'{"unsub":"%s"}' % name.encode(), (name,))], world.now)
         world.fold.unwanted.add(name)
+        world.pleas.forget(name)
         world.service.withdraw(name)
         world.silences.forget(name)
         world.settle()
@@ -256,6 +259,22 @@ def close(world: World) -> None:
         world.settle()
 
 
+def mistake(world: World, key: int) -> None:
+    """A checksum of the venue's shows that what was delivered of a key is wrong."""
+    name = _key(world, key)
+    if world.closed_at is None:
+        complete = name in world.pleas.complete and world.watches[0].live
+        before = _doubts(world)
+        world.engine.mismatched(name, world.now)
+        world.settle()
+        told = _doubts(world) > before
+        require(told or not complete or world.closed_at is not None, "doubt", f"{name} is wrong, and nobody doubts it")
+
+
+def _doubts(world: World) -> int:
+    return world.fold.told["checksum", True] + world.fold.told["checksum", False]
+
+
 def wait(world: World, seconds: float) -> None:
     """Time passes."""
     world.wait(seconds)
@@ -308,7 +327,8 @@ STEPS: dict[str, tuple[Callable[..., None], int, tuple[tuple[Any, ...], ...]]] =
     "jump": (jump, 1, ((0.5, 3.0, 20.0, 100.0),)),
 }
 _NAMES = [name for name, (_, weight, _) in STEPS.items() for _ in range(weight)]
-_LAST: dict[str, Callable[..., None]] = {"close": close, "stands": stands}
+_LAST: dict[str, Callable[..., None]] = {"close": close, "mistake": mistake, "stands": stands}
+_MISTAKES = 0.02  # of the steps, where snapshots come over the line: elsewhere they would make other worlds of all seeds
 
 
 def perform(world: World, step: Step) -> None:
@@ -327,9 +347,11 @@ def draw(dice: random.Random) -> Step:
     return (name, *[options[int(dice.random() * len(options))] for options in STEPS[name][2]])
 
 
-def draw_script(dice: random.Random, length: int) -> list[Step]:
+def draw_script(dice: random.Random, length: int, *, mistakes: bool = False) -> list[Step]:
     """So many steps; one in ten ends with a close, one in a hundred has more than an hour of refusals."""
     script = [draw(dice) for _ in range(length)]
+    if mistakes:
+        script = [("mistake", dice.randrange(5)) if dice.random() < _MISTAKES else step for step in script]
     if dice.random() < 0.01:
         script[-3:] = [("dials", "retry", 0.0, 0.0), ("cut", 0, False), ("wait", 4000.0)]
     if dice.random() < 0.1:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from .config import OTHER_KINDS, Config, draw_config
 from .lines import LineWatch
-from .run import Found, plan, run_script, run_worlds, violation_of
+from .run import LINE_SEEDS, Found, plan, run_script, run_worlds, violation_of
 from .script import steps
 from .silences import Silences
 from .violation import Violation
@@ -248,3 +248,12 @@ def test_an_old_message_behind_a_gap_says_nothing_of_where_the_key_stands() -> N
         ("wait", 2.5),
     ]
     run_script(config, script, seed=92029172)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize("share", range(3))
+def test_worlds_whose_snapshots_come_over_the_line_keep_every_rule(share: int) -> None:
+    """Subscribed again, connected anew, asked for by request; and keys that a checksum has shown to be wrong."""
+    found = run_worlds(LINE_SEEDS + share * 100, 100, STEPS)
+    assert found is None, str(found)

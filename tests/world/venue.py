@@ -139,9 +139,15 @@ class Venue:
         self.truths.append(truth)
         return len(self.truths) - 1, truth
 
-    def whole(self, key: str) -> tuple[int, Truth]:
-        """A message that carries the state of a key as it is."""
-        return self._truth(key, self.keys[key].version, self.keys[key].version, whole=True)
+    def whole(self, key: str, version: Optional[int] = None) -> tuple[int, Truth]:
+        """A message that carries the state of a key as it is, or was."""
+        numbers = self.keys[key]
+        if version is None or version >= numbers.version:
+            return self._truth(key, numbers.version, numbers.version, whole=True)
+        era = numbers.era_of(version)
+        at = numbers.number(version, era)
+        self.truths.append(Truth(key, era, at, at, version, version, True))
+        return len(self.truths) - 1, self.truths[-1]
 
     def stands(self, key: str, wire: Wire) -> bytes:
         """A heartbeat that says where the counter of a key stands."""
@@ -167,8 +173,11 @@ class Venue:
         """Where the counter of a new connection stands."""
         return 0 if self.config.start else _BASES[0]
 
-    def frame(self, ident: int, truth: Truth, number: int) -> bytes:
-        """A message as it stands on the wire; `number` is that of the counter over many keys, where there is one."""
+    def frame(self, ident: int, truth: Truth, number: Optional[int], *, odd: bool = False) -> bytes:
+        """A message as it stands on the wire; `number` is that of the counter over many keys, where there is one.
+
+        An `odd` one has no number to count with.
+        """
         message: dict[str, Any] = {"k": truth.key, "id": ident}
         scope = self.config.scope
         if scope in ("key", "growing"):
@@ -178,11 +187,14 @@ class Venue:
             if scope == "growing":
                 message["n"] = 3 * truth.to
         elif scope != "none":
-            message["n"] = number
+            if number is not None:
+                message["n"] = number
+                message["c"] = "ch"
             message["v"] = truth.first
-            message["c"] = "ch"
             if self.config.ranges != "one":
                 message["w"] = truth.last
+        if odd:
+            message.update((name, "odd") for name in "nmvw" if name in message)
         if truth.whole:
             message["t"] = "snap"
             message["d"] = self.keys[truth.key].states[truth.to]

@@ -20,8 +20,9 @@ from syncstream.errors import ConnectFailed, DataFailed, DialError, Overflow, Se
 from syncstream.events import Closed, Disconnected, Event, Gap, Refused, Resynced, Snapshot, Stale, Subscribed
 
 from . import checks
-from .config import FINAL_CODE, KEYS, Config, rules
+from .config import FINAL_CODE, IN_BAND, KEYS, Config, rules
 from .fold import Fold, Notes
+from .inband import Pleas, answered, places, tell_state
 from .lines import LineWatch
 from .outlet import Outlet
 from .requests import Reply, Request, Service
@@ -53,8 +54,9 @@ class World:
         self.folds = [self.fold]
         self.outlet: Optional[Outlet] = None
         if config.policy:
-            self.outlet = Outlet(config.policy, config.maxsize, config.view, heals=config.source != "none")
+            self.outlet = Outlet(config.policy, config.maxsize, config.view, heals=config.source not in ("none", "anew"))
             self.folds.append(Fold(self.venue, config, "consumer", notes, sees_all=False))
+        self.pleas = Pleas(config)
         self.silences = Silences(config.quiet_after, config.reorder)
         self.watches = [LineWatch(index, config) for index in range(config.lines)]
         self.wanted = set(KEYS[: config.keys])
@@ -210,6 +212,7 @@ class World:
                     self._restarted(item)
                 self.service.told(item, self.now)
             self.fold.take(item)
+            self.pleas.told(item, self.wanted, self._odd, self.now)
             self._stirs(item)
         if self.outlet is not None:
             self._press(items)
@@ -322,6 +325,7 @@ class World:
             self.watches[action.line].abandoned(action.epoch)
         elif isinstance(action, Call):
             quiet = {key for key, (_, told_at) in self.silences.told.items() if told_at == self.now}
+            self.pleas.called(action, quiet, self._odd(), self.now)
             self.later(0.02, "called", action, self.watches[action.line].called(action.ask, quiet, self.now))
         elif isinstance(action, Hangup):
             self.watches[action.line].hung_up(action.epoch)
@@ -346,8 +350,14 @@ class World:
         others = [self.watches[other] for other in self.venue.wires if other != line]
         return any(other.live and other.live_at <= heard_at for other in others)
 
+    def _odd(self) -> set[str]:
+        """Keys of which something old was told again, or that count anew."""
+        old = {self.venue.truths[ident].key for ident in self.fold.displaced}
+        return old | {key for key, numbers in self.venue.keys.items() if numbers.era}
+
     def _missed(self, watch: LineWatch) -> None:
         """The venue says that it has left something out: what is complete has to be proved, as after a loss."""
+        self.pleas.subscribed(self.wanted, self.now)
         if not self._covered(watch.index):
             self.service.cut_off()
             self.service.reopened(self.now)
@@ -378,6 +388,8 @@ class World:
                 self.fatal = "dial"
             if entry:
                 self._say(wire, word("ok" if entry == "ok" else "no", slow=entry != "final"))
+        elif "req" in wish:
+            self._requested(wire, wish["req"])
         elif "ping" in wish:
             self._say(wire, word("pong"))
         elif "sub" in wish:
@@ -398,13 +410,51 @@ class World:
             self.watches[wire.line].guesses = True
             wire.refused.add(key)
             if ident % 2:
+                fresh = key not in wire.subscribed
                 wire.subscribed[key] = None
+                self._begin(wire, key, fresh=fresh)
         else:
-            wire.subscribed[key] = None
             wire.refused.discard(key)
+            fresh = key not in wire.subscribed
+            wire.subscribed[key] = None
             if acks:
                 more: dict[str, object] = {"all": list(wire.subscribed)} if acks == "cumulative" else {"id": ident}
                 self._say(wire, word("ack", k=key, **more))
+            self._begin(wire, key, fresh=fresh)
+
+    def _begin(self, wire: Wire, key: str, *, fresh: bool) -> None:
+        """What a subscription begins with, unless there is one already."""
+        if self.config.source in IN_BAND and fresh:
+            tell_state(self.venue, wire, key, fold_to=self._was_on)
+            self.later(_RTT, "flush")
+
+    def _was_on(self, ident: int, wire: Wire) -> None:
+        if self.remember:
+            for fold in self.folds:
+                fold.wires[ident] = wire
+
+    def _requested(self, wire: Wire, key: str) -> None:
+        """A state is asked for on the line."""
+        numbers, service = self.venue.keys[key], self.service
+        require(key in self.wanted or self.config.budget > 0, "pleas", f"{key} is asked for, and is not wanted")
+        if service.mode in ("fail", "slow", "fatal", "lost"):
+            return
+        tells = self.config.scope != "growing"
+        version = max(0, numbers.version - 3) if service.mode == "stale" and tells else numbers.version
+        if version < numbers.version:
+            service.untrue.add(key)
+            service.crossed |= numbers.era_of(version) != numbers.era
+        self.later(service.latency, "answered", wire, key, version, service.mode == "odd")
+
+    def _on_answered(self, wire: Wire, key: str, version: int, odd: bool) -> None:
+        if self.venue.wires.get(wire.line) is wire:
+            if self.venue.keys[key].era_of(version) != self.venue.keys[key].era:
+                self.service.crossed = True
+                self.service.untrue.add(key)
+            if odd:
+                self.fatal = "snapshot"
+            answered(self.venue, wire, key, version, odd=odd)
+            self.flush(wire)
 
     def _say(self, wire: Wire, piece: Piece) -> None:
         self.watches[wire.line].guesses |= wire.mute
@@ -636,6 +686,7 @@ class World:
         """What must be so after every step."""
         engine = self.engine
         checks.bounds(engine)
+        places(engine, self.config)
         checks.figures(engine, self.fold)
         if self.closed_at is None:
             for watch in self.watches:
