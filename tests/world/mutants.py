@@ -1137,6 +1137,16 @@ MUTANTS = (
         first=4,
     ),
     Mutant(
+        "last-line-untold",
+        "connections",
+        "Connections.lose",
+        "self._disconnected(place, reason, code, None, now)",
+        "pass",
+        "That the venue closed on a wrong key, and with which code, is not told.",
+        took=4,
+        first=31,
+    ),
+    Mutant(
         "open-line-has-worked",
         "connections",
         "Connections._has_worked",
