@@ -231,14 +231,14 @@ class Placement:
 
     def anew(self, sync: Sync, first: Any, now: float) -> None:
         """The numbers of this key start anew by right, with a message that goes on from what was delivered."""
-        if sync.state is State.UNPROVEN:  # or perhaps not
+        if sync.state is State.UNPROVEN or sync.anchor is not None:  # or perhaps not: nothing has joined that yet
             self.doubt(sync, "restart", sync.delivered, first, now)
         elif sync.state is State.SYNCING:
             due_at = sync.fetch_at  # keeps its back-off
             self._forget(sync)
             self.fetches.want(sync, now if due_at is None else due_at)
         else:
-            sync.anchor = sync.delivered = None
+            sync.delivered = None
 
     def prove(self, sync: Sync, now: float) -> None:
         """The counter of this key has gone on without a hole."""

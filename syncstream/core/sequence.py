@@ -25,7 +25,8 @@ apply, and is not dropped either, the snapshot is too old and is asked for again
 
     idle        a path or predicate: the message only says where the counter stands (a heartbeat with the last number). A hole
                 before it is seen; it is nothing new itself, so no duplicate, no restart, and it is not delivered
-    reset       a predicate: the venue starts its numbers anew here by right. There is no gap, whatever the number is
+    reset       a predicate: the venue starts its numbers anew here by right. There is no gap, whatever the number is; what
+                was lost just before it cannot be seen. After a reconnect, or right after a snapshot, it proves nothing
 """
 
 from __future__ import annotations

@@ -122,8 +122,8 @@ def test_numbers_that_start_anew_by_right_are_no_doubt_of_a_live_key() -> None:
     rules = change(HEALED, reset=lambda message: message.get("r"))
     rig = Rig(rules)
     rig.live("A", 50)
-    rig.send(delta("A", 1, r=True), delta("A", 3), delta("A", 4), delta("A", 1, r=True), delta("A", 2))
-    assert rig.said() == ["A1", "gap A hole 1..3 healing"]
+    rig.send(delta("A", 51), delta("A", 1, r=True), delta("A", 3), delta("A", 4), delta("A", 1, r=True), delta("A", 2))
+    assert rig.said() == ["A51", "A1", "gap A hole 1..3 healing"]
     assert rig.keys.held == 2
     rig.wait(1.0)
     rig.answer("A", 2)

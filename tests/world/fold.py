@@ -15,6 +15,7 @@ Known limits of detection, one sentence each; everything else is a violation:
 * a snapshot without a position, or with one among numbers that do not detect, cannot be seen to be stale; so the worlds give
   only true ones there.
 * growing numbers: late messages enough look like a restart, which is told; then what came before need not come again.
+* numbers that start anew by right: what the venue itself left out of a connection right before cannot be seen.
 * no numbers: what the venue sends twice, or late, is delivered twice, or late.
 * numbers that do not detect: an old message that comes right after a key was subscribed anew does not say where that stands.
 * a snapshot without a position is taken between request and answer, and messages held since the request follow it: they may say
@@ -246,6 +247,12 @@ class Fold:
             if not (self._whole and truth.to > standing.seen):
                 raise Violation("order", text)
             return False
+        if truth.anew and self.config.ranges != "chain":
+            wire = self.wires[ident]
+            left_out = wire.skipped.get(truth.key, _NONE) - wire.unasked.get(truth.key, _NONE)
+            if all(version in left_out for version in range(standing.version + 1, truth.after + 1)):
+                standing.sound = False
+                return False
         if not self._detects or self._by_connection:
             wire = self.wires[ident]
             left_out = wire.unasked.get(truth.key, _NONE)

@@ -73,7 +73,7 @@ class World:
         self.requests = 0  # subscriptions, to number them
         self.calls_fail = False
         self.fatal = ""  # a reason to fail that was given
-        self.remember = config.scope in ("growing", "none", "connection")  # which wire each message was on
+        self.remember = config.resets or config.scope in ("growing", "none", "connection")  # which wire each message was on
         self.exact = True  # time has not jumped: what is due happens to the moment
         self.calm_down = False
         self.old: list[tuple[int, int]] = []  # lines and epochs of connections that are gone
