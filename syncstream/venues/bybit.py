@@ -6,7 +6,8 @@ linear and spot at 200 levels, which the tests replay):
 * Each market is a socket of its own. An answer says whether a request succeeded and names no topic, so answers are counted; one
   unknown topic refuses all of a request. DATA, refusal VENUE.
 * Books: `u` grows by one, per topic, from a snapshot on; `seq` only grows, and is shared by all depths. DATA: in 2,142 messages.
-* Leaving a topic and subscribing it again brings a snapshot, so holes are healed. VENUE; the server of the tests.
+* A subscription begins with a snapshot (VENUE, DATA), so holes are healed by leaving and subscribing again: the server of the
+  tests, not run.
 * A snapshot may come at any time and replaces the book; one with `u` 1 tells that the venue began anew. VENUE, not run.
 * Depth 1 has nothing but snapshots, and may repeat their `u`. VENUE, not run.
 * The client pings by `{"op": "ping"}` every 20 s. The answer has `op` or `ret_msg` `pong`, and looks different on each market.

@@ -6,7 +6,7 @@ notes on Coinbase, read 2026-11-22; DATA: a session recorded on 2026-08-09, two 
 * `sequence_num` counts all that a connection is sent, from 0, data of all channels, answers and heartbeats alike. DATA: 0 gaps in
   1,030 messages. So one number missing puts every product in doubt, and a new line is dialled. VENUE.
 * One channel a request. Data comes before the answer, which lists all that is subscribed by then. DATA.
-* `level2` comes as `l2_data`: a snapshot of every level, then changes; a quantity of 0 deletes. DATA: 42,000 levels in the
+* `level2` comes as `l2_data`: a snapshot of every level, then changes; a quantity of 0 deletes. DATA: 46,000 levels in the
   largest.
 * The channel `heartbeats` sends a counter each second and keeps quiet channels open, which end after 60 to 90 s else. DATA,
   VENUE.
@@ -46,7 +46,7 @@ class Change(msgspec.Struct, frozen=True, rename={"time": "event_time", "price":
 
 
 class Trade(msgspec.Struct, frozen=True, rename={"product": "product_id", "number": "trade_id"}):
-    """A trade; `side`: of the maker, `BUY` or `SELL`. As text."""
+    """A trade; `side`: `BUY` or `SELL`, in the venue's sense. As text."""
 
     product: str
     number: str

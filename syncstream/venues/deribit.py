@@ -7,7 +7,8 @@ as told by the house's notes of 2026-11-22; DATA: a session recorded on 2021-07-
 * Books: `prev_change_id` is the `change_id` before, per channel; the numbers themselves skip; a snapshot has none. DATA: 36 of
   36.
 * A row is `new`, `change` or `delete`, the price, and the new amount, 0 of a deletion. DATA.
-* Leaving a channel and subscribing it again brings a snapshot, so holes are healed. VENUE; the server of the tests.
+* A subscription begins with a snapshot (DATA), so holes are healed by leaving and subscribing again, as VENUE says: the server
+  of the tests, not run.
 * The client asks for heartbeats (`public/set_heartbeat`); a `test_request` must be answered by `public/test`, or the line is cut.
   CLIENT; the server of the tests.
 * Raw books (`interval="raw"`) and tickers want a client that has logged in. VENUE; DATA is raw, without.

@@ -7,11 +7,11 @@ levels recorded on 2021-04-17, which the tests replay):
 * A message is `[channelID, {...}, "book-1000", pair]`; one that changes both sides has two, the checksum in the last. DATA.
 * Nothing is numbered. `c` is the CRC32 of the ten best levels of both sides after the message was applied and what stands behind
   the subscribed depth was cut off; the venue does not send a deletion for it. VENUE; DATA: equal on 4,269 of 4,269 messages.
-* So loss is seen when it reaches the ten best levels, and healed by leaving the pair and subscribing it again. A line that was
-  lost is subscribed anew, with snapshots. DATA.
+* So loss is seen when it reaches the ten best levels, and healed by leaving the pair and subscribing it again: the
+  server of the tests, not run. A line that was lost is subscribed anew, with snapshots. DATA.
 * `{"event": "heartbeat"}` once a second while nothing else is sent. DATA: 31 in 31 s.
 * A refused pair is answered by a `subscriptionStatus` with `status: error` and an `errorMessage`. VENUE, not run.
-* Ten books (`depth=`): 10, 25, 100, 500 or 1000 levels. VENUE; DATA: 1000.
+* Depths (`depth=`) of 10, 25, 100, 500 or 1000 levels. VENUE; DATA: 1000.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ Where the rules come from (VENUE: OKX's documentation of v5 and its notices, as 
 * Books: `prevSeqId` is the `seqId` before, per instrument, -1 in a snapshot; the numbers themselves skip. One that is equal to
   the one before and changes nothing shows life; a lower one behind the right `prevSeqId` is a reset. VENUE; DATA of 2026: 6 of
   6.
-* Leaving a topic and subscribing it again brings a snapshot, so holes are healed. VENUE; the server of the tests.
+* A subscription begins with a snapshot (VENUE, DATA), so holes are healed by leaving and subscribing again: the server of the
+  tests, not run.
 * The checksum is 0 since 2026-06-23 and means nothing then (VENUE, "Checksum Field Deprecation", 2026-05-21; DATA of 2026). One
   that is not 0 is checked: DATA of 2022, equal on 290 of 290 messages; that session has no `seqId`, so it needs `sequence=None`.
 * The client says `ping` in plain text when nothing came for less than 30 s, and gets `pong`. VENUE; the server of the tests.

@@ -48,7 +48,7 @@ CASES = {
         lambda: replay.history(coinbase_advanced.CAPTURE), coinbase_advanced.depth, 773, 775, cut=200, rate=300.0
     ),
 }
-SLOW = ("coinbase_advanced",)  # books of 44,000 levels
+SLOW = ("coinbase_advanced",)  # books of 46,000 levels
 
 
 def only(wanted: Callable[[Case], bool]) -> pytest.MarkDecorator:
