@@ -27,6 +27,7 @@ class Silences:
         self.stirred_at: dict[str, float] = {}  # when it came, or was told, whether that counts or not
         self.jumped_at = 0.0  # when looks were late
         self.told: dict[str, tuple[float, float]] = {}  # how long a silence is told next, and when one was told last
+        self.told_late: set[str] = set()  # those that were told by a late look: the next moment may be near
 
     def came(self, pieces: list[Piece], now: float) -> None:
         """These were read."""
@@ -55,12 +56,13 @@ class Silences:
         following, last = self.told.get(key, (self.limit, float("-inf")))
         limit = self.limit * (1 - 1e-6)
         require(now >= since + limit, "quiet", f"{key} is told to be silent {now - since} s after it was not")
-        apart = now >= last + 0.7 * limit or self.jumped_at == last
+        apart = now >= last + 0.7 * limit or key in self.told_late
         require(apart, "quiet", f"{key} is told to be silent once more {now - last} s after that")
         following *= 2
         while following <= now - since:  # the look was late: it is told once, for all the times that it was missed
             following *= 2
         self.told[key] = (following, now)
+        (self.told_late.add if self.jumped_at == now else self.told_late.discard)(key)
 
     def check(self, watches: list[LineWatch], now: float) -> None:
         """No key that has spoken is silent for too long and nothing said."""

@@ -216,6 +216,25 @@ def test_a_silence_that_was_told_late_is_told_next_after_more_than_it_was() -> N
         silences.check([watch], 100.0 + 192.0 * 1.3 + 3.0)
 
 
+def test_a_silence_that_was_told_late_may_be_told_soon_again() -> None:
+    """The look was 22 s after the key spoke, and the next moment is 24 s after it, whatever jumps in between."""
+    script = [
+        ("wait", 7.0),
+        ("deaf", 4),
+        ("garbage", 0, "huge-in-pieces"),
+        ("wait", 2.5),
+        ("wait", 2.5),
+        ("jump", 20.0),
+        ("half", 1),
+        ("jump", 0.5),
+    ]
+    config = Config(
+        ranges="range", policy="raise", maxsize=64, view="default", flow=0.3, calm_latency=0.05, calm_interval=0.5, acks="id",
+        lifetime=40.0, quiet_after=3.0, packed=True,
+    )  # fmt: skip
+    run_script(config, script, seed=20004449)
+
+
 def test_an_old_message_behind_a_gap_says_nothing_of_where_the_key_stands() -> None:
     """Without numbers it is held like any other when too much was held, and delivered when the source is given up."""
     config = Config(
