@@ -47,6 +47,7 @@ class Keys(Placement):
             if sync.incomplete and sync.state is not State.SYNCING:
                 self._hold_again(sync, now)
             sync.asked()
+            self.comes(sync, now)
             yield Fetch(sync.key, sync.epoch)
 
     def stranded(self, now: float) -> bool:
@@ -106,6 +107,7 @@ class Keys(Placement):
         if self.sizes is not None:
             self.sizes.append(size)
         self.latest[sync.key] = marker
+        sync.comes_at = now
         was_live = sync.state is State.LIVE
         sync.incomplete = False
         replayed = sync.replay(position)
@@ -266,6 +268,7 @@ class Keys(Placement):
         if self.rules.comes_within is None:
             return
         for sync in self.syncs.values():
+            self.comes(sync, now)
             if sync.state in (State.UNPROVEN, State.SYNCING):
                 self.fetches.want(sync, now + self._patience(sync))
 
@@ -311,6 +314,7 @@ class Keys(Placement):
             self.doubt(sync, "quiet", delivered, None, now)
         if asks:
             self.fetches.want(sync, now + max(self.rules.verify_after, self.rules.comes_within or 0.0))  # it is subscribed first
+            self.comes(sync, now)
 
     def mismatched(self, key: Hashable, now: float, chance: float) -> None:
         """The venue's own checksum says that what was delivered of this key is wrong. What the messages say is no help any more.
@@ -346,11 +350,12 @@ class Keys(Placement):
             self.dropped_keys[key] = None
 
     def relieved(self, now: float) -> None:
-        """The consumer has caught up: heal what it missed, each key at most once per `resync_interval`."""
+        """The consumer has caught up: heal what it missed, each key at most once per `resync_interval`, and by what is on its way
+        already if there is any."""
         for key in self.dropped_keys:
             sync = self.syncs[key]
             sync.relieved()
-            self.fetches.want(sync, max(now, sync.resynced_at + self.rules.resync_interval))
+            self.fetches.want(sync, max(now, sync.resynced_at + self.rules.resync_interval, sync.comes_at))
         self.dropped_keys.clear()
 
     def unsubscribed(self, key: Hashable) -> None:

@@ -63,9 +63,15 @@ class Placement:
         sync = self.syncs[key] = Sync(key, State.SYNCING if self.rules.source else State.LIVE, now)
         if self.rules.source:
             self.fetches.want(sync, now + (self.rules.comes_within or 0.0))
+            self.comes(sync, now)
         if self.rules.quiet_after is not None:
             self.fresh.append(key)
         return sync
+
+    def comes(self, sync: Sync, now: float) -> None:
+        """A key is subscribed (again): where that begins with a snapshot, one is on its way."""
+        if self.rules.comes_within is not None:
+            sync.comes_at = now + self.rules.comes_within
 
     def fail_keys(self, field: str) -> None:
         """One key more than the bound allows."""

@@ -51,6 +51,7 @@ class Sync:
         "attempts",
         "behind",
         "behind_at",
+        "comes_at",
         "counter",
         "covered",
         "delivered",
@@ -96,6 +97,7 @@ class Sync:
         self.behind = 0
         self.behind_at = 0.0
         self.resynced_at = float("-inf")
+        self.comes_at = float("-inf")  # until then a snapshot may come that need not be asked for, or was
 
     @property
     def held(self) -> int:

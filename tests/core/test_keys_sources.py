@@ -372,3 +372,23 @@ def test_what_a_subscription_begins_with_is_waited_for_from_then_on(rules: Rules
     rig.send(snap("A", 4))
     rig.keys.subscribed(rig.now)
     assert rig.keys.syncs["A"].fetch_at is None
+
+
+def test_a_consumer_that_has_caught_up_waits_for_what_comes_by_itself() -> None:
+    """It was dropped before the first snapshot of a connection, or before that of a new subscription, could come."""
+    rig = Rig(AGAIN, topics=("A",))
+    rig.open()
+    rig.send(delta("A", 4))
+    rig.did()
+    for _ in range(2):
+        rig.engine.dropped(["A"], rig.now)
+        rig.engine.relieved(rig.now)
+        rig.wait(3.9)
+        assert rig.did(Call) == []
+        rig.wait(0.1)
+        assert rig.did(Call) == [Call(0, 1, ("A",), ("A",))]
+    rig.send(snap("A", 5))
+    rig.engine.dropped(["A"], rig.now)
+    rig.wait(1.0)
+    rig.engine.relieved(rig.now)
+    assert rig.did(Call) == [Call(0, 1, ("A",), ("A",))]
