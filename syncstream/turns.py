@@ -28,6 +28,7 @@ class Turns:
         self._turns = deque(self._streams)  # who is next; without those that are closed
         self._came = threading.Event()  # something came to one of them, or nothing will any more
         for stream in self._streams:
+            stream._check_process()  # in the child of a fork the lock of its queue may be held for ever
             stream._delivery.listen(self._came)
 
     def use(self, view: str) -> None:

@@ -130,12 +130,15 @@ def _numbers(book: Book, levels: Optional[int] = None) -> tuple[list[list[Decima
     return tuple([list(level) for level in side] for side in (top.bids, top.asks))
 
 
-def told_after_a_cut(make: Make, history: replay.History, cut_after: int) -> tuple[Gap, list[str]]:
-    """What a feed that cannot see loss says after a cut, and what its clients have said to the server by then."""
+def told_after_a_cut(make: Make, history: replay.History, cut_after: int, heard: int = 0) -> tuple[Gap, list[str]]:
+    """What a feed that cannot see loss says after a cut, and what its clients have said to the server: so many texts at least."""
     with play(history, rate=1000.0, cut_after=cut_after) as server:
         feed = msgspec.structs.replace(make(server), backoff=AGAIN)
         with Stream(feed, queue_size=100_000) as stream:
             gap = next(item for item in stream if isinstance(item, Gap))
+            end = now() + PATIENCE
+            while len(server.heard) < heard and now() < end:
+                time.sleep(0.01)  # what is said on the new line is on its way
         return gap, server.heard
 
 
