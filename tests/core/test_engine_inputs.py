@@ -9,6 +9,7 @@ from syncstream.core.engine import Abandon, Dial, Hangup, Send
 from syncstream.core.frames import CLOSE, PING
 from syncstream.core.keepalive import Keepalive
 from syncstream.core.opening import Step
+from syncstream.core.rules import Kind
 from syncstream.errors import DataFailed
 from syncstream.events import Disconnected
 
@@ -337,3 +338,17 @@ def test_a_wrong_key_is_asked_for_until_the_end() -> None:
     rig.said()
     rig.engine.mismatched("B", rig.now)
     assert rig.said() == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"), [(False, ["A5", "A6", "A7"]), (True, ["A5", "disconnected 0: the venue asks to reconnect"])]
+)
+def test_frames_that_are_taken_apart_one_after_the_other(monkeypatch: pytest.MonkeyPatch, ends: bool, said: list[str]) -> None:
+    """Each is followed in its turn, up to the message that ends the line, and nothing behind it."""
+    monkeypatch.setattr("syncstream.core.parts._FLOW", 1)
+    anew = change(NUMBERED, split=lambda frame: frame, classify=lambda message: Kind.RECONNECT if message.get("r") else None)
+    rig = Rig(anew)
+    rig.open()
+    rig.said()
+    rig.send([delta("A", 5)], [delta("A", 6, r=ends)], [delta("A", 7)])
+    assert rig.said() == said

@@ -365,3 +365,32 @@ def test_what_a_frame_was_taken_apart_to_is_read() -> None:
         (b"{'k': []}", "TypeError: unhashable type: 'list'"),
     ]
     assert "why" not in rig.order.unusable_why
+
+
+# ---------------------------------------------------------------- frames that are taken apart
+
+
+def same_bytes(payload: bytes) -> bytes:
+    return payload
+
+
+def elements_of(message: Any) -> Any:
+    return message
+
+
+@pytest.mark.parametrize(
+    "fields", [{"transform": same_bytes}, {"split": elements_of}, {"transform": same_bytes, "split": elements_of}]
+)
+def test_frames_are_taken_apart_as_the_rules_say(fields: dict[str, Any]) -> None:
+    """A transform or a split is enough, and all that the rules say of them is handed on."""
+    literals = {b"pong": Kind.PONG}
+    rules = change(NUMBERED, literals=literals, split_path=("a",), max_message_size=1000, **fields)
+    parts = Rig(rules).order.parts
+    assert parts is not None
+    assert (parts.decode, parts.literals, parts.path, parts.limit) == (rules.decode, frozenset({b"pong"}), ("a",), 1000)
+    assert (parts.transform, parts.split) == (fields.get("transform"), fields.get("split"))
+
+
+def test_a_frame_is_a_message_where_nothing_takes_it_apart() -> None:
+    """It comes to the long way as it is."""
+    assert Rig(NUMBERED).order.parts is None

@@ -219,3 +219,15 @@ def test_names_change_nothing_else(rules: Rules, steps: list[tuple[str, int]], c
     assert came == [item if isinstance(item, Event) else item["n"] for item in plain.items]
     assert [item.key for item in named.items] == [item.key if isinstance(item, Event) else item["k"] for item in plain.items]
     assert not [item for item in named.items if isinstance(item, Gap) and item.reason == "unnamed"]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_a_new_connection_forgets_the_names_of_its_own_line_only(cut: int) -> None:
+    """The other lines go on with theirs."""
+    rig = Rig(OWN, lines=3)
+    rig.start()
+    for line in range(3):
+        rig.open(line)
+        rig.send(ack(7, "A"), line=line)
+    rig.order.begun(cut)
+    assert [aliases.keys for aliases in rig.order.aliases] == [{} if line == cut else {7: "A"} for line in range(3)]
