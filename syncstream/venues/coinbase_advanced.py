@@ -8,6 +8,8 @@ notes on Coinbase, read 2026-11-22; DATA: a session recorded on 2026-08-09, two 
 * One channel a request. Data comes before the answer, which lists all that is subscribed by then. DATA.
 * `level2` comes as `l2_data`: a snapshot of every level, then changes; a quantity of 0 deletes. DATA: 46,000 levels in the
   largest.
+* Each frame has one event, of one product. DATA. Several events of one product are taken together; a frame of several products is
+  quarantined, and its number is missed: a gap, and not a loss without a word.
 * The channel `heartbeats` sends a counter each second and keeps quiet channels open, which end after 60 to 90 s else. DATA,
   VENUE.
 * The first subscription has to come within 5 s. CLIENT, not run. Trades: `trade_id` grows, per product. DATA.
@@ -100,7 +102,7 @@ class Message(msgspec.Struct, frozen=True, rename={"number": "sequence_num", "ti
 
     @property
     def event(self) -> Event:
-        """The only one."""
+        """The first one; in DATA there is no other."""
         return self.events[0]
 
 
@@ -177,19 +179,26 @@ def kind_of(message: Message) -> Kind:
 
 
 def _product(message: Message) -> Optional[str]:
-    """Whose data it is."""
+    """Whose data it is. Raises `ValueError` where it is of several: only one of them could be followed."""
     if message.channel not in _DATA:
         return None
-    event = message.events[0]
-    return event.product if message.channel == "l2_data" else (event.trades or event.tickers)[0].product
+    products: set[Optional[str]] = set()
+    for event in message.events:
+        if message.channel == "l2_data":
+            products.add(event.product)
+        else:
+            products.update([trade.product for trade in event.trades] + [ticker.product for ticker in event.tickers])
+    if len(products) > 1:
+        raise ValueError(f"{message.channel} of {len(products)} products in one frame")
+    return products.pop() if products else None
 
 
 def _bids(message: Message) -> list[tuple[str, str]]:
-    return [(change.price, change.size) for change in message.events[0].changes if change.side == "bid"]
+    return [(change.price, change.size) for event in message.events for change in event.changes if change.side == "bid"]
 
 
 def _asks(message: Message) -> list[tuple[str, str]]:
-    return [(change.price, change.size) for change in message.events[0].changes if change.side == "offer"]
+    return [(change.price, change.size) for event in message.events for change in event.changes if change.side == "offer"]
 
 
 __all__ = ["Change", "Event", "Message", "Ticker", "Trade", "depth", "ticker", "trades"]

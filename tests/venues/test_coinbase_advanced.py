@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -55,6 +56,33 @@ def test_messages_are_typed() -> None:
 def test_kinds(text: str, kind: Kind) -> None:
     """What is no change."""
     assert coinbase.kind_of(coinbase.depth(["A-B"]).rules().decode(text.encode(), True)) is kind
+
+
+def test_a_frame_with_several_events() -> None:
+    """Those of one product are one change; of several none is lost without a word: the frame cannot be read."""
+    feed = coinbase.depth(["A-B", "C-D"])
+    reading = feed.book_reading()
+    assert reading is not None
+
+    def frame(*products: str) -> Any:
+        events = [
+            {"type": "update", "product_id": product, "updates": [
+                {"side": "bid", "event_time": "", "price_level": str(price), "new_quantity": "1"}
+            ]}
+            for price, product in enumerate(products, 1)
+        ]  # fmt: skip
+        text = json.dumps({"channel": "l2_data", "sequence_num": 5, "events": events})
+        return feed.rules().decode(text.encode(), True)
+
+    key = feed.rules().key
+    assert key is not None
+    assert key(frame("A-B", "A-B")) == "A-B"
+    changes = reading.message(frame("A-B", "A-B"), None)
+    assert changes is not None
+    assert list(changes.bids) == [("1", "1"), ("2", "1")]
+    with pytest.raises(ValueError, match="2 products"):
+        key(frame("A-B", "C-D"))
+    assert key(coinbase.Message(channel="market_trades", events=[coinbase.Event()])) is None
 
 
 def test_an_unknown_product_is_an_error() -> None:
