@@ -48,12 +48,14 @@ class Asking:
     def _resubscribe(self, now: float) -> None:
         """Leave the topics of the keys that are due, and subscribe again. What a line has refused it is not asked for again."""
         keys = {key for key, _ in self.keys.due(now)}
-        topics = self._topics_of(keys) if keys else []
-        if keys and not topics:
+        if not keys:
+            return
+        topics = self._topics_of(keys)
+        if not topics:
             self.connections.notes.append(
                 f"no topic of {min(map(repr, keys))} is subscribed, so it cannot be again; see topic_key"
             )
-        for place in self._live_lines() if topics else ():
+        for place in self._live_lines():
             wanted = [topic for topic in topics if not place.talk.subscriptions.refuses(topic)]
             place.talk.subscriptions.anew(wanted)
             if wanted:
