@@ -120,6 +120,11 @@ def test_what_a_transform_of_the_users_makes_is_looked_at(made: Any, why: str) -
     assert unpack(parts, (BINARY, b"x")) == [Unreadable(b"x", why)]
 
 
+def test_a_transform_may_make_as_much_as_the_bound() -> None:
+    """Of a bound of 3 bytes, 3."""
+    assert unpack(Parts(decode, transform=lambda data: data, limit=3), (BINARY, b"123")) == [Part(123, 3, b"123")]
+
+
 # ---------------------------------------------------------------- splitting
 
 
@@ -175,6 +180,12 @@ def test_a_part_is_shown_as_it_came_or_as_it_is() -> None:
     assert Part({"a": 1}, 7, b'{"a":1}').shown(4) == b'{"a"'
     assert Part({"a": 1}, 7).shown(5) == b"{'a':"
     assert Part("\ud800", 7).shown(9) == repr("\ud800").encode()
+
+    class Odd:
+        def __repr__(self) -> str:
+            return "<\ud800>"
+
+    assert Part(Odd(), 7).shown(9) == b"<?>"
 
 
 # ---------------------------------------------------------------- one part's fault
@@ -258,6 +269,28 @@ def test_a_frame_whose_split_fails_without_parts_is_set_aside() -> None:
     parts = Parts(typed(list[Tick]), split=lambda found: found or None, path=())
     (entry,) = unpack(parts, (TEXT, b"[" + BAD + b"]"))
     assert isinstance(entry, Unreadable)
+
+
+def test_a_frame_of_which_nothing_stands_alone_is_set_aside_whole() -> None:
+    """Where an empty array is none the frame's own fault cannot be told from its parts'; so it is for a part without one."""
+    parts = Parts(typed(list[Tick]), split=lambda found: found if len(found) > 1 else None, path=())
+    whole = b"[" + GOOD + b"," + BAD + b"]"
+    assert [entry.raw for entry in unpack(parts, (TEXT, whole))] == [whole]
+    one = Parts(typed(list[Tick]), split=lambda found: None if len(found) == 1 else found, path=())
+    reasons = [entry.reason for entry in unpack(one, (TEXT, whole))]
+    assert "ValueError: no array stands there" in reasons
+
+
+def test_text_is_told_from_bytes_for_each_part() -> None:
+    """A decoder that looks at that finds what it found in the frame."""
+
+    def decoded(payload: bytes, text: bool) -> Any:
+        if not text:
+            raise ValueError("bytes")
+        return msgspec.json.decode(payload, type=list[Tick])
+
+    good, bad = unpack(Parts(decoded, split=elements, path=()), (TEXT, b"[" + GOOD + b"," + BAD + b"]"))
+    assert (good.message, bad.raw) == (Tick("A", 1.5), BAD)
 
 
 def test_a_frame_that_has_parts_without_any_is_set_aside() -> None:

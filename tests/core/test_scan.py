@@ -365,9 +365,10 @@ def play(rig: Rig, kind: str, rest: list[Any], at: dict[str, int]) -> None:
         rig.wait(0.7)
 
 
-def test_the_hot_path_follows_a_chain() -> None:
+@pytest.mark.parametrize("rules", [LINKED, change(LINKED, classify=kind_of)])
+def test_the_hot_path_follows_a_chain(rules: Rules) -> None:
     """It takes each message that names the one before, and stops at one that names another, however near."""
-    rig = Rig(LINKED)
+    rig = Rig(rules)
     rig.live("A", 5)
     rig.send(delta("A", 6))  # what joins the snapshot goes the long way
     frames = [(TEXT, msgspec.json.encode(message)) for message in run_of("A", 7, 9)]
