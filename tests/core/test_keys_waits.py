@@ -120,3 +120,11 @@ def test_a_key_that_was_given_up_and_is_wrong_is_asked_for_at_once() -> None:
     rig.engine.mismatched("A", rig.now)
     rig.wait(1.0)
     assert len(rig.did(Call)) == 1
+
+
+def test_a_snapshot_that_comes_by_itself_settles_what_was_asked_for() -> None:
+    """No answer is owed any more; else each request would be kept for ever."""
+    rig = live(AGAIN)
+    rig.send(delta("A", 9))
+    rig.send(snap("A", 9))
+    assert not rig.keys.fetches.owed("A", rig.now)
