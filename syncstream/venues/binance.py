@@ -21,9 +21,9 @@ from typing import Any, Generic, Sequence, TypeVar
 import msgspec
 
 from ..core.sequence import Contiguous, Increasing, Rule
-from ..errors import FeedError
 from ..feed import Feed, Rest
 from ..levels import Levels
+from ._names import listed
 
 STREAM_URL = "wss://stream.binance.com:9443"
 REST_URL = "https://api.binance.com"
@@ -98,56 +98,48 @@ def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, r
     `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
     """
     sequence, page = Contiguous("data.first", "data.last"), f"{rest_url}/api/v3/depth?symbol={{key}}&limit={limit}"
-    return _depth(url, symbols, Combined[Depth], sequence, page, **settings)
+    return _books(url, _names(symbols), Combined[Depth], sequence, page, **settings)
 
 
 def trades(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Aggregate trades: messages are `Combined[Trade]`. A hole is told by a `Gap` with what is missing; nothing heals it."""
-    return _feed(url, symbols, "aggTrade", Combined[Trade], sequence=Contiguous("data.number"), timestamp="data.time", **settings)
+    fields: dict[str, Any] = {"sequence": Contiguous("data.number"), "timestamp": "data.time", **settings}
+    return _combined(url, _names(symbols), "aggTrade", Combined[Trade], **fields)
 
 
 def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Best prices: messages are `Combined[Ticker]`, each of them whole. Loss cannot be seen, so every reconnect is told."""
-    return _feed(url, symbols, "bookTicker", Combined[Ticker], sequence=Increasing("data.update"), **settings)
+    return _best(url, _names(symbols), **settings)
 
 
-def _depth(url: str, symbols: Sequence[str], decode: Any, sequence: Rule, page: str, **settings: Any) -> Feed:
-    """Order books. `decode`: `Combined` of what has `bids`, `asks` and `time`; `page`: where the snapshot of `{key}` is."""
-    return _books(url, _names(symbols), decode, sequence, page, **settings)
-
-
-def _books(url: str, names: Sequence[str], decode: Any, sequence: Rule, page: str, **settings: Any) -> Feed:
-    return _combined(
-        url,
-        names,
-        "depth@100ms",
-        decode,
-        sequence=sequence,
-        snapshot=Rest(page, position="position", decode=Snapshot),
-        book=Levels(bids="data.bids", asks="data.asks", snapshot_bids="bids", snapshot_asks="asks"),
-        timestamp="data.time",
+def _books(url: str, names: Sequence[str], message: Any, rule: Rule, page: str, **settings: Any) -> Feed:
+    """Order books. `message`: `Combined` of what has `bids`, `asks` and `time`; `page`: where the snapshot of `{key}` is."""
+    fields: dict[str, Any] = {
+        "sequence": rule,
+        "snapshot": Rest(page, position="position", decode=Snapshot),
+        "book": Levels(bids="data.bids", asks="data.asks", snapshot_bids="bids", snapshot_asks="asks"),
+        "timestamp": "data.time",
         **settings,
-    )
+    }
+    return _combined(url, names, "depth@100ms", message, **fields)
 
 
-def _feed(url: str, symbols: Sequence[str], stream: str, decode: Any, **settings: Any) -> Feed:
-    """The combined stream of these symbols."""
-    return _combined(url, _names(symbols), stream, decode, **settings)
+def _best(url: str, names: Sequence[str], **settings: Any) -> Feed:
+    """Best prices."""
+    return _combined(url, names, "bookTicker", Combined[Ticker], **{"sequence": Increasing("data.update"), **settings})
 
 
-def _combined(url: str, names: Sequence[str], stream: str, decode: Any, **settings: Any) -> Feed:
-    fields: dict[str, Any] = {"key": "data.symbol", "decode": decode, "lifetime": _LIFETIME, **settings}
+def _combined(url: str, names: Sequence[str], stream: str, message: Any, **settings: Any) -> Feed:
+    """The combined stream of what has these names."""
+    fields: dict[str, Any] = {"key": "data.symbol", "decode": message, "lifetime": _LIFETIME, **settings}
     return Feed(f"{url}/stream?streams={'/'.join(f'{name}@{stream}' for name in names)}", **fields)
 
 
-def _names(symbols: Sequence[str]) -> list[str]:
+def _names(
+    symbols: Sequence[str], pattern: str = "[A-Za-z0-9]+", example: str = "BTCUSDT", most: int = _MOST_STREAMS
+) -> list[str]:
     """Symbols as the names of streams have them."""
-    if isinstance(symbols, str) or not symbols or not all(str(symbol).isalnum() and symbol == str(symbol) for symbol in symbols):
-        raise FeedError("symbols", symbols, "expected a list of symbols such as ['BTCUSDT']")
-    if len(symbols) > _MOST_STREAMS:
-        why = f"Binance takes {_MOST_STREAMS} streams on one line; Sharded(..., symbols, per_line={_MOST_STREAMS}) has several"
-        raise FeedError("symbols", len(symbols), why)
-    return [symbol.lower() for symbol in symbols]
+    return list(dict.fromkeys(symbol.lower() for symbol in listed(symbols, pattern, example, most)))
 
 
 __all__ = ["Combined", "Depth", "Snapshot", "Ticker", "Trade", "depth", "ticker", "trades"]

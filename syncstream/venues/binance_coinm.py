@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from typing import Any, Sequence
 
-from ..core.sequence import Chained, Increasing
+from ..core.sequence import Chained
 from ..feed import Feed
-from ._names import listed
-from .binance import Combined, Snapshot, Ticker, _books, _combined
+from .binance import Combined, Snapshot, Ticker, _best, _books, _names
 from .binance_usdm import Depth
 
 STREAM_URL = "wss://dstream.binance.com"
@@ -34,16 +33,16 @@ def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, r
     `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
     """
     sequence, page = Chained("data.previous", "data.last"), f"{rest_url}/dapi/v1/depth?symbol={{key}}&limit={limit}"
-    return _books(url, _names(symbols), Combined[Depth], sequence, page, **settings)
+    return _books(url, _coins(symbols), Combined[Depth], sequence, page, **settings)
 
 
 def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Best prices: messages are `Combined[Ticker]`, each of them whole. Loss cannot be seen, so every reconnect is told."""
-    return _combined(url, _names(symbols), "bookTicker", Combined[Ticker], **{"sequence": Increasing("data.update"), **settings})
+    return _best(url, _coins(symbols), **settings)
 
 
-def _names(symbols: Sequence[str]) -> list[str]:
-    return [symbol.lower() for symbol in listed(symbols, r"[A-Za-z0-9]+_[A-Za-z0-9]+", "BTCUSD_PERP", _MOST_STREAMS)]
+def _coins(symbols: Sequence[str]) -> list[str]:
+    return _names(symbols, "[A-Za-z0-9]+_[A-Za-z0-9]+", "BTCUSD_PERP", _MOST_STREAMS)
 
 
 __all__ = ["Combined", "Depth", "Snapshot", "Ticker", "depth", "ticker"]

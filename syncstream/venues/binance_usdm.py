@@ -23,7 +23,7 @@ import msgspec
 from ..core.sequence import Chained
 from ..feed import Feed
 from . import binance
-from .binance import Combined, Snapshot, Ticker, _depth
+from .binance import Combined, Snapshot, Ticker, _books, _names
 
 STREAM_URL = "wss://fstream.binance.com/public"
 REST_URL = "https://fapi.binance.com"
@@ -50,7 +50,7 @@ def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, r
     `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
     """
     sequence, page = Chained("data.previous", "data.last"), f"{rest_url}/fapi/v1/depth?symbol={{key}}&limit={limit}"
-    return _depth(url, symbols, Combined[Depth], sequence, page, **settings)
+    return _books(url, _names(symbols), Combined[Depth], sequence, page, **settings)
 
 
 def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:

@@ -138,31 +138,20 @@ def depth(
     `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
     """
     page = f"{rest_url}/api/v4/spot/order_book?currency_pair={{key}}&limit={limit}&with_id=true"
-    return _feed(
-        url,
-        symbols,
-        "spot.order_book_update",
-        Update[Depth],
-        interval=_INTERVAL,
-        sequence=Contiguous("result.first", "result.last"),
-        snapshot=Rest(page, position="position", decode=Snapshot),
-        book=Levels(bids="result.bids", asks="result.asks", snapshot_bids="bids", snapshot_asks="asks"),
-        timestamp="result.time",
+    fields: dict[str, Any] = {
+        "sequence": Contiguous("result.first", "result.last"),
+        "snapshot": Rest(page, position="position", decode=Snapshot),
+        "book": Levels(bids="result.bids", asks="result.asks", snapshot_bids="bids", snapshot_asks="asks"),
+        "timestamp": "result.time",
         **settings,
-    )
+    }
+    return _feed(url, symbols, "spot.order_book_update", Update[Depth], interval=_INTERVAL, **fields)
 
 
 def trades(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Trades: messages are `Update[Trade]`. Loss cannot be seen, so every reconnect is told."""
-    return _feed(
-        url,
-        symbols,
-        "spot.trades",
-        Update[Trade],
-        sequence=Increasing("result.number"),
-        timestamp="result.time",
-        **settings,
-    )
+    fields: dict[str, Any] = {"sequence": Increasing("result.number"), "timestamp": "result.time", **settings}
+    return _feed(url, symbols, "spot.trades", Update[Trade], **fields)
 
 
 def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:

@@ -193,29 +193,26 @@ def depth(symbols: Sequence[str], *, url: str = BULLET_URL, rest_url: str = REST
     `url`: where the address of a line is asked for. `settings`: other fields of the `Feed`, such as `backoff`.
     """
     page = f"{rest_url}/api/v1/market/orderbook/level2_100?symbol={{key}}"
-    return _feed(
-        url,
-        symbols,
-        "/market/level2",
-        Message[Depth],
-        sequence=Contiguous("data.first", "data.last", overlap=True),
-        snapshot=Rest(page, position=_position, decode=Snapshot),
-        book=Levels(
+    fields: dict[str, Any] = {
+        "sequence": Contiguous("data.first", "data.last", overlap=True),
+        "snapshot": Rest(page, position=_position, decode=Snapshot),
+        "book": Levels(
             bids="data.changes.bids", asks="data.changes.asks", snapshot_bids="data.bids", snapshot_asks="data.asks", number=2
         ),
         **settings,
-    )
+    }
+    return _feed(url, symbols, "/market/level2", Message[Depth], **fields)
 
 
 def trades(symbols: Sequence[str], *, url: str = BULLET_URL, **settings: Any) -> Feed:
     """Trades: messages are `Message[Trade]`. Loss cannot be seen, so every reconnect is told."""
-    return _feed(url, symbols, "/market/match", Message[Trade], sequence=Increasing(_number), **settings)
+    return _feed(url, symbols, "/market/match", Message[Trade], **{"sequence": Increasing(_number), **settings})
 
 
 def ticker(symbols: Sequence[str], *, url: str = BULLET_URL, **settings: Any) -> Feed:
     """Best prices: messages are `Message[Ticker]`, each of them whole. Loss cannot be seen, so every reconnect is told."""
-    fields: dict[str, Any] = {"timestamp": "data.time", **settings}
-    return _feed(url, symbols, "/market/ticker", Message[Ticker], sequence=Increasing(_number), **fields)
+    fields: dict[str, Any] = {"sequence": Increasing(_number), "timestamp": "data.time", **settings}
+    return _feed(url, symbols, "/market/ticker", Message[Ticker], **fields)
 
 
 def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settings: Any) -> Feed:

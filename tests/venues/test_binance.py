@@ -69,7 +69,7 @@ def test_the_streams_stand_in_the_url() -> None:
     assert binance.ticker(["A"], heartbeat=5.0).heartbeat == 5.0
 
 
-@pytest.mark.parametrize("wrong", ["BTCUSDT", [], ["BTC/USDT"], [5], ["A"] * 1025])
+@pytest.mark.parametrize("wrong", ["BTCUSDT", [], ["BTC/USDT"], [5], [f"A{number}" for number in range(1025)]])
 def test_symbols_that_cannot_be(wrong: Any) -> None:
     """One text, none, a slash, and more than a line takes."""
     with pytest.raises(FeedError, match="symbols"):
