@@ -227,6 +227,7 @@ def test_several_threads_share_it(broker: Broker, make: Make) -> None:
 def test_latest_books_and_status(broker: Broker, make: Make) -> None:
     """Those of all lines as one; a key that no line has is none."""
     stream = make(**healing(broker))
+    broker.wait_for(lambda: len(stream.status.topics) == len(SYMBOLS), PATIENCE)
     assert sorted(stream.wait_live(0.0)) == list(SYMBOLS)
     for symbol in SYMBOLS:
         broker.publish(symbol, 50)
