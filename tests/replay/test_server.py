@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import threading
 import socket
+import threading
 from typing import Iterator, Union
 
 import pytest
