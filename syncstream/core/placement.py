@@ -243,8 +243,6 @@ class Placement:
             due_at = sync.fetch_at  # keeps its back-off
             self._forget(sync)
             self.fetches.want(sync, now if due_at is None else due_at)
-        else:
-            sync.delivered = None
 
     def prove(self, sync: Sync, now: float) -> None:
         """The counter of this key has gone on without a hole."""

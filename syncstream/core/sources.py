@@ -12,7 +12,7 @@ Rules
 from __future__ import annotations
 
 import enum
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from ..errors import FeedError
 from .backoff import Backoff
@@ -43,21 +43,11 @@ class Resubscribe(Options, frozen=True, kw_only=True):
     concurrency: int = 4
 
     def __post_init__(self) -> None:
-        check_seconds("within", self.within)
-        check_count("attempts", self.attempts)
-        check_backoff(self.backoff)
-        check_count("concurrency", self.concurrency)
+        _check_pace(self)
 
     def rules(self) -> dict[str, Any]:
         """The fields of `Rules` that this says."""
-        return {
-            "ask": Ask.RESUBSCRIBE,
-            "comes_within": self.within,
-            "fetch_limit": self.within,
-            "fetch_attempts": self.attempts,
-            "fetch_backoff": self.backoff,
-            "fetch_concurrency": self.concurrency,
-        }
+        return {"ask": Ask.RESUBSCRIBE, "comes_within": self.within, **_pace(self)}
 
 
 _LATER = Backoff(base=1.0, maximum=300.0)
@@ -111,20 +101,11 @@ class Request(Options, frozen=True):
         if not callable(given):
             raise FeedError("payload", type(given), "expected a callable: key -> what to send")
         check_position(self.position, self.whole)
-        check_seconds("within", self.within)
-        check_count("attempts", self.attempts)
-        check_backoff(self.backoff)
-        check_count("concurrency", self.concurrency)
+        _check_pace(self)
 
     def rules(self) -> dict[str, Any]:
         """The fields of `Rules` that this says, but for the callables."""
-        return {
-            "ask": Ask.REQUEST,
-            "fetch_limit": self.within,
-            "fetch_attempts": self.attempts,
-            "fetch_backoff": self.backoff,
-            "fetch_concurrency": self.concurrency,
-        }
+        return {"ask": Ask.REQUEST, **_pace(self)}
 
     def __repr__(self) -> str:
         place = shape(self.position) if callable(self.position) else repr(self.position)
@@ -133,6 +114,23 @@ class Request(Options, frozen=True):
     def __rich_repr__(self) -> list[tuple[str, Any]]:  # else rich shows every field of a Struct
         place = shape(self.position) if callable(self.position) else self.position
         return [("", shape(self.payload)), ("whole", True) if self.whole else ("position", place)]
+
+
+def _check_pace(source: Union[Resubscribe, Request]) -> None:
+    check_seconds("within", source.within)
+    check_count("attempts", source.attempts)
+    check_backoff(source.backoff)
+    check_count("concurrency", source.concurrency)
+
+
+def _pace(source: Union[Resubscribe, Request]) -> dict[str, Any]:
+    """How often, and how many at once, as `Rules` has it."""
+    return {
+        "fetch_limit": source.within,
+        "fetch_attempts": source.attempts,
+        "fetch_backoff": source.backoff,
+        "fetch_concurrency": source.concurrency,
+    }
 
 
 def check_position(position: Optional[Path], whole: bool) -> None:

@@ -352,3 +352,12 @@ def test_frames_that_are_taken_apart_one_after_the_other(monkeypatch: pytest.Mon
     rig.said()
     rig.send([delta("A", 5)], [delta("A", 6, r=ends)], [delta("A", 7)])
     assert rig.said() == said
+
+
+def test_what_has_failed_asks_for_nothing_more() -> None:
+    """The second key is one too many; the snapshot of the first one is of no use any more."""
+    rig = Rig(change(HEALED, max_keys=1))
+    rig.open()
+    rig.send(delta("A", 1), delta("B", 1))
+    assert rig.asked() == []
+    assert isinstance(rig.engine.failure, DataFailed)
