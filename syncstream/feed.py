@@ -13,7 +13,7 @@ from . import life, schema, sources, timestamp, unpacking
 from .core.backoff import Backoff
 from .core.deflate import Deflate
 from .core.liveness import Liveness
-from .core.options import Options
+from .core.options import Options, check_count
 from .core.paths import MISSING, Path
 from .core.rules import Rules, Scope
 from .core.sequence import Chained, Contiguous, Increasing, Rule
@@ -21,7 +21,7 @@ from .errors import FeedError
 from .levels import Levels, Reading
 from .life import Life
 from .sources import Rest as Rest
-from .sources import Source, count, positive, shown, written
+from .sources import Source, positive, shown, written
 from .urls import check_headers, check_url, harmless, named, redact
 
 
@@ -68,7 +68,7 @@ class Endpoint(Options, frozen=True, kw_only=True):
             raise FeedError("compression", harmless(self.compression), "expected Deflate(...), or None for no compression")
         if type(self.max_redirects) is not int or self.max_redirects < 0:
             raise FeedError("max_redirects", self.max_redirects, "expected a whole number, zero to follow none")
-        count("max_head_size", self.max_head_size)
+        check_count("max_head_size", self.max_head_size)
 
     def __repr__(self) -> str:
         return written("Endpoint", self.__rich_repr__())
@@ -385,7 +385,7 @@ def _check_limits(feed: Feed) -> None:
     if feed.reorder and not isinstance(feed.sequence, Contiguous):
         raise FeedError("reorder", feed.reorder, "only a Contiguous sequence can tell that a message came too early")
     for field in ("restart_after", "max_message_size", "max_fragments", "max_pings", "max_keys", "hold_limit", "hold_bytes"):
-        count(field, getattr(feed, field))
+        check_count(field, getattr(feed, field))
     for field, kind in (("liveness", Liveness), ("backoff", Backoff)):
         if not isinstance(getattr(feed, field), kind):
             raise FeedError(field, getattr(feed, field), f"expected {kind.__name__}(...)")

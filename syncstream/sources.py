@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Union
 from . import schema
 from .core.actions import Payload
 from .core.backoff import Backoff
-from .core.options import Options
+from .core.options import Options, check_count
 from .core.paths import Path
 from .core.sources import Reconnect, Request, Resubscribe, check_backoff, check_position
 from .errors import FeedError
@@ -53,9 +53,9 @@ class Rest(Options, frozen=True):
         schema.check_path("position", self.position, self.decode)
         check_position(self.position, self.whole)
         positive("timeout", self.timeout)
-        count("concurrency", self.concurrency)
-        count("attempts", self.attempts)
-        count("maximum_size", self.maximum_size)
+        check_count("concurrency", self.concurrency)
+        check_count("attempts", self.attempts)
+        check_count("maximum_size", self.maximum_size)
         check_backoff(self.backoff)
         if not callable(self.headers):
             check_headers(self.headers)
@@ -168,9 +168,3 @@ def positive(field: str, value: object) -> None:
     """Raise `FeedError` unless it is a number of seconds above zero, or for ever."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise FeedError(field, value, "expected a number of seconds above zero")
-
-
-def count(field: str, value: object) -> None:
-    """Raise `FeedError` unless it is a whole number above zero."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise FeedError(field, value, "expected a whole number above zero")
