@@ -39,6 +39,7 @@ class ReplayServer:
     `leave_out`         a fraction of the deltas (drawn from `seed`, and anew for each connection), or a predicate on them. Never
                         the last delta of a key: nothing later would show that it is missing
     `cut_after`         each connection is dropped, without a close frame, after so many frames; the tape goes on
+    `lose`              so many frames at least of those after a cut reach no connection, however fast the client is back
     `repeat`            a fraction of the deltas (drawn likewise) comes once more, `REPEAT_AFTER` frames later
     `rest_lag`          snapshots are so many seconds of venue time old
     `old_bodies`        of the snapshots of a key so many in a row are older than every delta, then one is good, and so on; what
@@ -62,6 +63,7 @@ class ReplayServer:
         seed: int = 0,
         topics: int = 1,
         cut_after: Optional[int] = None,
+        lose: int = 0,
         repeat: float = 0.0,
         rest_lag: float = 0.0,
         old_bodies: int = 0,
@@ -71,6 +73,7 @@ class ReplayServer:
         self._seed = seed
         self._topics = topics
         self._cut_after = cut_after
+        self._lose = lose
         self._repeat = repeat
         self._rest_lag = rest_lag
         self._old_bodies = old_bodies
@@ -85,6 +88,7 @@ class ReplayServer:
         self._fetched: Counter[str] = Counter()
         self._connections = 0
         self._cuts = 0
+        self._from = 0  # where on the tape a connection begins that comes now, at the earliest
         self._repeated = 0
         self._heard: list[str] = []
         self._server = serve(
@@ -289,12 +293,12 @@ class ReplayServer:
                     with self._lock:
                         self._repeated += 1
                 if sent == self._cut_after:
-                    self._cut(connection)
+                    self._cut(connection, cursor)
 
     def _answer(self, connection: ServerConnection, line: Line, cursor: Optional[int]) -> Optional[int]:
         """Answers the client's messages that have come. Returns where on the tape this line is; `None` before it asked."""
         if cursor is None and line.subscribed:
-            cursor = self._tape.position()
+            cursor = self._begin()
         timeout = POLL if cursor is None or not self._tape.started else 0.0
         while True:
             try:
@@ -303,17 +307,23 @@ class ReplayServer:
                 return cursor
             timeout = 0.0
             if cursor is None:
-                cursor = self._tape.position()
+                cursor = self._begin()
             if isinstance(message, str):
                 with self._lock:
                     self._heard.append(message)
                 for data in line.hear(message, cursor):
                     connection.send(data)
 
-    def _cut(self, connection: ServerConnection) -> None:
+    def _begin(self) -> int:
+        position = self._tape.position()
+        with self._lock:
+            return max(position, self._from)
+
+    def _cut(self, connection: ServerConnection, cursor: int) -> None:
         """Ends the TCP connection as a dying venue does: no close frame."""
         with self._lock:
             self._cuts += 1
+            self._from = min(cursor + self._lose, len(self.history.frames))
         _drop(connection)
         connection.recv(timeout=5.0)  # raises ConnectionClosed
 

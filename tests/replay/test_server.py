@@ -140,6 +140,17 @@ def test_a_line_is_cut_without_a_close_frame_and_the_tape_goes_on() -> None:
         assert (server.connections, server.cuts) == (2, 2)
 
 
+def test_a_cut_loses_as_much_as_it_shall() -> None:
+    """However soon the client is back, so many frames have passed by."""
+    history = made.market(400).history
+    everything = texts(history)
+    with ReplayServer(history, speed=math.inf, rate=1000, cut_after=50, lose=100) as server:
+        with client(server) as line:
+            assert take(line, 50) == everything[:50]
+        with client(server) as line:
+            assert everything.index(take(line, 1)[0]) >= 150
+
+
 def test_rest_gives_the_recorded_body_until_the_book_is_spliced() -> None:
     """Before the tape has reached the recorded answer, that answer is given, to the letter."""
     history = made.market(200).history

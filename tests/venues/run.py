@@ -27,7 +27,7 @@ Make = Callable[[replay.ReplayServer], Feed]
 
 FAULTS: dict[str, dict[str, Any]] = {
     "left out": {"leave_out": 0.01, "seed": 5},
-    "cuts": {"cut_after": 500},
+    "cuts": {"cut_after": 500, "lose": 20},
     "duplicates": {"repeat": 0.05, "seed": 5},
     "old snapshots": {"leave_out": 0.01, "seed": 5, "old_bodies": 2},
 }

@@ -14,7 +14,7 @@ from .sessions.gate import depth, part, ticker, trades
 
 FAULTS: dict[str, dict[str, Any]] = {  # the session is short
     "left out": {"leave_out": 0.05, "seed": 5},
-    "cuts": {"cut_after": 40},
+    "cuts": {"cut_after": 40, "lose": 10},
     "duplicates": {"repeat": 0.2, "seed": 5},
     "old snapshots": {"leave_out": 0.05, "seed": 5, "old_bodies": 2},
 }
