@@ -6,16 +6,16 @@
 * while the engine holds the key back, or no line is open: its levels stay as they were;
 * from a `Gap` that nothing heals until the next `Snapshot`: what comes in between has no beginning, and is left out;
 * from a message that could not be applied, likewise; it is counted, and the first one of each key is in the log;
-* from a wrong checksum until the next `Snapshot`: `take` says which keys are wrong, so that the engine doubts them, and heals
-  them where it can. A check that failed `_SUSPECTED` times and never succeeded switches itself off, and says so: venues have
-  given up their checksums before.
+* from a wrong checksum until the next `Snapshot`: `take` says which keys are wrong, and from which item on, so that the engine
+  doubts them, and heals them where it can. A check that failed `_SUSPECTED` times and never succeeded switches itself off, and
+  says so: venues have given up their checksums before.
 
 What the consumer has missed (`Dropped`) is no matter: the book has it. `Books` is what any thread sees.
 """
 
 from __future__ import annotations
 
-from typing import Any, Hashable, Iterator, Mapping, Optional, Protocol
+from typing import Any, Hashable, Iterator, Mapping, NamedTuple, Optional, Protocol
 
 from .book import Book, same_checksum
 from .core.aliases import Named
@@ -29,6 +29,13 @@ from .logs import logger
 _log = logger("syncstream.books")
 
 _SUSPECTED = 10
+
+
+class Wrong(NamedTuple):
+    """Where a book turned out wrong: its item's place in the batch, and the position the book has since (`None`: not known)."""
+
+    place: int
+    position: Any
 
 
 class Shelf:
@@ -46,14 +53,18 @@ class Shelf:
         self._keys = keys
         self._broken: set[Hashable] = set()  # what comes cannot be applied until there is a snapshot
         self._wrong: set[Hashable] = set()  # by their checksums, since their last snapshot
-        self._found: list[Hashable] = []  # of these, what has turned out so in this call of `take`
+        self._found: dict[Hashable, Wrong] = {}  # of these, what has turned out so in this call of `take`
+        self._index = 0  # of the item in hand
         self._matches = 0
         self._told: set[Hashable] = set()
 
-    def take(self, items: list[Any]) -> list[Hashable]:
-        """Apply what was let through, and look again at the keys that a marker names. Returns those that turned out wrong."""
+    def take(self, items: list[Any]) -> dict[Hashable, Wrong]:
+        """Apply what was let through, and look again at the keys that a marker names.
+
+        Returns those that turned out wrong, and that no later snapshot among the items has put right.
+        """
         touched: dict[Hashable, None] = {}
-        for item in items:
+        for self._index, item in enumerate(items):
             if isinstance(item, Event):
                 touched.update(dict.fromkeys(self.books if item.key is None and not isinstance(item, Snapshot) else (item.key,)))
                 self._mark(item)
@@ -61,7 +72,12 @@ class Shelf:
                 self._follow(item, touched)
         for key in touched:
             self._refresh(key)
-        found, self._found = self._found, []
+        found, self._found = self._found, {}
+        return found
+
+    def key_of(self, item: Any) -> Optional[Hashable]:
+        """The key of a message that was taken, or of a marker."""
+        found: Optional[Hashable] = item.key if isinstance(item, Event) else self._key(item)
         return found
 
     def prune(self) -> None:
@@ -135,6 +151,7 @@ class Shelf:
         self.books[key] = book
         self._broken.discard(key)
         self._wrong.discard(key)
+        self._found.pop(key, None)
         self._check(key, book, told)
 
     def _cannot(self, key: Hashable, error: Exception) -> None:
@@ -181,7 +198,7 @@ class Shelf:
             return
         self.mismatches += 1
         if key not in self._wrong and not self._levels.whole:  # else the next message is all of the book
-            self._found.append(key)
+            self._found[key] = Wrong(self._index, book.position)
         self._wrong.add(key)
         book.doubt()
         if self.mismatches >= _SUSPECTED and not self._matches:

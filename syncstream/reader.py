@@ -5,7 +5,8 @@ may be compressed), parses all of it before an end of the stream counts, then ta
 send that failed counts only when all that had come by then is read. Under load a line is read without asking the selector
 first; that is asked only when the socket would block.
 
-Not here: decisions (the engine), user code (the dialer, the workers), waiting for anything but the selector.
+Not here: decisions (the engine), what goes to the consumers (`handover.py`), user code (the dialer, the workers), waiting for
+anything but the selector.
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ import queue
 import random
 import selectors
 import threading
-from typing import Any, Callable, Hashable, Optional
+from typing import Any, Optional
 
 from . import clock
 from .books import Shelf
 from .core.engine import Abandon, Call, Dial, Engine, Hangup, Payload, Send
-from .core.exchange import Journeys
-from .core.items import has_markers
 from .core.keys import Fetch
 from .core.rules import Scope
 from .delivery import Delivery
@@ -29,6 +28,7 @@ from .dialer import Dialers, Opened, Refused, Spoke, Unspoken
 from .errors import NotConnected, StreamFailed
 from .events import Status
 from .feed import Feed, Rest
+from .handover import Handover
 from .inbox import Fail, Tell, Transmit, Want, Withdraw
 from .link import Link, Ticket
 from .logs import logger
@@ -68,9 +68,8 @@ class Reader:
         self.shelf = _shelf(feed, self.engine)
         self._selector = selectors.DefaultSelector()
         self._links: dict[int, Link] = {}
-        self.journeys = Journeys()
-        self._sent_ns = feed.sent_ns(watched)
-        self._untimed = 0  # messages whose timestamp could not be read
+        self._handover = Handover(self.engine, delivery, self.shelf, feed.sent_ns(watched))
+        self.journeys = self._handover.journeys
         self._dialers = Dialers(feed, self.post)
         self._snapshots = Snapshots(feed.snapshot, self.post, name=_FETCHER) if isinstance(feed.snapshot, Rest) else None
         self._max_pings = feed.max_pings
@@ -330,49 +329,16 @@ class Reader:
         del self._links[action.line]
 
     def _deliver(self, now: float) -> None:
-        """Hand over what the engine has let through, and hear what became of the queue."""
-        engine, delivery = self.engine, self._delivery
-        items = engine.take_deliveries()
-        if self.shelf is not None and items:
-            items += self._doubt(self.shelf, self.shelf.take(items), now)  # before anybody is told of them
-        dropped = delivery.put_batch(items, now, engine.take_sizes(items)) if items else []
-        if self._sent_ns is not None and items and not has_markers(items):  # with markers comes what was held: it is older
-            self._time(self._sent_ns, items[0])
-        overdue = delivery.deadline()
-        if overdue is not None and now >= overdue:
-            dropped += delivery.tick(now)
-        if dropped:
-            engine.dropped(dropped, now)
-        if engine.keys.dropped_keys and delivery.relieved:
-            engine.relieved(now)
-        if delivery.error is not None and not engine.closing:
-            engine.fail(delivery.error, now)
-        paused = delivery.paused and not engine.closing  # the venue's goodbye stands behind what it has sent
+        """Hand over what the engine has let through; stop reading while the queue says so."""
+        engine = self.engine
+        self._handover.deliver(now)
+        paused = self._delivery.paused and not engine.closing  # the venue's goodbye stands behind what it has sent
         if paused is not self._paused:
             self._paused = paused
             if self._paused:
                 engine.paused()
             else:
                 engine.resumed(now)
-
-    def _doubt(self, shelf: Shelf, keys: list[Hashable], now: float) -> list[Any]:
-        """Have the engine doubt the keys whose books are wrong; returns what it tells of that."""
-        if not keys:
-            return []
-        for key in keys:
-            self.engine.mismatched(key, now)
-        told = self.engine.take_deliveries()
-        shelf.take(told)
-        return told
-
-    def _time(self, sent_ns: Callable[[Any], int], message: Any) -> None:
-        """Note when the venue says it sent the oldest message of a batch."""
-        try:
-            self.journeys.came(sent_ns(message), clock.wall_ns())  # not `now`, when this turn began: it may be before
-        except Exception as error:  # the user's path or function, a stranger's message
-            if not self._untimed:
-                _log.warning("timestamp=: %s: %s; such messages are left out", type(error).__name__, error)
-            self._untimed += 1
 
     def _flush(self, link: Link, now: float) -> None:
         try:
@@ -399,11 +365,7 @@ class Reader:
                 link.close()
             self._links.clear()
             self._selector.close()
-            items = self.engine.take_deliveries()
-            if self.shelf is not None:
-                self.shelf.take(items)
-                self.shelf.close()
-            self._delivery.put_batch(items, now, self.engine.take_sizes(items))
+            self._handover.finish(now)
             self._show(now)
         finally:
             if self.engine.failure is not None:

@@ -36,7 +36,7 @@ class House:
         return "<a stream>"
 
     def take(self, *items: Any) -> list[Any]:
-        return self.shelf.take(list(items))
+        return list(self.shelf.take(list(items)))
 
     def live(self, key: str = "K", *, state: State = State.LIVE) -> None:
         """The key is there, in that state."""

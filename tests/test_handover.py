@@ -1,0 +1,124 @@
+"""From the engine to the consumers: a wrong checksum is told where it is seen, in the turn that brought it."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+
+from syncstream import Contiguous, Feed, Gap, Kind, Levels, Reconnect, Resubscribe, Snapshot
+from syncstream.core.engine import Engine
+from syncstream.delivery import Delivery
+from syncstream.handover import Handover
+from syncstream.reader import _shelf
+from syncstream.testing.wire import text_frame
+
+NOW = 100.0
+
+
+def kind_of(message: Any) -> Optional[Kind]:
+    return Kind.SNAPSHOT if "whole" in message else None
+
+
+def feed_with(source: Any) -> Feed:
+    """The checksum of a book is the number of its bids."""
+    return Feed(
+        "wss://venue.example/",
+        key="s",
+        sequence=Contiguous("u"),
+        classify=kind_of,
+        book=Levels(bids="b", asks="a", checksum=lambda book: len(book.top().bids), expected="c"),
+        snapshot=source,
+        subscribe=lambda topics: {"subscribe": list(topics)},
+        unsubscribe=lambda topics: {"leave": list(topics)},
+        topics=["K", "L"],
+    )
+
+
+class House:
+    """Owned by: the test. An engine with one open line, its books, and the queue."""
+
+    def __init__(self, source: Any, *, maxbytes: Optional[int] = None) -> None:
+        feed = feed_with(source)
+        self.delivery = Delivery(100, key=lambda m: m["s"], heals=source is not None, wake=lambda: None, maxbytes=maxbytes)
+        self.engine = Engine(
+            feed.rules(),
+            random=lambda: 0.5,
+            wall_ns=0,
+            topics=feed.topics,
+            topic_key=lambda topic: topic,
+            sized=self.delivery.bounds_bytes,
+        )
+        self.handover = Handover(self.engine, self.delivery, _shelf(feed, self.engine), None)
+        self.delivery.use("events")
+        self.engine.start(NOW)
+        self.engine.opened(0, 1, [], NOW)
+        self.turn()
+
+    def turn(self, *messages: str) -> list[Any]:
+        """What the consumer gets of a turn in which these messages came."""
+        if messages:
+            self.engine.batch(0, 1, b"".join(text_frame(message.encode()) for message in messages), NOW)
+        self.handover.deliver(NOW)
+        self.engine.take_actions()
+        return [self.delivery.get(timeout=0) for _ in range(self.delivery.qsize())]
+
+
+def whole(key: str = "K", u: int = 1) -> str:
+    return f'{{"s":"{key}","u":{u},"whole":1,"b":[[9,1]],"a":[[11,1]]}}'
+
+
+def delta(u: int, bid: int, count: int, key: str = "K") -> str:
+    return f'{{"s":"{key}","u":{u},"b":[[{bid},1]],"a":[],"c":{count}}}'
+
+
+def said(items: list[Any]) -> list[Any]:
+    """A message as key and number, a gap with its reason, what it stands behind and whether it is healed."""
+    found: list[Any] = []
+    for item in items:
+        if isinstance(item, Gap):
+            found.append((item.key, item.reason, item.after, item.healing))
+        elif isinstance(item, dict):
+            found.append(f"{item['s']}{item['u']}")
+        elif isinstance(item, Snapshot):
+            found.append(f"{item.key}={item.position}")
+    return found
+
+
+WRONG = (whole(), whole("L"), delta(2, 8, 2), delta(3, 7, 9), delta(2, 8, 2, "L"), delta(4, 6, 4), delta(3, 7, 3, "L"))
+
+
+@pytest.mark.parametrize("source", [Resubscribe(), Reconnect()], ids=["resubscribe", "reconnect"])
+@pytest.mark.parametrize("bound", [None, 100_000], ids=["", "bytes counted"])
+def test_what_is_healed_ends_with_the_message_that_shows_it(source: Any, bound: Optional[int]) -> None:
+    """Nothing of a book that is known to be wrong is handed over as if it were right; the other keys go on."""
+    house = House(source, maxbytes=bound)
+    gap = ("K", "checksum", 3, True)
+    assert said(house.turn(*WRONG)) == ["K=1", "L=1", "K2", "K3", gap, "L2", "L3"]
+    assert said(house.turn(delta(5, 5, 5))) == []
+
+
+def test_what_nothing_heals_goes_on_behind_the_gap() -> None:
+    """All of it is handed over, for nothing will replace it."""
+    gap = ("K", "checksum", 3, False)
+    assert said(House(None).turn(*WRONG)) == ["K=1", "L=1", "K2", "K3", gap, "L2", "K4", "L3"]
+
+
+def test_a_snapshot_may_be_wrong_itself() -> None:
+    """Then nothing follows it."""
+    house = House(Resubscribe())
+    wrong = whole().replace('"b"', '"c":5,"b"')
+    assert said(house.turn(wrong, delta(2, 8, 2))) == ["K=1", ("K", "checksum", 1, True)]
+
+
+def test_what_a_snapshot_has_put_right_is_not_doubted() -> None:
+    """It came in the same turn."""
+    house = House(Resubscribe())
+    assert said(house.turn(whole(), delta(2, 8, 9), whole(u=5), delta(6, 8, 2))) == ["K=1", "K2", "K=5", "K6"]
+
+
+def test_two_keys_may_be_wrong_in_one_turn() -> None:
+    """Each is told behind its own message."""
+    house = House(Resubscribe())
+    items = house.turn(whole(), whole("L"), delta(2, 8, 9), delta(2, 8, 9, "L"), delta(3, 7, 3), delta(3, 7, 3, "L"))
+    assert said(items) == ["K=1", "L=1", "K2", ("K", "checksum", 2, True), "L2", ("L", "checksum", 2, True)]
