@@ -39,23 +39,29 @@ _REASON_KEPT = 200
 class Batch(Options, frozen=True, kw_only=True):
     """How many topics go into one call of `subscribe`: at most `topics`, and at most `characters` of them.
 
-    The characters are those of each topic as `str`, and one more for what stands between two; a topic that is longer goes alone.
+    The characters are those of each topic as `str`, and `each` more with it, of which one is what stands between two: a prefix or
+    quotes that `subscribe` puts around every topic are not seen here, so `each` says how long they are (`each=17` where
+    `"ABC"` becomes `"orderbook.50.ABC",`). A topic that is longer goes alone.
     """
 
     topics: Optional[int] = None
     characters: Optional[int] = None
+    each: int = 1
 
     def __post_init__(self) -> None:
         for field in ("topics", "characters"):
             if getattr(self, field) is not None:
                 check_count(field, getattr(self, field))
+        check_count("each", self.each)
+        if self.each != 1 and self.characters is None:
+            raise FeedError("each", self.each, "says how many characters come with a topic; it goes with characters=")
 
     def split(self, topics: Sequence[Any]) -> list[list[Any]]:
         """The topics in batches, in their order."""
         batches: list[list[Any]] = []
         size = 0
         for topic in topics:
-            length = len(str(topic)) + 1
+            length = len(str(topic)) + self.each
             full = not batches or len(batches[-1]) == self.topics
             if full or (self.characters is not None and size + length > self.characters + 1):
                 batches.append([])

@@ -27,27 +27,40 @@ from .topics import NOW, ask, made, states, tick
         (Batch(characters=5), [["A", "BB"], ["CCC", "D"]]),
         (Batch(characters=1), [["A"], ["BB"], ["CCC"], ["D"]]),
         (Batch(topics=1, characters=100), [["A"], ["BB"], ["CCC"], ["D"]]),
+        (Batch(characters=8, each=3), [["A", "BB"], ["CCC"], ["D"]]),
+        (Batch(characters=9, each=3), [["A", "BB"], ["CCC", "D"]]),
     ],
 )
 def test_a_batch_is_as_long_as_it_may_be(batch: Batch, expected: list[list[str]]) -> None:
-    """By count and by characters, one between two topics counted; one that is too long goes alone."""
+    """By count and by characters, what comes with each topic counted; one that is too long goes alone."""
     assert batch.split(["A", "BB", "CCC", "D"]) == expected
     assert batch.split([]) == []
 
 
-@given(topics=st.lists(st.text(max_size=9)), most=st.none() | st.integers(1, 5), characters=st.none() | st.integers(1, 20))
-def test_batches_are_the_topics_in_their_order(topics: list[str], most: Optional[int], characters: Optional[int]) -> None:
-    """None is lost, none is empty, none is longer than it may be."""
-    batches = Batch(topics=most, characters=characters).split(topics)
+@given(
+    topics=st.lists(st.text(max_size=9)),
+    most=st.none() | st.integers(1, 5),
+    characters=st.none() | st.integers(1, 20),
+    prefix=st.text(max_size=3),
+)
+def test_batches_are_the_topics_in_their_order(
+    topics: list[str], most: Optional[int], characters: Optional[int], prefix: str
+) -> None:
+    """None is lost, none is empty, none is longer than it may be with what is put before each topic."""
+    each = 1 if characters is None else len(prefix) + 1
+    batches = Batch(topics=most, characters=characters, each=each).split(topics)
     assert [topic for batch in batches for topic in batch] == topics
     assert all(batches)
     assert most is None or all(len(batch) <= most for batch in batches)
-    assert characters is None or all(len(batch) == 1 or len(",".join(batch)) <= characters for batch in batches)
+    said = [",".join(prefix + topic for topic in batch) for batch in batches]
+    assert characters is None or all(len(batch) == 1 or len(text) <= characters for batch, text in zip(batches, said))
 
 
-@pytest.mark.parametrize("fields", [{"topics": 0}, {"topics": True}, {"characters": 1.5}])
+@pytest.mark.parametrize(
+    "fields", [{"topics": 0}, {"topics": True}, {"characters": 1.5}, {"each": 0, "characters": 9}, {"each": 2, "topics": 5}]
+)
 def test_a_batch_is_a_whole_number(fields: dict[str, Any]) -> None:
-    """The field is named."""
+    """The field is named; `each` says nothing without `characters`."""
     with pytest.raises(FeedError, match=f"^{next(iter(fields))}="):
         Batch(**fields)
 

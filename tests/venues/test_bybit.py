@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, Callable
 
 import pytest
 
-from syncstream import FeedError, Kind, Stream, SubscribeFailed
+from syncstream import Feed, FeedError, Kind, Stream, SubscribeFailed
 from syncstream.venues import bybit
 
 from . import inband
@@ -68,6 +69,16 @@ def test_requests() -> None:
     feed = bybit.trades(["AB"], market="spot")
     assert (feed.endpoint, feed.batch.topics) == ("wss://stream.bybit.com/v5/public/spot", 10)
     assert feed.subscribe(["AB"]) == {"op": "subscribe", "args": ["publicTrade.AB"]}
+
+
+@pytest.mark.parametrize("market", ["linear", "option"])
+@pytest.mark.parametrize("make", [bybit.depth, bybit.trades, bybit.ticker])
+def test_a_request_is_not_too_long(make: Callable[..., Feed], market: str) -> None:
+    """As JSON its `args` have less than 21,000 characters, and nearly as many; what the channel adds is counted."""
+    feed = make([f"BTC-{number:05}JAN27-60000-C-USDT" for number in range(2000)], market=market)
+    lengths = [len(json.dumps(feed.subscribe(topics)["args"], separators=(",", ":"))) for topics in feed.batch.split(feed.topics)]
+    assert all(length < 21_000 for length in lengths)
+    assert all(length > 19_900 for length in lengths[:-1])
 
 
 @pytest.mark.parametrize("wrong", [{"symbols": "AB"}, {"symbols": ["A/B"]}, {"market": "futures"}, {"depth": 7}])
