@@ -4,7 +4,11 @@ Where the rules come from (VENUE: Bybit's documentation of v5, as it was in 2026
 linear and spot at 200 levels, which the tests replay):
 
 * Each market is a socket of its own. An answer says whether a request succeeded and names no topic, so answers are counted; one
-  unknown topic refuses all of a request. DATA, refusal VENUE.
+  unknown topic refuses all of a request. DATA, refusal VENUE. What answers an `unsubscribe`, or refuses it, is about nothing
+  that is waited for.
+* Options are answered by a `COMMAND_RESP` that lists the topics that succeeded and those that failed, and does not say which
+  request it is about: an answer to `unsubscribe` is told from one to `subscribe` only if it brings the `req_id` back. VENUE, not
+  run.
 * Books: `u` grows by one, per topic, from a snapshot on; `seq` only grows, and is shared by all depths. DATA: in 2,142 messages.
 * A subscription begins with a snapshot (VENUE, DATA), so holes are healed by leaving and subscribing again: the server of the
   tests, not run.
@@ -37,6 +41,7 @@ STREAM_URL = "wss://stream.bybit.com/v5/public"
 _MARKETS = ("spot", "linear", "inverse", "option")
 _DEPTHS = (1, 25, 50, 100, 200, 500, 1000)
 _EVERY = 20.0
+_ANSWER = '"COMMAND_RESP"'
 _MOST_TOPICS, _MOST_CHARACTERS = 10, 20_000  # of a request: on spot, elsewhere
 
 Rows = Sequence[tuple[str, str]]
@@ -125,6 +130,18 @@ class Tickers(_Said, frozen=True):
     data: Ticker = Ticker()
 
 
+class _Lists(msgspec.Struct, frozen=True, rename={"accepted": "successTopics", "failed": "failTopics"}):
+    accepted: Sequence[str] = ()
+    failed: Sequence[str] = ()
+
+
+class Answer(_Said, frozen=True, rename={"request": "req_id"}):
+    """What became of a request, on the market of options. It is not delivered."""
+
+    request: str = ""
+    data: _Lists = _Lists()
+
+
 class Say(msgspec.Struct, frozen=True):
     """The `subscribe=` and `unsubscribe=` of a feed."""
 
@@ -132,7 +149,25 @@ class Say(msgspec.Struct, frozen=True):
     channel: str
 
     def __call__(self, topics: Sequence[str]) -> dict[str, Any]:
-        return {"op": self.operation, "args": [f"{self.channel}.{topic}" for topic in topics]}
+        return {"req_id": self.operation, "op": self.operation, "args": [f"{self.channel}.{topic}" for topic in topics]}
+
+
+class Decode(msgspec.Struct, frozen=True):
+    """The `decode=` of a feed of options, where an answer has lists in the place of data."""
+
+    message: Any
+
+    def __call__(self, text: str) -> Any:
+        return msgspec.json.decode(text, type=Answer if _ANSWER in text else self.message)
+
+
+class About(msgspec.Struct, frozen=True):
+    """The symbols that an `Answer` is about: those that succeeded, if there are any."""
+
+    channel: str
+
+    def __call__(self, message: Answer) -> list[str]:
+        return [topic[len(self.channel) + 1 :] for topic in message.data.accepted or message.data.failed]
 
 
 def depth(symbols: Sequence[str], *, market: str = "linear", depth: int = 200, url: str = STREAM_URL, **settings: Any) -> Feed:
@@ -172,8 +207,8 @@ def _feed(url: str, symbols: Sequence[str], market: str, channel: str, decode: A
         "unsubscribe": Say("unsubscribe", channel),
         "topics": listed(symbols, r"[A-Za-z0-9-]+", "BTCUSDT"),
         "batch": _batch(market, channel),
-        "acks": Acks(by="count", unsubscribes=False),
-        "decode": decode,
+        "acks": Acks(by="key", topics=About(channel)) if market == "option" else Acks(by="count", unsubscribes=False),
+        "decode": Decode(decode) if market == "option" else decode,
         "keepalive": Keepalive(every=_EVERY, send={"op": "ping"}, expect=_is_pong),
         "timestamp": "time",
         **settings,
@@ -189,20 +224,28 @@ def _batch(market: str, channel: str) -> Batch:
 
 def kind_of(message: Any) -> Kind:
     """What it is to the stream."""
-    if message.operation or not message.success:
-        return _answer(message)
+    answer = _answer(message)
+    if answer is not None:
+        return answer
     return Kind.SNAPSHOT if message.type == "snapshot" else Kind.DATA
 
 
 def _kind_of_trades(message: Any) -> Kind:
     """Each says of itself that it is a snapshot, and none is."""
-    return _answer(message) if message.operation or not message.success else Kind.DATA
+    return _answer(message) or Kind.DATA
 
 
-def _answer(message: Any) -> Kind:
+def _answer(message: Any) -> Optional[Kind]:
+    """What an answer is; `None` for what is none."""
+    if type(message) is Answer:
+        if message.request == "unsubscribe":
+            return Kind.IGNORE
+        return Kind.ACK if message.data.accepted or (message.success and not message.data.failed) else Kind.ERROR
+    if message.operation not in ("", "subscribe"):
+        return Kind.IGNORE
     if not message.success:
         return Kind.ERROR
-    return Kind.ACK if message.operation == "subscribe" else Kind.IGNORE
+    return Kind.ACK if message.operation else None
 
 
 def _is_pong(message: Any) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import pytest
 
-from syncstream import Feed, FeedError, Kind, Stream, SubscribeFailed
+from syncstream import Acks, Feed, FeedError, Kind, Refused, Snapshot, Stream, Subscribed, SubscribeFailed
 from syncstream.venues import bybit
 
-from . import inband
+from . import inband, run
 from .sessions.bybit import is_ticker, is_trades, part, ticker, trades
+from .spoken import spoken
 
 
 def test_trades() -> None:
@@ -43,6 +45,9 @@ def test_messages_are_typed() -> None:
         ('{"success":true,"ret_msg":"","conn_id":"c","req_id":"","op":"subscribe"}', Kind.ACK),
         ('{"success":false,"ret_msg":"error:handler not found","op":"subscribe"}', Kind.ERROR),
         ('{"success":true,"ret_msg":"","op":"unsubscribe"}', Kind.IGNORE),
+        ('{"success":false,"ret_msg":"error:handler not found","op":"unsubscribe"}', Kind.IGNORE),
+        ('{"success":false,"ret_msg":"too many","op":"ping"}', Kind.IGNORE),
+        ('{"success":false,"ret_msg":"what?"}', Kind.ERROR),
         ('{"success":true,"ret_msg":"pong","conn_id":"c","op":"ping"}', Kind.PONG),
         ('{"args":["1"],"op":"pong"}', Kind.PONG),
         ('{"topic":"orderbook.50.AB","type":"snapshot","data":{"s":"AB","u":1}}', Kind.SNAPSHOT),
@@ -53,6 +58,85 @@ def test_kinds(text: str, kind: Kind) -> None:
     rules = bybit.depth(["AB"]).rules()
     assert rules.classify is not None
     assert rules.classify(rules.decode(text.encode(), True)) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "about"),
+    [
+        ('{"success":true,"data":{"failTopics":[],"successTopics":["publicTrade.A-C"]}}', Kind.ACK, ["A-C"]),
+        ('{"success":true,"data":{"failTopics":["publicTrade.B-C"],"successTopics":["publicTrade.A-C"]}}', Kind.ACK, ["A-C"]),
+        ('{"success":true,"data":{"failTopics":["publicTrade.B-C"],"successTopics":[]}}', Kind.ERROR, ["B-C"]),
+        ('{"success":false,"data":{}}', Kind.ERROR, []),
+        ('{"success":true,"data":{}}', Kind.ACK, []),
+        ('{"success":true,"req_id":"unsubscribe","data":{"failTopics":["publicTrade.B-C"]}}', Kind.IGNORE, ["B-C"]),
+    ],
+)
+def test_answers_of_options(text: str, kind: Kind, about: list[str]) -> None:
+    """They name the topics that succeeded and that failed, and no operation."""
+    rules = bybit.trades(["A-C", "B-C"], market="option").rules()
+    assert rules.classify is not None
+    assert rules.ack_topics is not None
+    message = rules.decode(text.replace("{", '{"type":"COMMAND_RESP","conn_id":"x",', 1).encode(), True)
+    assert (rules.classify(message), rules.ack_topics(message)) == (kind, about)
+
+
+def options(text: str) -> Sequence[str]:
+    """A venue of options: it knows `A-C`, of which it has a book, and `Q-C`, which is quiet."""
+    said = json.loads(text)
+    topics: dict[bool, list[str]] = {True: [], False: []}
+    for topic in said["args"]:
+        topics[not topic.endswith("NOPE")].append(topic)
+    lists = {"failTopics": topics[False], "successTopics": topics[True]}
+    answers = [json.dumps({"success": True, "conn_id": "x", "data": lists, "type": "COMMAND_RESP"})]
+    for topic in said["args"]:
+        if said["op"] == "subscribe" and topic.startswith("orderbook.") and topic.endswith(".A-C"):
+            data = {"s": "A-C", "b": [["1", "1"]], "a": [["2", "1"]], "u": 7, "seq": 1}
+            answers.append(json.dumps({"topic": topic, "type": "snapshot", "ts": 1, "data": data}))
+    return answers
+
+
+def test_options_are_acknowledged_by_name() -> None:
+    """What succeeded is subscribed, though it is quiet; what failed is refused; nothing of an answer is delivered."""
+    with spoken(answer=options) as venue:
+        acks = Acks(by="key", topics=bybit.About("orderbook.100"), within=0.2)
+        names = ["A-C", "Q-C", "NOPE"]
+        feed = bybit.depth(names, market="option", depth=100, acks=acks, backoff=run.AGAIN, url=venue.url)
+        with Stream(feed) as stream:
+            told = []
+            for item in stream.events():
+                told.append(item)
+                if isinstance(item, Refused) and item.retry_in is None:
+                    break
+            assert list(stream.status.keys) == ["A-C"]
+            assert stream.status.quarantined == 0
+    assert {item.topic for item in told if isinstance(item, Subscribed)} == {"A-C", "Q-C"}
+    assert {item.topic for item in told if isinstance(item, Refused)} == {"NOPE"}
+    assert [item.key for item in told if isinstance(item, Snapshot)] == ["A-C"]
+    assert not [item for item in told if isinstance(item, bybit.Answer)]
+
+
+def test_a_refused_unsubscription_is_nobodys() -> None:
+    """A hole is healed by leaving and subscribing; that leaving is refused says nothing of the subscription that waits."""
+    asked = itertools.count(1)
+
+    def answer(text: str) -> Sequence[str]:
+        said = json.loads(text)
+        if said["op"] == "unsubscribe":
+            return ['{"success":false,"ret_msg":"error:handler not found","op":"unsubscribe"}']
+        position = 10 * next(asked)
+        book = {"s": "AB", "b": [["1", "1"]], "a": [["2", "1"]], "seq": 1}
+        messages = [("snapshot", position), *([("delta", 15)] if position == 10 else [])]
+        said = [json.dumps({"topic": "t", "type": type, "ts": 1, "data": {**book, "u": u}}) for type, u in messages]
+        return ['{"success":true,"ret_msg":"","op":"subscribe"}', *said]
+
+    with spoken(answer=answer) as venue, Stream(bybit.depth(["AB"], backoff=run.AGAIN, url=venue.url)) as stream:
+        told = []
+        for item in stream.events():
+            told.append(item)
+            if isinstance(item, Snapshot) and item.position == 20:
+                break
+        assert any(json.loads(text)["op"] == "unsubscribe" for text in venue.heard)
+    assert not [item for item in told if isinstance(item, Refused)]
 
 
 def test_an_unknown_symbol_is_an_error() -> None:
@@ -68,7 +152,7 @@ def test_requests() -> None:
     """Each market is an address; of spot ten topics go into a request."""
     feed = bybit.trades(["AB"], market="spot")
     assert (feed.endpoint, feed.batch.topics) == ("wss://stream.bybit.com/v5/public/spot", 10)
-    assert feed.subscribe(["AB"]) == {"op": "subscribe", "args": ["publicTrade.AB"]}
+    assert feed.subscribe(["AB"]) == {"req_id": "subscribe", "op": "subscribe", "args": ["publicTrade.AB"]}
 
 
 @pytest.mark.parametrize("market", ["linear", "option"])
