@@ -9,7 +9,7 @@ class Payload(NamedTuple):
     """A message to the venue, ready for a frame.
 
     `topics`: those that it subscribes; `ident`: the id that it carries, where acknowledgements name one; `left`: the topics that
-    it leaves.
+    it leaves; `keys`: those that it asks a snapshot of.
     """
 
     opcode: int
@@ -17,6 +17,7 @@ class Payload(NamedTuple):
     topics: tuple[Hashable, ...] = ()
     ident: Hashable = None
     left: tuple[Hashable, ...] = ()
+    keys: tuple[Hashable, ...] = ()
 
 
 class Dial(NamedTuple):

@@ -4,15 +4,16 @@ Rules
 * No snapshot is asked for before the topics are: it might be older than what comes first.
 * A topic is left before it is subscribed again where that is what brings a snapshot, or where its numbers show what was missed.
 * One new connection is for all keys that are due.
+* The time for a snapshot over the line runs from when it was asked for: what waits for the send budget was not, yet.
 * What answers a request over the line has no place among the messages of its key.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Container, Hashable, Iterable
+from typing import Any, Callable, Collection, Container, Hashable, Iterable, Optional
 
 from ..errors import FetchError, Severity
-from .actions import Call
+from .actions import Call, Payload
 from .connections import Connections
 from .line import Line, Phase
 from .order import Item
@@ -78,7 +79,20 @@ class Asking:
                 failure = FetchError(f"snapshot: its payload raised {type(error).__name__}", severity=Severity.FATAL)
                 self.keys.unfetched(epoch, failure, now, self.connections.random())
                 continue
-            self._live_lines()[0].talk.say((payload,), now)
+            self._live_lines()[0].talk.say((payload._replace(keys=(key,)),), now)
+
+    def follow(self, payload: Payload, sent_at: Optional[float]) -> None:
+        """A payload was sent, or (`None`) has to wait: so have the keys that it asks a snapshot of."""
+        for key in payload.keys or self._begun_by(payload.topics):
+            self.keys.awaits(key, sent_at)
+
+    def _begun_by(self, topics: Collection[Hashable]) -> Iterable[Hashable]:
+        """The keys whose snapshots these subscriptions begin with."""
+        if self.rules.comes_within is None or not topics:
+            return ()
+        if self.rules.key is None or None in topics:  # it is one single key's, or a fixed payload, which is for all of them
+            return list(self.keys.syncs)
+        return set(map(self.topic_key, topics))
 
     def use(self, place: Line, item: Item, now: float) -> bool:
         """True if it was a key's data. What answers a request over the line has no place among the messages of its key."""

@@ -75,11 +75,11 @@ class Connections:
             self._data_due_at = now + self.rules.first_data_limit
         if self.rules.lifetime is not None:
             place.rotate_at = now + self.rules.lifetime * (1.0 - _ROTATES_EARLIER * self.random())
-        place.talk.say((*place.said, *place.pending), now)
-        place.said, place.pending = (), []
         self.keys.out.append(Connected(line=place.index, attempt=place.attempt + 1, at_ns=self.keys.wall(now)))
         self.enter(place, now)
         self.keys.subscribed(now)
+        place.talk.say((*place.said, *place.pending), now)  # what has to wait is waited for longer
+        place.said, place.pending = (), []
 
     def enter(self, place: Line, now: float) -> None:
         """What comes on this connection belongs to the stream."""

@@ -2,6 +2,7 @@
 
 Rules
 * A message that is shown to the opening script and taken by no step is handled like any other.
+* A key goes on while one of its topics is wanted.
 * What is asked for while a connection is on its way there is said behind its own subscriptions.
 * What user code says is not wanted any more, when it comes, is not said.
 * The stream has failed when nothing ever came and every live line has every topic refused for good.
@@ -148,6 +149,7 @@ class Dialogue:
             topic_key=self.topic_key,
             watch=self.keys.watch,
             wanted=self.topics,
+            follow=self.asking.follow,
             hidden=hidden,
         )
         place.begun(now, talk, payloads, deflate=deflate)
@@ -200,7 +202,7 @@ class Dialogue:
         topics = list(topics)
         for topic in topics:
             self.topics.pop(topic, None)
-            key = self.topic_key(topic)
+        for key in set(map(self.topic_key, topics)).difference(map(self.topic_key, self.topics)):
             self.keys.unsubscribed(key)
             self.quiet.forget(key)
         for place in self.connections.lines:

@@ -8,6 +8,7 @@ once. A request whose answer does not come within `limit` is given up, so that a
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Hashable, Optional
 
 from .sync import Sync
@@ -81,16 +82,24 @@ class Fetches:
         """Nothing is owed any more for this key."""
         self._owed.pop(key, None)
 
+    def extend(self, sync: Sync, at: float) -> None:
+        """The request under way went out at `at`; infinity: it waits."""
+        self._asked[sync.epoch] = (sync, at + self.limit)
+
+    def lost(self, now: float) -> None:
+        """A line is gone, and with it what waited to be said on it."""
+        for epoch, (sync, limit_at) in self._asked.items():
+            self._asked[epoch] = (sync, min(limit_at, now + self.limit))
+
     def ended(self) -> None:
         """The line is gone, and with it what was owed."""
         self._owed.clear()
 
     def overdue(self, now: float) -> Optional[int]:
         """The epoch of a request whose answer no longer counts on coming. One that was withdrawn only gives its place back."""
-        while self._asked:
-            epoch, (sync, limit_at) = next(iter(self._asked.items()))  # the oldest: all have the same limit
+        for epoch, (sync, limit_at) in list(self._asked.items()):
             if limit_at > now:
-                return None
+                continue
             if sync.epoch == epoch:
                 return epoch
             del self._asked[epoch]  # nobody to tell; if its answer comes after all, it is late
@@ -99,10 +108,10 @@ class Fetches:
     def deadline(self, *, asking: bool) -> Optional[float]:
         """When `take` or `overdue` next have something; `asking` says whether new requests may go out at all."""
         self._skim()
-        moments = [limit_at for _, limit_at in self._asked.values()][:1]
+        first = min((limit_at for _, limit_at in self._asked.values()), default=math.inf)
         if asking and self._due and len(self._asked) < self.concurrency:
-            moments.append(self._due[0][0])
-        return min(moments, default=None)
+            first = min(first, self._due[0][0])
+        return None if first == math.inf else first
 
     def clear(self) -> None:
         """Ask for nothing any more; what is under way will be late."""

@@ -11,7 +11,8 @@ Rules (the contract, per key)
 
 from __future__ import annotations
 
-from typing import Any, Hashable, Iterable, Iterator, NamedTuple
+import math
+from typing import Any, Hashable, Iterable, Iterator, NamedTuple, Optional
 
 from ..errors import FetchError, Severity, SnapshotFailed
 from ..events import KeyStatus, Snapshot
@@ -272,6 +273,19 @@ class Keys(Placement):
             if sync.state in (State.UNPROVEN, State.SYNCING):
                 self.fetches.want(sync, now + self._patience(sync))
 
+    def awaits(self, key: Hashable, sent_at: Optional[float]) -> None:
+        """A snapshot of this key was asked for over the line, or (`None`) waits to be: its time runs from when that went out."""
+        sync = self.syncs.get(key)
+        if sync is None:
+            return
+        at = math.inf if sent_at is None else sent_at
+        if sync.fetching:
+            self.fetches.extend(sync, at)
+        elif sync.fetch_at is not None and sync.state in (State.UNPROVEN, State.SYNCING):
+            self.fetches.want(sync, at + self._patience(sync))
+        if sent_at is not None:
+            self.comes(sync, sent_at)
+
     def _patience(self, sync: Sync) -> float:
         """Seconds until a key is asked for that was just subscribed (again): it may be proved, or its snapshot come by itself."""
         proving = self.rules.verify_after if sync.state is State.UNPROVEN else 0.0
@@ -280,6 +294,7 @@ class Keys(Placement):
     def lost(self, now: float, data_at: float, *, covered: bool) -> None:
         """A line is gone; `data_at` is when its last message came. `covered`: another one has carried everything since then."""
         self.open_lines -= 1
+        self.fetches.lost(now)
         if covered:
             return
         self._lost_at = data_at

@@ -4,7 +4,7 @@ Rules
 * Subscriptions and keepalives wait for the send budget, a keepalive before the others. Pongs, answers to challenges and the
   opening script never wait, but count.
 * What the venue says in words is shown without what the upgrade sent: no query, login or header.
-* What is subscribed is followed from the moment it is sent, not from the moment it was said.
+* What is subscribed or asked for is followed from the moment it is sent, not from the moment it was said.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from .subscriptions import Subscriptions
 Sender = Callable[[int, bytes, bool], None]
 """(opcode, payload, urgent): what the engine does with what goes out."""
 
+Follower = Callable[[Payload, Optional[float]], None]
+"""(payload, sent_at): it was sent; `None`: it waits."""
+
 _PING = Payload(frames.PING, b"")
 
 
@@ -40,6 +43,7 @@ class Talk:
         topic_key: Callable[[Any], Hashable] = lambda topic: topic,
         watch: Callable[[Hashable], Any] = lambda key: None,
         wanted: Optional[Container[Hashable]] = None,
+        follow: Follower = lambda payload, sent_at: None,
         hidden: Iterable[str] = (),
     ) -> None:
         self.rules = rules
@@ -62,6 +66,7 @@ class Talk:
         self.resubscribing_until: Optional[float] = None  # while the user's callables are asked for everything
         self._calls = 0  # of them, under way
         self._send = send
+        self._follow = follow
         self._ledger = Ledger(rules.send_budget) if rules.send_budget is not None else None
         self._waiting: deque[Payload] = deque()
 
@@ -90,8 +95,11 @@ class Talk:
 
     def say(self, payloads: Iterable[Payload], now: float) -> None:
         """Send these when the budget allows it, in their order."""
+        payloads = list(payloads)
         self._waiting.extend(payloads)
         self._flow(now)
+        for payload in payloads[max(0, len(payloads) - len(self._waiting)) :]:
+            self._follow(payload, None)
 
     def urge(self, opcode: int, data: bytes, now: float) -> None:
         """Send this at once, before what waits."""
@@ -146,3 +154,4 @@ class Talk:
             payload = self._waiting.popleft()
             self._send(payload.opcode, payload.data, False)
             self.subscriptions.sent(payload, now)
+            self._follow(payload, now)

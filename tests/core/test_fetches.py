@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Callable, Optional
 
 import pytest
@@ -32,6 +33,35 @@ def taken(fetches: Fetches, now: float) -> list[str]:
     while (one := fetches.take(now)) is not None:
         keys.append(str(one.key))
     return keys
+
+
+# ---------------------------------------------------------------- what waits to be sent
+
+
+def test_a_request_has_its_time_from_when_it_was_sent() -> None:
+    """While it waits it is never overdue, and hides no other one that is."""
+    fetches = Fetches(4, LIMIT)
+    one, two = wanted(fetches, "A", "B")
+    taken(fetches, 0.0)
+    fetches.extend(one, math.inf)
+    assert (fetches.deadline(asking=True), fetches.overdue(LIMIT)) == (LIMIT, two.epoch)
+    fetches.answered(two.epoch)
+    assert (fetches.deadline(asking=True), fetches.overdue(1e9)) == (None, None)
+    fetches.extend(one, 100.0)
+    assert (fetches.deadline(asking=True), fetches.overdue(99.0 + LIMIT)) == (100.0 + LIMIT, None)
+    assert fetches.overdue(100.0 + LIMIT) == one.epoch
+
+
+def test_what_waited_on_a_line_that_is_lost_is_overdue_some_day() -> None:
+    """Nobody will send it any more; what was sent keeps its time."""
+    fetches = Fetches(4, LIMIT)
+    one, two = wanted(fetches, "A", "B")
+    taken(fetches, 0.0)
+    fetches.extend(one, math.inf)
+    fetches.lost(10.0)
+    assert fetches.overdue(LIMIT) == two.epoch
+    fetches.answered(two.epoch)
+    assert (fetches.deadline(asking=True), fetches.overdue(10.0 + LIMIT)) == (10.0 + LIMIT, one.epoch)
 
 
 # ---------------------------------------------------------------- the schedule

@@ -8,6 +8,7 @@ import pytest
 
 from syncstream.core.engine import Call
 from syncstream.core.rules import Rules
+from syncstream.errors import FetchError
 
 from .rig import AGAIN, HEALED, NUMBERED, REQUESTED, Rig, change, delta, snap
 
@@ -128,3 +129,48 @@ def test_a_snapshot_that_comes_by_itself_settles_what_was_asked_for() -> None:
     rig.send(delta("A", 9))
     rig.send(snap("A", 9))
     assert not rig.keys.fetches.owed("A", rig.now)
+
+
+@pytest.mark.parametrize(("state", "patience"), [("proving", 5.0), ("syncing", 4.0)])
+def test_a_key_whose_subscription_waits_is_not_asked_for(state: str, patience: float) -> None:
+    """It has its time from when that went out; a key that nobody knows has none."""
+    rig = live(AGAIN, verify_after=5.0)
+    if state == "syncing":
+        rig.send(delta("A", 9))
+        rig.engine.unfetched(rig.keys.syncs["A"].epoch, FetchError("no"), rig.now)
+    rig.reopen()
+    rig.did()
+    rig.keys.awaits("A", None)
+    rig.keys.awaits("B", None)
+    rig.wait(100.0)
+    assert rig.did(Call) == []
+    rig.keys.awaits("A", rig.now)
+    rig.keys.awaits("B", rig.now)
+    asked_after(rig, patience)
+    assert list(rig.keys.syncs) == ["A"]
+
+
+def test_a_key_that_waits_for_nothing_is_not_asked_for() -> None:
+    """What is live has no need of what a subscription begins with, but a drop waits for it."""
+    rig = live(AGAIN)
+    rig.keys.awaits("A", None)
+    rig.keys.awaits("A", rig.now)
+    rig.wait(2.0)
+    assert (rig.keys.syncs["A"].fetch_at, rig.did(Call)) == (None, [])
+    rig.drop("A")
+    rig.relieve()
+    asked_after(rig, 2.0)
+
+
+def test_a_key_that_is_asked_for_now_has_its_time_from_when_that_went_out() -> None:
+    """It waits for ever until then."""
+    rig = live(AGAIN)
+    rig.send(delta("A", 9))
+    rig.keys.awaits("A", None)
+    rig.wait(100.0)
+    assert rig.keys.fetches.under_way == 1
+    rig.keys.awaits("A", rig.now)
+    rig.wait(3.9)
+    assert rig.keys.fetches.under_way == 1
+    rig.wait(0.1)
+    assert rig.keys.fetches.under_way == 0
