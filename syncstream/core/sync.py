@@ -4,7 +4,8 @@ Rules
 * A key is LIVE only while it is known to be complete. Everything that casts doubt moves it away, one thing brings it back.
 * A snapshot that reaches what is held is applied *up to the next hole*; then the key syncs again. Throwing it away instead
   would livelock where holes come faster than the venue's REST.
-* A snapshot older than all that is held, or than what was delivered, is not applied; it is asked for again, with back-off.
+* A snapshot older than all that is held, or than what was delivered, is not applied; it is asked for again, with back-off. Where
+  numbers cannot show a hole, "all that is held" is what came before the request: the venue had it by then.
 * A snapshot newer than all that is held is applied at once. The key is then *anchored*: messages at or below are stale.
 * A doubt later than the request is covered only where the numbers show it: a message held since is at or below the snapshot.
 * A snapshot without a position replaces the state whole; messages held since it was asked for follow it.
@@ -188,7 +189,8 @@ class Sync:
         for index, segment in enumerate(self.segments[:reached]):
             for place, item in enumerate(segment):
                 verdict = rule.splice(position, item.first, item.last)
-                if verdict is Verdict.HOLE and not covers:
+                early = not rule.detects and (index < self.sealed - 1 or place < self.covered)  # the venue had it by then
+                if not covers and (verdict is Verdict.HOLE or (verdict is Verdict.NEXT and early)):
                     return Fit.OLD
                 if verdict is not Verdict.DUPLICATE:
                     self.segments[: index + 1] = [segment[place:]]

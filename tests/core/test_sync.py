@@ -344,12 +344,19 @@ def test_whole_with_a_doubt_after_the_request_and_nothing_held() -> None:
 # ---------------------------------------------------------------- numbers that only grow
 
 
-@pytest.mark.parametrize(
-    ("position", "said"), [(4, "old"), (7, "joins [8 9] live"), (8, "joins [9] live"), (30, "joins [] live")]
-)
-def test_growing_numbers_join_wherever_they_are_above(position: int, said: str) -> None:
-    """Nothing shows whether something is missing in between; only the order counts."""
+@pytest.mark.parametrize(("position", "said"), [(4, "old"), (7, "old"), (8, "joins [9] live"), (30, "joins [] live")])
+def test_growing_numbers_join_what_was_held_before_the_request(position: int, said: str) -> None:
+    """Nothing shows whether something is missing between a snapshot and a message above it, so it must reach the first of them."""
     assert snapshot(syncing(5, (8, 9)), position, GROWING) == said
+
+
+@pytest.mark.parametrize("position", [5, 7])
+def test_growing_numbers_follow_a_snapshot_that_was_asked_for_before(position: int) -> None:
+    """What came after the request was there to come after the snapshot."""
+    key = syncing(5)
+    key.hold(held(8))
+    key.hold(held(9))
+    assert snapshot(key, position, GROWING) == "joins [8 9] live"
 
 
 @pytest.mark.parametrize(("position", "said"), [(8, "joins [9] syncing"), (9, "joins [] syncing"), (30, "joins [] syncing")])
@@ -362,7 +369,8 @@ def test_growing_numbers_cannot_show_that_a_later_doubt_is_covered(position: int
     key.doubt(40, 3.0)
     assert (snapshot(key, position, GROWING), key.held) == (said, 1)
     key.asked()
-    assert snapshot(key, 39, GROWING) == "joins [40] syncing"  # older than what was missed after 40
+    assert snapshot(key, 39, GROWING) == "old"
+    assert snapshot(key, 40, GROWING) == "joins [] live"
     key.asked()
     assert snapshot(key, 41, GROWING) == "joins [] live"
 
