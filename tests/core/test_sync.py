@@ -346,7 +346,7 @@ def test_whole_with_a_doubt_after_the_request_and_nothing_held() -> None:
 
 @pytest.mark.parametrize(("position", "said"), [(4, "old"), (7, "old"), (8, "joins [9] live"), (30, "joins [] live")])
 def test_growing_numbers_join_what_was_held_before_the_request(position: int, said: str) -> None:
-    """Nothing shows whether something is missing between a snapshot and a message above it, so it must reach the first of them."""
+    """Nothing shows whether something is missing between a snapshot and a message above it: it must reach the first of them."""
     assert snapshot(syncing(5, (8, 9)), position, GROWING) == said
 
 
