@@ -1,10 +1,11 @@
-"""What the adapters share: a look at the symbols they are given. Pure."""
+"""What the adapters share: a look at what they are given. Pure."""
 
 from __future__ import annotations
 
 import re
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
+from ..core.opening import Step
 from ..errors import FeedError
 
 
@@ -23,3 +24,13 @@ def one_of(field: str, value: object, known: Sequence[object]) -> None:
     """Raises `FeedError` for what the venue does not have."""
     if value not in known or isinstance(value, bool):
         raise FeedError(field, value, f"expected one of {', '.join(map(str, known))}")
+
+
+def steps(own: Sequence[Step], given: Any, *, login: bool = False) -> Any:
+    """The `opening=` of a feed: the adapter's own steps, then those that the user has `given`; first these where they `login`.
+
+    What is no list is left to the `Feed`, which refuses it.
+    """
+    if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
+        return given
+    return (*given, *own) if login else (*own, *given)

@@ -23,7 +23,7 @@ from ..core.subscriptions import Acks
 from ..errors import Severity
 from ..feed import Feed
 from ..secret import Secret
-from ._names import listed, one_of
+from ._names import listed, one_of, steps
 
 STREAM_URL = "wss://stream.data.alpaca.markets/v2"
 
@@ -165,7 +165,8 @@ class Say(msgspec.Struct, frozen=True):
 def trades(symbols: Sequence[str], *, key: str, secret: str, source: str = "iex", url: str = STREAM_URL, **settings: Any) -> Feed:
     """Trades: messages are `Trade`, and `Correction` and `Cancel` of earlier ones. Every reconnect is told.
 
-    `source`: `iex`, `sip`, `delayed_sip` or `test`. `settings`: other fields of the `Feed`, such as `backoff`.
+    `source`: `iex`, `sip`, `delayed_sip` or `test`. `settings`: other fields of the `Feed`, such as `backoff`; the steps of an
+    `opening=` come after the login.
     """
     return _feed(url, source, symbols, key, secret, "trades", Union[Trade, Correction, Cancel], **settings)
 
@@ -181,7 +182,6 @@ def _feed(
     one_of("source", source, _SOURCES)
     login = {"action": "auth", "key": Secret(key), "secret": Secret(secret)}
     fields: dict[str, Any] = {
-        "opening": [Step(expect=_connected, fail=_refused), Step(send=login, expect=_authenticated, fail=_refused)],
         "topics": listed(symbols, r"[A-Z0-9./]+", "AAPL"),
         "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
@@ -193,6 +193,7 @@ def _feed(
         "timestamp": "time",
         "timestamp_unit": "iso",
         **settings,
+        "opening": steps((_CONNECTED, Step(send=login, expect=_authenticated, fail=_refused)), settings.get("opening", ())),
     }
     return Feed(f"{url}/{source}", **fields)
 
@@ -215,6 +216,7 @@ def _kind(message: Any) -> Optional[Kind]:
     return _KINDS.get(type(message))
 
 
+_CONNECTED = Step(expect=_connected, fail=_refused)
 _KINDS: dict[type, Kind] = {Success: Kind.IGNORE, Subscribed: Kind.ACK, Error: Kind.ERROR}
 
 __all__ = ["Cancel", "Correction", "Error", "Quote", "Subscribed", "Success", "Trade", "quotes", "trades"]

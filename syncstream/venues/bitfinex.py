@@ -32,7 +32,7 @@ from ..core.sources import Reconnect
 from ..core.subscriptions import Acks
 from ..feed import CONNECTION, Feed
 from ..levels import Levels
-from ._names import listed, one_of
+from ._names import listed, one_of, steps
 
 STREAM_URL = "wss://api-pub.bitfinex.com/ws/2"
 
@@ -128,7 +128,8 @@ class Decode(msgspec.Struct, frozen=True):
 def depth(symbols: Sequence[str], *, depth: int = 100, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Order books: messages are `Named` with a `Depth`, `stream.books["tBTCUSD"]` is kept.
 
-    `depth`: rows a side, 1, 25, 100 or 250. `settings`: other fields of the `Feed`, such as `backoff`.
+    `depth`: rows a side, 1, 25, 100 or 250. `settings`: other fields of the `Feed`, such as `backoff`; the steps of an `opening=`
+    come after the adapter's own one, which is `conf`.
     """
     one_of("depth", depth, _LENGTHS)
     fields: dict[str, Any] = {"snapshot": Reconnect(), "book": Levels(bids="bids", asks="asks"), **settings}
@@ -142,7 +143,6 @@ def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _feed(url: str, symbols: Sequence[str], asked: dict[str, str], make: Callable[[list[Any]], Any], **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "opening": (Step(send={"event": "conf", "flags": _NUMBERED}, expect=_is_conf, fail=_is_refused),),
         "subscribe": Say(asked),
         "topics": listed(symbols, r"t[A-Z0-9:]+", "tBTCUSD", most=_MOST),
         "acks": Acks(by="key", topics="symbol"),
@@ -154,6 +154,7 @@ def _feed(url: str, symbols: Sequence[str], asked: dict[str, str], make: Callabl
         "sequence": Contiguous("number", start=1),
         "heartbeat": _HEARTBEAT,
         **settings,
+        "opening": steps((_CONF,), settings.get("opening", ())),
     }
     return Feed(url, **fields)
 
@@ -193,5 +194,7 @@ def _is_conf(message: Any) -> bool:
 def _is_refused(message: Any) -> Optional[str]:
     return f"conf: {message.status}" if _is_conf(message) and message.status != "OK" else None
 
+
+_CONF = Step(send={"event": "conf", "flags": _NUMBERED}, expect=_is_conf, fail=_is_refused)
 
 __all__ = ["Depth", "Event", "Heartbeat", "Ticker", "depth", "ticker"]

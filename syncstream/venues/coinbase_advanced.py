@@ -29,11 +29,12 @@ from ..core.sources import Reconnect
 from ..core.subscriptions import Acks
 from ..feed import CONNECTION, Feed
 from ..levels import Levels
-from ._names import listed
+from ._names import listed, steps
 
 STREAM_URL = "wss://advanced-trade-ws.coinbase.com"
 
 _HEARTBEAT = 5.0  # they come every second, but not to the millisecond
+_HEARTBEATS = Step(send={"type": "subscribe", "channel": "heartbeats"})
 _DATA = ("l2_data", "market_trades", "ticker")
 _LARGEST = 64 * 1024 * 1024  # a snapshot of BTC-USD has 5 MB
 
@@ -128,7 +129,8 @@ class Subscribed(msgspec.Struct, frozen=True):
 def depth(products: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Order books, whole: messages are `Message`s with `changes`, `stream.books["BTC-USD"]` is kept.
 
-    `settings`: other fields of the `Feed`, such as `backoff`.
+    `settings`: other fields of the `Feed`, such as `backoff`; the steps of an `opening=` come after the adapter's own one, which
+    subscribes `heartbeats`.
     """
     fields: dict[str, Any] = {
         "snapshot": Reconnect(),
@@ -151,7 +153,6 @@ def ticker(products: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -
 
 def _feed(url: str, products: Sequence[str], channel: str, **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "opening": (Step(send={"type": "subscribe", "channel": "heartbeats"}),),
         "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
         "topics": listed(products, r"[A-Z0-9]+-[A-Z0-9-]+", "BTC-USD"),
@@ -165,6 +166,7 @@ def _feed(url: str, products: Sequence[str], channel: str, **settings: Any) -> F
         "timestamp": "time",
         "timestamp_unit": "iso",
         **settings,
+        "opening": steps((_HEARTBEATS,), settings.get("opening", ())),
     }
     return Feed(url, **fields)
 

@@ -28,7 +28,7 @@ from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
-from ._names import listed, one_of
+from ._names import listed, one_of, steps
 
 STREAM_URL = "wss://www.deribit.com/ws/api/v2"
 
@@ -131,8 +131,10 @@ class Say(msgspec.Struct, frozen=True):
 def depth(instruments: Sequence[str], *, interval: str = "100ms", url: str = STREAM_URL, **settings: Any) -> Feed:
     """Order books: messages are `Depth`, `stream.books["BTC-PERPETUAL"]` is kept.
 
-    `interval`: `100ms`, `agg2`, or `raw`, which wants a login (`opening=`). `settings`: other fields of the `Feed`, such as
-    `backoff`.
+    `interval`: `100ms`, `agg2`, or `raw`, which wants a login. `settings`: other fields of the `Feed`, such as `backoff`;
+    `opening=` is that login, and comes before the adapter's own step, which asks for heartbeats:
+    `[Step(send={"jsonrpc": "2.0", "id": 9, "method": "public/auth", "params": {...}}, expect=lambda message: message.id == 9)]`,
+    with `fail=lambda message: message.error`. Its ids are others than 1 to 4.
     """
     fields: dict[str, Any] = {
         "sequence": Chained("params.data.previous", "params.data.number"),
@@ -144,7 +146,7 @@ def depth(instruments: Sequence[str], *, interval: str = "100ms", url: str = STR
 
 
 def ticker(instruments: Sequence[str], *, interval: str = "100ms", url: str = STREAM_URL, **settings: Any) -> Feed:
-    """Best prices: messages are `Tickers`, each of them whole. Loss cannot be seen, so every reconnect is told."""
+    """Best prices: messages are `Tickers`, each of them whole. Every reconnect is told. `interval`, `opening=` as in `depth`."""
     return _feed(url, instruments, "ticker", interval, Tickers, **settings)
 
 
@@ -152,7 +154,6 @@ def _feed(url: str, instruments: Sequence[str], channel: str, interval: str, dec
     one_of("interval", interval, _INTERVALS)
 
     fields: dict[str, Any] = {
-        "opening": (Step(send=_request(1, "public/set_heartbeat", interval=_HEARTBEAT), expect=_is_first, fail=_is_refused),),
         "subscribe": Say("subscribe", 2, channel, interval),
         "unsubscribe": Say("unsubscribe", 3, channel, interval),
         "topics": listed(instruments, r"[A-Za-z0-9_-]+", "BTC-PERPETUAL"),
@@ -164,6 +165,7 @@ def _feed(url: str, instruments: Sequence[str], channel: str, interval: str, dec
         "heartbeat": float(_HEARTBEAT),
         "timestamp": "params.data.time",
         **settings,
+        "opening": steps((_HEARTBEATS,), settings.get("opening", ()), login=True),
     }
     return Feed(url, **fields)
 
@@ -203,5 +205,7 @@ def _accepted(message: Any) -> list[str]:
     """The instruments of the channels that an answer lists."""
     return [channel.split(".")[1] for channel in message.result] if isinstance(message.result, list) else []
 
+
+_HEARTBEATS = Step(send=_request(1, "public/set_heartbeat", interval=_HEARTBEAT), expect=_is_first, fail=_is_refused)
 
 __all__ = ["Book", "Depth", "Ticker", "Tickers", "depth", "ticker"]

@@ -37,7 +37,7 @@ from ..errors import FeedError
 from ..feed import Feed, Rest
 from ..levels import Levels
 from ..snapshots import ask
-from ._names import listed
+from ._names import listed, steps
 
 BULLET_URL = "https://api.kucoin.com/api/v1/bullet-public"
 REST_URL = "https://api.kucoin.com"
@@ -190,7 +190,8 @@ class Say(msgspec.Struct, frozen=True):
 def depth(symbols: Sequence[str], *, url: str = BULLET_URL, rest_url: str = REST_URL, **settings: Any) -> Feed:
     """Order books: messages are `Message[Depth]`, `stream.books["BTC-USDT"]` is kept, holes are healed by REST.
 
-    `url`: where the address of a line is asked for. `settings`: other fields of the `Feed`, such as `backoff`.
+    `url`: where the address of a line is asked for. `settings`: other fields of the `Feed`, such as `backoff`; the steps of an
+    `opening=` come after the adapter's own one, which waits for the welcome.
     """
     page = f"{rest_url}/api/v1/market/orderbook/level2_100?symbol={{key}}"
     fields: dict[str, Any] = {
@@ -220,7 +221,6 @@ def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settin
         "topics": listed(symbols, r"[A-Z0-9]+-[A-Z0-9]+", "BTC-USDT", most=300),
         "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
-        "opening": [Step(expect=_welcomes, fail=_refuses)],
         "batch": Batch(topics=100),
         "acks": Acks(by="id"),
         "classify": _kind,
@@ -231,6 +231,7 @@ def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settin
         "send_budget": Budget(count=100, per=10.0),
         "dial_budget": Budget(count=30, per=60.0),
         **settings,
+        "opening": steps((_WELCOME,), settings.get("opening", ())),
     }
     return Feed(Entrance(url), **fields)
 
@@ -268,6 +269,7 @@ def _refuses(message: Any) -> Optional[str]:
     return f"{message.code} {message.data}" if type(message) is Error else None
 
 
+_WELCOME = Step(expect=_welcomes, fail=_refuses)
 _KINDS: dict[Any, Kind] = {Welcome: Kind.IGNORE, Ack: Kind.ACK, Pong: Kind.PONG, Error: Kind.ERROR}
 
 __all__ = [

@@ -23,7 +23,7 @@ from ..core.sequence import Increasing
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..secret import Secret
-from ._names import listed
+from ._names import listed, steps
 
 STREAM_URL = "wss://socket.massive.com/stocks"
 
@@ -116,7 +116,8 @@ class Say(msgspec.Struct, frozen=True):
 def trades(symbols: Sequence[str], *, key: str, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Trades: messages are `Trade`. Loss cannot be seen, so every reconnect is told.
 
-    `url`: another one has delayed data. `settings`: other fields of the `Feed`, such as `backoff`.
+    `url`: another one has delayed data. `settings`: other fields of the `Feed`, such as `backoff`; the steps of an `opening=`
+    come after the login.
     """
     return _feed(url, symbols, key, "T", Trade, **settings)
 
@@ -129,7 +130,6 @@ def quotes(symbols: Sequence[str], *, key: str, url: str = STREAM_URL, **setting
 def _feed(url: str, symbols: Sequence[str], key: str, channel: str, message: Any, **settings: Any) -> Feed:
     login = {"action": "auth", "params": Secret(key)}
     fields: dict[str, Any] = {
-        "opening": [Step(send=login, expect=_let_in, fail=_refused)],
         "topics": listed(symbols, r"[A-Za-z0-9./]+", "AAPL"),
         "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
@@ -141,6 +141,7 @@ def _feed(url: str, symbols: Sequence[str], key: str, channel: str, message: Any
         "split": True,
         "timestamp": "time",
         **settings,
+        "opening": steps((Step(send=login, expect=_let_in, fail=_refused),), settings.get("opening", ())),
     }
     return Feed(url, **fields)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, Sequence
 
 import pytest
 
-from syncstream import FeedError, Kind
+from syncstream import FeedError, Kind, Step, Stream, Subscribed
 from syncstream.venues import deribit
 from tests import replay
 from tests.replay.venues.deribit import TEST_REQUEST
 
 from . import inband
 from .sessions.deribit import CAPTURE, is_ticker, ticker
+from .spoken import spoken
 
 
 def test_ticker() -> None:
@@ -57,6 +59,25 @@ def test_a_challenge_is_answered() -> None:
     answer = rules.answer(rules.decode(TEST_REQUEST.encode(), True))
     assert answer is not None
     assert b"public/test" in answer.data
+
+
+def test_a_login_comes_before_the_heartbeats() -> None:
+    """Raw books want one: it is said first, and what the adapter has to say is still said, then the subscription."""
+
+    def answer(text: str) -> Sequence[str]:
+        said = json.loads(text)
+        return [json.dumps({"jsonrpc": "2.0", "id": said["id"], "result": said["params"].get("channels", "ok")})]
+
+    login = Step(send={"jsonrpc": "2.0", "id": 9, "method": "public/auth", "params": {}}, expect=lambda message: message.id == 9)
+    with spoken(answer=answer) as venue:
+        feed = deribit.depth(["A"], interval="raw", opening=[login], url=venue.url)
+        with Stream(feed) as stream:
+            next(item for item in stream.events() if isinstance(item, Subscribed))
+        assert [json.loads(text)["method"] for text in venue.heard] == [
+            "public/auth",
+            "public/set_heartbeat",
+            "public/subscribe",
+        ]
 
 
 @pytest.mark.parametrize("wrong", [{"instruments": "A"}, {"instruments": ["A.B"]}, {"interval": "1s"}])
