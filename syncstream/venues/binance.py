@@ -9,6 +9,8 @@ DATA: a session recorded on 2021-04-05, ten symbols, which the tests replay):
 * Aggregate trades: `a` grows by one, per symbol. DATA.
 * Best prices: `u` only grows, per symbol. DATA.
 * A line ends after 24 hours; 1,024 streams a line. VENUE, not run.
+* 300 connections in 5 minutes from one IP address, whoever dials there: this process counts its own. Five messages a second from
+  the client, its pongs counted. VENUE, not run.
 
 Not handled: the notice `serverShutdown` (it is quarantined, and the line is dialled again when it ends). A snapshot holds `limit`
 levels a side: what stands behind them is not in the book until it changes.
@@ -20,6 +22,7 @@ from typing import Any, Generic, Sequence, TypeVar
 
 import msgspec
 
+from ..core.budget import Budget
 from ..core.sequence import Contiguous, Increasing, Rule
 from ..feed import Feed, Rest
 from ..levels import Levels
@@ -32,6 +35,7 @@ T = TypeVar("T")
 
 _MOST_STREAMS = 1024
 _LIFETIME = 24 * 3600.0
+_DIALS, _SENDS = Budget(count=300, per=300.0), Budget(count=5, per=1.0)
 
 
 class Depth(
@@ -131,7 +135,14 @@ def _best(url: str, names: Sequence[str], **settings: Any) -> Feed:
 
 def _combined(url: str, names: Sequence[str], stream: str, message: Any, **settings: Any) -> Feed:
     """The combined stream of what has these names."""
-    fields: dict[str, Any] = {"key": "data.symbol", "decode": message, "lifetime": _LIFETIME, **settings}
+    fields: dict[str, Any] = {
+        "key": "data.symbol",
+        "decode": message,
+        "lifetime": _LIFETIME,
+        "dial_budget": _DIALS,
+        "send_budget": _SENDS,
+        **settings,
+    }
     return Feed(f"{url}/stream?streams={'/'.join(f'{name}@{stream}' for name in names)}", **fields)
 
 

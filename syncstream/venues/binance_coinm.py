@@ -6,7 +6,9 @@ clients, 2026-11; USDM: taken over from USD-M, where a recorded session has show
 * The streams stand in the URL, each frame is `{"stream", "data"}`; symbols have an underscore (`BTCUSD_PERP`). VENUE.
 * Depth: `pu` is the `u` before, per symbol, and a snapshot is joined by the first message with `pu <= lastUpdateId < u`. USDM.
 * Best prices: `u` only grows, per symbol. USDM.
-* A line ends after 24 hours. VENUE.
+* A line ends after 24 hours. VENUE. 300 connections in 5 minutes from one IP address, five messages a second: taken over from
+  spot.
+* 200 streams a line are what NautilusTrader uses of Binance's futures.
 
 A snapshot of this venue was once seen to be wrong in one level for a second, with every number right (a session of 2021-04-17,
 not among the tests'): nothing here can find that.

@@ -8,7 +8,9 @@ Where the rules come from (DATA: a session recorded on 2021-04-05, five symbols,
 * Best prices: `u` only grows, per symbol. DATA.
 * The path `/public` is where NautilusTrader has "high-frequency book data" (its constants, read 2026-11-26); that `bookTicker`
   belongs there is taken from these words. The session was recorded without it. Not run.
-* A line ends after 24 hours: taken over from spot. Not run.
+* A line ends after 24 hours; 300 connections in 5 minutes from one IP address, five messages a second: taken over from spot. Not
+  run.
+* 200 streams a line are what NautilusTrader uses. Not run.
 
 Trades are not here: where they are to be had today was not found out. A snapshot holds `limit` levels a side: what stands behind
 them is not in the book until it changes.
@@ -22,11 +24,12 @@ import msgspec
 
 from ..core.sequence import Chained
 from ..feed import Feed
-from . import binance
-from .binance import Combined, Snapshot, Ticker, _books, _names
+from .binance import Combined, Snapshot, Ticker, _best, _books, _names
 
 STREAM_URL = "wss://fstream.binance.com/public"
 REST_URL = "https://fapi.binance.com"
+
+_MOST_STREAMS = 200
 
 
 class Depth(
@@ -50,12 +53,12 @@ def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, r
     `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
     """
     sequence, page = Chained("data.previous", "data.last"), f"{rest_url}/fapi/v1/depth?symbol={{key}}&limit={limit}"
-    return _books(url, _names(symbols), Combined[Depth], sequence, page, **settings)
+    return _books(url, _names(symbols, most=_MOST_STREAMS), Combined[Depth], sequence, page, **settings)
 
 
 def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Best prices: messages are `Combined[Ticker]`, each of them whole. Loss cannot be seen, so every reconnect is told."""
-    return binance.ticker(symbols, url=url, **settings)
+    return _best(url, _names(symbols, most=_MOST_STREAMS), **settings)
 
 
 __all__ = ["Combined", "Depth", "Snapshot", "Ticker", "depth", "ticker"]

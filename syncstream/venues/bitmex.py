@@ -8,6 +8,7 @@ Where the rules come from (DATA: a session recorded on 2021-07-22, ten instrumen
 * A message is about one symbol. DATA.
 * Nothing is numbered: a lost message cannot be seen, but a lost line is healed, for the next one begins with `partial`. DATA, and
   the server of the tests.
+* Three connections a second. From the house's notes of 2026-11-22, not run.
 * A refusal has `error` and the whole request. From the documentation as told in other clients, not run.
 
 There is no `stream.books`: an update or a deletion names a row by its `id` and not by its price, so whoever keeps a book keeps
@@ -21,6 +22,7 @@ from typing import Any, Generic, Optional, Sequence, TypeVar
 
 import msgspec
 
+from ..core.budget import Budget
 from ..core.rules import Kind
 from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
@@ -30,6 +32,8 @@ from ._names import listed
 STREAM_URL = "wss://www.bitmex.com/realtime"
 
 T = TypeVar("T")
+
+_DIALS = Budget(count=3, per=1.0)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -148,6 +152,7 @@ def _feed(url: str, symbols: Sequence[str], table: str, message: Any, **settings
         "classify": _kind,
         "key": "symbol",
         "decode": message,
+        "dial_budget": _DIALS,
         **settings,
     }
     return Feed(url, **fields)

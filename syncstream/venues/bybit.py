@@ -16,6 +16,7 @@ linear and spot at 200 levels, which the tests replay):
 * Depth 1 has nothing but snapshots, and may repeat their `u`. VENUE, not run.
 * The client pings by `{"op": "ping"}` every 20 s. The answer has `op` or `ret_msg` `pong`, and looks different on each market.
   VENUE; the server of the tests.
+* 500 connections in 5 minutes from one IP address. VENUE, not run.
 * Spot takes ten topics a request, the others less than 21,000 characters of `args`, counted here as JSON has them. VENUE, not
   run.
 * Tickers of linear, inverse and option: a snapshot, then only what has changed; of spot each is whole. DATA: linear and spot.
@@ -27,6 +28,7 @@ from typing import Any, Optional, Sequence
 
 import msgspec
 
+from ..core.budget import Budget
 from ..core.keepalive import Keepalive
 from ..core.rules import Kind
 from ..core.sequence import Contiguous
@@ -41,6 +43,7 @@ STREAM_URL = "wss://stream.bybit.com/v5/public"
 _MARKETS = ("spot", "linear", "inverse", "option")
 _DEPTHS = (1, 25, 50, 100, 200, 500, 1000)
 _EVERY = 20.0
+_DIALS = Budget(count=500, per=300.0)
 _ANSWER = '"COMMAND_RESP"'
 _MOST_TOPICS, _MOST_CHARACTERS = 10, 20_000  # of a request: on spot, elsewhere
 
@@ -211,6 +214,7 @@ def _feed(url: str, symbols: Sequence[str], market: str, channel: str, decode: A
         "decode": Decode(decode) if market == "option" else decode,
         "keepalive": Keepalive(every=_EVERY, send={"op": "ping"}, expect=_is_pong),
         "timestamp": "time",
+        "dial_budget": _DIALS,
         **settings,
     }
     return Feed(f"{url}/{market}", **fields)

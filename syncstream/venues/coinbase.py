@@ -4,6 +4,7 @@ From documentation, not run (Coinbase's documentation of the Exchange WebSocket 
 Advanced Trade see `venues.coinbase_advanced`):
 
 * A line is closed if nothing is subscribed within 5 s; the answer lists all that is subscribed by then.
+* Eight requests a second.
 * `level2_batch` needs no login: a `snapshot`, then `l2update` with the new sizes. It has no numbers, so a lost message cannot be
   seen; a lost line is healed, for the next one begins with a snapshot.
 * `matches` begins with the last trade (`last_match`); `trade_id` grows per product. That it grows by one is not said.
@@ -19,6 +20,7 @@ from typing import Any, Optional, Sequence, Union
 
 import msgspec
 
+from ..core.budget import Budget
 from ..core.rules import Kind
 from ..core.sequence import Increasing
 from ..core.sources import Resubscribe
@@ -30,6 +32,8 @@ from ._names import listed
 STREAM_URL = "wss://ws-feed.exchange.coinbase.com"
 
 Row = tuple[str, str]
+
+_SENDS = Budget(count=8, per=1.0)
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag_field="type", tag="snapshot", rename={"symbol": "product_id"}):
@@ -168,6 +172,7 @@ def _feed(url: str, symbols: Sequence[str], channel: str, messages: Any, **setti
         "decode": Union[messages, Subscriptions, Heartbeat, Error],
         "timestamp_unit": "iso",
         "heartbeat": 5.0,
+        "send_budget": _SENDS,
         **settings,
     }
     return Feed(url, **fields)

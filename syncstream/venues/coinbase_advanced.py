@@ -12,7 +12,8 @@ notes on Coinbase, read 2026-11-22; DATA: a session recorded on 2026-08-09, two 
   quarantined, and its number is missed: a gap, and not a loss without a word.
 * The channel `heartbeats` sends a counter each second and keeps quiet channels open, which end after 60 to 90 s else. DATA,
   VENUE.
-* The first subscription has to come within 5 s. CLIENT, not run. Trades: `trade_id` grows, per product. DATA.
+* The first subscription has to come within 5 s. Eight connections and eight messages a second from one IP address: this process
+  counts its dials together, and what it says on each line. CLIENT, not run. Trades: `trade_id` grows, per product. DATA.
 * Candles and the channels of a user, which want a token, are not here.
 """
 
@@ -22,6 +23,7 @@ from typing import Any, Optional, Sequence
 
 import msgspec
 
+from ..core.budget import Budget
 from ..core.opening import Step
 from ..core.rules import Kind
 from ..core.sequence import Contiguous
@@ -35,6 +37,7 @@ STREAM_URL = "wss://advanced-trade-ws.coinbase.com"
 
 _HEARTBEAT = 5.0  # they come every second, but not to the millisecond
 _HEARTBEATS = Step(send={"type": "subscribe", "channel": "heartbeats"})
+_DIALS = _SENDS = Budget(count=8, per=1.0)
 _DATA = ("l2_data", "market_trades", "ticker")
 _LARGEST = 64 * 1024 * 1024  # a snapshot of BTC-USD has 5 MB
 
@@ -165,6 +168,8 @@ def _feed(url: str, products: Sequence[str], channel: str, **settings: Any) -> F
         "heartbeat": _HEARTBEAT,
         "timestamp": "time",
         "timestamp_unit": "iso",
+        "dial_budget": _DIALS,
+        "send_budget": _SENDS,
         **settings,
         "opening": steps((_HEARTBEATS,), settings.get("opening", ())),
     }

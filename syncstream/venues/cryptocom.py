@@ -8,6 +8,7 @@ the documentation of the Exchange API v1 as told in other clients, 2026-11):
 * `book.X.150`: all of up to 150 levels a side. Numbers are JSON numbers in DATA, texts in VENUE; both are read.
 * `trade.X` begins with the last hundred trades, newest first. DATA.
 * The address is that of the Exchange API v1. VENUE, not run; the session was recorded at v2.
+* A hundred requests a second. VENUE, not run.
 * One should wait a second before the first request, else a limit may be met. VENUE; not done here, the session's client did.
 """
 
@@ -18,6 +19,7 @@ from typing import Any, Generic, Optional, Sequence, TypeVar, Union
 
 import msgspec
 
+from ..core.budget import Budget
 from ..core.rules import Kind
 from ..core.subscriptions import Acks
 from ..feed import Feed
@@ -27,6 +29,8 @@ from ._names import listed
 STREAM_URL = "wss://stream.crypto.com/exchange/v1/market"
 
 T = TypeVar("T")
+
+_SENDS = Budget(count=100, per=1.0)
 
 
 class Depth(msgspec.Struct, frozen=True, rename={"time": "t"}):
@@ -114,6 +118,7 @@ def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settin
         "answer": _answer,
         "key": "result.symbol",
         "decode": Union[message, Heartbeat],
+        "send_budget": _SENDS,
         **settings,
     }
     return Feed(url, **fields)

@@ -11,6 +11,7 @@ as told by the house's notes of 2026-11-22; DATA: a session recorded on 2021-07-
   of the tests, not run.
 * The client asks for heartbeats (`public/set_heartbeat`); a `test_request` must be answered by `public/test`, or the line is cut.
   CLIENT; the server of the tests.
+* Some 3.3 requests a second, ten of them at once: NautilusTrader, as told by these notes; here ten in any 3 s. Not run.
 * Raw books (`interval="raw"`) and tickers want a client that has logged in. VENUE; DATA is raw, without.
 """
 
@@ -21,6 +22,7 @@ from typing import Any, Optional, Sequence
 
 import msgspec
 
+from ..core.budget import Budget
 from ..core.opening import Step
 from ..core.rules import Kind
 from ..core.sequence import Chained
@@ -33,6 +35,7 @@ from ._names import listed, one_of, steps
 STREAM_URL = "wss://www.deribit.com/ws/api/v2"
 
 _INTERVALS = ("raw", "100ms", "agg2")
+_SENDS = Budget(count=10, per=3.0)
 _HEARTBEAT = 30  # seconds; the venue wants 10 or more
 
 Row = tuple[str, Decimal, Decimal]
@@ -164,6 +167,7 @@ def _feed(url: str, instruments: Sequence[str], channel: str, interval: str, dec
         "answer": _answer,
         "heartbeat": float(_HEARTBEAT),
         "timestamp": "params.data.time",
+        "send_budget": _SENDS,
         **settings,
         "opening": steps((_HEARTBEATS,), settings.get("opening", ()), login=True),
     }

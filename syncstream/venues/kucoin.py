@@ -6,7 +6,8 @@ session recorded on 2021-04-25, ten symbols, which the tests replay):
 * Every attempt asks `bullet-public` (POST) for an address, a token and how often to ping. VENUE; the tests answer it themselves.
 * A welcome comes first, then one may subscribe. DATA.
 * One request names many symbols, and its id comes back as text in one acknowledgement, if `response` asks for it. DATA (all of
-  its ids are 1). 100 symbols a request, 300 a line, 100 messages in 10 s, 30 connections a minute at most. VENUE, not run.
+  its ids are 1). 100 symbols a request, 300 a line, 100 messages in 10 s, 30 connections a minute at most, as far as this
+  process knows. VENUE, not run.
 * A ping of the client's with its own id, answered with the same id, even while data comes: traffic does not replace it. VENUE;
   the recorded session is too short for one.
 * Depth: numbers `sequenceStart`..`sequenceEnd`, per symbol; the next message may overlap. VENUE. DATA: none does. Each row has a

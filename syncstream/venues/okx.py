@@ -1,7 +1,8 @@
 """OKX v5: `depth` with books, `trades`, `ticker`, by the public socket.
 
 Where the rules come from (VENUE: OKX's documentation of v5 and its notices, as they were in 2026-11; DATA: a session recorded on
-2022-05-13, three instruments, and eight messages recorded on 2026-08-24, which the tests replay):
+2022-05-13, three instruments, and eight messages recorded on 2026-08-24, which the tests replay; CLIENT: NautilusTrader, as told
+by the house's notes of 2026-11-22):
 
 * Each argument of a subscription is answered by an event of its own, or by an error. DATA, errors VENUE.
 * Books: `prevSeqId` is the `seqId` before, per instrument, -1 in a snapshot; the numbers themselves skip. One that is equal to
@@ -13,7 +14,8 @@ Where the rules come from (VENUE: OKX's documentation of v5 and its notices, as 
   that is not 0 is checked: DATA of 2022, equal on 290 of 290 messages; that session has no `seqId`, so it needs `sequence=None`.
 * The client says `ping` in plain text when nothing came for less than 30 s, and gets `pong`. VENUE; the server of the tests.
 * The notice 64008 comes a minute before the venue is upgraded and drops the line; a new one is dialled at once. VENUE, not run.
-* 480 subscriptions and the like an hour and line; so many instruments in one request. VENUE, not run.
+* 480 requests to subscribe or unsubscribe an hour and line (here pings count as well); three connections a second from one IP
+  address. CLIENT, not run. A hundred instruments in one request are no rule of the venue's.
 * Trades: `tradeId` grows by one, per instrument (DATA of 2022, 71 of 71). Whether several may be merged today is not known, so
   only that it grows is relied on, and loss cannot be seen.
 """
@@ -25,6 +27,7 @@ from typing import Any, Optional, Sequence
 import msgspec
 
 from ..book import okx_checksum
+from ..core.budget import Budget
 from ..core.keepalive import Keepalive
 from ..core.rules import Kind
 from ..core.sequence import Chained, Increasing
@@ -39,6 +42,7 @@ STREAM_URL = "wss://ws.okx.com:8443/ws/v5/public"
 _QUIET = 25.0
 _UPGRADE = "64008"
 _BATCH = Batch(topics=100)
+_DIALS, _SENDS = Budget(count=3, per=1.0), Budget(count=480, per=3600.0)
 
 Rows = Sequence[Sequence[str]]
 
@@ -163,6 +167,8 @@ def _feed(url: str, instruments: Sequence[str], channel: str, decode: Any, **set
         "classify": kind_of,
         "keepalive": Keepalive(every=_QUIET, send="ping", when="idle", expect="pong"),
         "timestamp": _time,
+        "dial_budget": _DIALS,
+        "send_budget": _SENDS,
         **settings,
     }
     return Feed(url, **fields)

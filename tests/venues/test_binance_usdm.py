@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from syncstream import FeedError
 from syncstream.venues import binance_usdm
 
 from . import run
@@ -36,3 +37,11 @@ def test_ticker() -> None:
 def test_the_streams_stand_in_the_url() -> None:
     """Below the path of the book's channels."""
     assert binance_usdm.ticker(["BTCUSDT"]).endpoint == "wss://fstream.binance.com/public/stream?streams=btcusdt@bookTicker"
+
+
+def test_a_line_has_two_hundred_streams() -> None:
+    """As that of COIN-M."""
+    for adapter in (binance_usdm.depth, binance_usdm.ticker):
+        assert adapter([f"A{number}" for number in range(200)])
+        with pytest.raises(FeedError, match="symbols=201: the venue takes 200"):
+            adapter([f"A{number}" for number in range(201)])

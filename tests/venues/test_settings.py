@@ -7,18 +7,23 @@ from typing import Any, Callable
 
 import pytest
 
-from syncstream import Feed, FeedError, Increasing, Step
+from syncstream import Budget, Feed, FeedError, Increasing, Step
 from syncstream.venues import (
     alpaca,
     binance,
     binance_coinm,
     binance_usdm,
     bitfinex,
+    bitmex,
+    bybit,
+    coinbase,
     coinbase_advanced,
+    cryptocom,
     deribit,
     gate,
     kucoin,
     massive,
+    okx,
 )
 
 PLAIN: dict[str, Any] = {"sequence": None, "snapshot": None, "book": None, "timestamp": None, "lifetime": 5.0}
@@ -64,6 +69,31 @@ def test_steps_of_the_user_are_added_to_those_of_the_adapter(adapter: Callable[.
     for wrong in ("hello", mine):
         with pytest.raises(FeedError, match="opening"):
             adapter([symbol], opening=wrong, **key)
+
+
+@pytest.mark.parametrize(
+    ("module", "symbol", "dials", "sends"),
+    [
+        (binance, "BTCUSDT", (300, 300.0), (5, 1.0)),
+        (binance_usdm, "BTCUSDT", (300, 300.0), (5, 1.0)),
+        (binance_coinm, "BTCUSD_PERP", (300, 300.0), (5, 1.0)),
+        (bitmex, "XBTUSD", (3, 1.0), None),
+        (bybit, "BTCUSDT", (500, 300.0), None),
+        (coinbase, "BTC-USD", None, (8, 1.0)),
+        (coinbase_advanced, "BTC-USD", (8, 1.0), (8, 1.0)),
+        (cryptocom, "BTC_USDT", None, (100, 1.0)),
+        (deribit, "BTC-PERPETUAL", None, (10, 3.0)),
+        (kucoin, "BTC-USDT", (30, 60.0), (100, 10.0)),
+        (okx, "BTC-USDT", (3, 1.0), (480, 3600.0)),
+    ],
+)
+def test_what_a_venue_allows_is_in_the_feed(module: Any, symbol: str, dials: Any, sends: Any) -> None:
+    """How often it may be dialled, and how much may be said on a line; where neither is known the feed has what any has."""
+    plain = Feed("wss://venue.example/")
+    feed = module.depth([symbol])
+    assert feed.dial_budget == (plain.dial_budget if dials is None else Budget(count=dials[0], per=dials[1]))
+    assert feed.send_budget == (plain.send_budget if sends is None else Budget(count=sends[0], per=sends[1]))
+    assert module.depth([symbol], send_budget=None).send_budget is None
 
 
 def test_binance_asks_for_each_stream_once() -> None:
