@@ -1,7 +1,8 @@
 """From a frame to the messages in it: transform, decode, split. Pure.
 
 Rules
-* A transform is for binary frames; it is bounded while it runs, and what it makes is a message's bytes.
+* A transform is for binary frames; it is bounded while it runs, and what it makes is a message's bytes. Members of gzip follow
+  each other (RFC 1952 2.2) and are bounded as one.
 * A frame is split where an array stands at the place named; else it is one message itself (an acknowledgement, a heartbeat).
 * A frame that cannot be read is set aside whole, unless that is one part's fault: then the others go on.
 * The bytes of a frame are charged to its parts, about evenly; together they are those of the frame.
@@ -19,6 +20,8 @@ from .deflate import LARGEST
 from .frames import BINARY, TEXT
 
 _FLOW = 256 * 1024  # bytes, unpacked: when so much is there it is handed on before more is unpacked
+_MEMBERS = 64  # so many of gzip may stand in a frame: each costs a copy of what follows it
+_MEMBER = b"\x1f\x8b"  # how one begins
 _WINDOWS = {"gzip": 31, "zlib": 15, "deflate": -15}
 
 NAMES = tuple(_WINDOWS)
@@ -54,24 +57,37 @@ Entry = tuple[int, Any]
 
 def inflater(name: str, limit: int) -> Callable[[bytes], bytes]:
     """The transform of that name; it makes `limit` bytes at most. Raises `ValueError` on more, and on what cannot be unpacked."""
-    window = _WINDOWS[name]
     limit = min(limit, LARGEST)
 
     def inflate(data: bytes) -> bytes:
-        stream = zlib.decompressobj(window)
-        try:
-            unpacked: bytes = stream.decompress(data, limit + 1)
-        except zlib.error:
-            raise ValueError(f"{name}: the bytes cannot be unpacked") from None
-        if len(unpacked) > limit:
-            raise ValueError(f"{name}: more than {limit} bytes when unpacked")
-        if stream.unused_data:
+        piece, rest = _unpacked(name, data, limit, limit)
+        pieces, room = [piece], limit - len(piece)
+        while name == "gzip" and rest.startswith(_MEMBER):
+            if len(pieces) == _MEMBERS:
+                raise ValueError(f"{name}: more than {_MEMBERS} members")
+            piece, rest = _unpacked(name, rest, room, limit)
+            pieces.append(piece)
+            room -= len(piece)
+        if rest:
             raise ValueError(f"{name}: bytes stand behind its end")
-        if not stream.eof and window > 0:  # raw deflate may be sent without an end; what is cut off cannot be decoded then
-            raise ValueError(f"{name}: the bytes end before it does")
-        return unpacked
+        return b"".join(pieces)
 
     return inflate
+
+
+def _unpacked(name: str, data: bytes, room: int, limit: int) -> tuple[bytes, bytes]:
+    """What one stream or member unpacks to, and what stands behind it. `room` bytes are left of `limit`."""
+    window = _WINDOWS[name]
+    stream = zlib.decompressobj(window)
+    try:
+        unpacked = stream.decompress(data, room + 1)
+    except zlib.error:
+        raise ValueError(f"{name}: the bytes cannot be unpacked") from None
+    if len(unpacked) > room:
+        raise ValueError(f"{name}: more than {limit} bytes when unpacked")
+    if not stream.eof and window > 0:  # raw deflate may be sent without an end; what is cut off cannot be decoded then
+        raise ValueError(f"{name}: the bytes end before it does")
+    return unpacked, stream.unused_data
 
 
 class Parts:

@@ -87,6 +87,51 @@ def test_an_end_is_wanted_where_there_has_to_be_one() -> None:
             inflater(name, 5)(PACK[name](b"hello")[:-1])
 
 
+@given(data=st.lists(st.binary(max_size=30), min_size=1, max_size=5))
+def test_members_of_gzip_follow_each_other(data: list[bytes]) -> None:
+    """RFC 1952 2.2: what they make is one message, and bounded as one."""
+    packed, whole = b"".join(map(gzip.compress, data)), b"".join(data)
+    assert inflater("gzip", 150)(packed) == whole
+    if whole:
+        with pytest.raises(ValueError, match=f"gzip: more than {len(whole) - 1} bytes when unpacked"):
+            inflater("gzip", len(whole) - 1)(packed)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (gzip.compress(b"b")[:-1], "the bytes end before it does"),
+        (b"\x1f\x8b\xff\xff", "the bytes cannot be unpacked"),
+        (b"\x1f", "bytes stand behind its end"),
+        (b"\0", "bytes stand behind its end"),
+        (gzip.compress(b"b") + b"more", "bytes stand behind its end"),
+        (zlib.compress(b"b"), "bytes stand behind its end"),
+    ],
+    ids=["cut off", "broken", "half of how one begins", "padding", "behind the second", "zlib"],
+)
+def test_what_follows_a_member_is_a_whole_one(more: bytes, why: str) -> None:
+    """Whatever else stands there, nothing of the frame is taken."""
+    with pytest.raises(ValueError, match=f"^gzip: {why}$"):
+        inflater("gzip", 1000)(gzip.compress(b"a") + more)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "gzip"])
+def test_only_gzip_has_members(name: str) -> None:
+    """RFC 1950 and 1951 know of one stream."""
+    with pytest.raises(ValueError, match=f"{name}: bytes stand behind its end"):
+        inflater(name, 1000)(PACK[name](b"a") * 2)
+    with pytest.raises(ValueError, match=f"{name}: bytes stand behind its end"):
+        inflater(name, 1000)(PACK[name](b"a") + gzip.compress(b"b"))
+
+
+def test_a_frame_of_gzip_has_so_many_members() -> None:
+    """Each costs a copy of what follows it: a frame full of empty ones would stop the reader for minutes."""
+    inflate = inflater("gzip", 64)
+    assert inflate(gzip.compress(b"a") * 64) == b"a" * 64
+    with pytest.raises(ValueError, match=r"^gzip: more than 64 members$"):
+        inflate(gzip.compress(b"") * 65)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_bomb_is_never_in_memory(name: str) -> None:
     """A thousand times the limit, refused at little more than the limit."""
