@@ -93,9 +93,9 @@ class Feed(_Where, frozen=True, kw_only=True):
     Messages
         `decode`: `dict` (any JSON, default), `str`, `bytes`, `None` (text and bytes as they come), any msgspec type, or a
         callable: of a frame. `transform`: what binary frames go through before that: `"gzip"` (members follow each other),
-        `"zlib"`, `"deflate"` (raw), or a callable bytes → bytes; no more than `max_message_size` is made. `split`: where a frame
-        carries several messages: `True` (it is an array of them), a path, or a callable frame → list or `None`; a frame with no
-        array there is one message.
+        `"zlib"`, `"deflate"` (raw), or a callable bytes → bytes; no more than `max_message_size` is made of a frame, and 8 KiB
+        are read at a time. `split`: where a frame carries several messages: `True` (it is an array of them), a path, or a
+        callable frame → list or `None`; a frame with no array there is one message.
         `key`: what belongs together (a path or a callable; `None` = one single key). `classify`: message → `Kind`.
         `alias`: where messages have an id that holds for one connection in place of a key: what a `Kind.ACK` tells, message →
         (id, key) or `None`. `key` is where the id stands then, and what is delivered is `Named(key, message)`.

@@ -1,9 +1,9 @@
 """The thread that drives the engine: one selector over the lines and the wake pipe.
 
-It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line (8 KiB where messages
-may be compressed), parses all of it before an end of the stream counts, then takes the inbox, the deadlines and the sends. A
-send that failed counts only when all that had come by then is read. Under load a line is read without asking the selector
-first; that is asked only when the socket would block.
+It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line (8 KiB where messages may
+be compressed: by permessage-deflate, or in a way that the feed's `transform` undoes), parses all of it before an end of the
+stream counts, then takes the inbox, the deadlines and the sends. A send that failed counts only when all that had come by then
+is read. Under load a line is read without asking the selector first; that is asked only when the socket would block.
 
 Not here: decisions (the engine), what goes to the consumers (`handover.py`), user code (the dialer, the workers), waiting for
 anything but the selector.
@@ -73,6 +73,7 @@ class Reader:
         self._dialers = Dialers(feed, self.post)
         self._snapshots = Snapshots(feed.snapshot, self.post, name=_FETCHER) if isinstance(feed.snapshot, Rest) else None
         self._max_pings = feed.max_pings
+        self._transforms = feed.transform is not None
         self._paused = False
         self._warned = False  # that TLS does not check all it could
         self._blind_turns = 0
@@ -203,7 +204,8 @@ class Reader:
     def _read(self, link: Link, now: float) -> None:
         ended: Optional[str] = None
         try:
-            data = link.receive(_READ_SIZE if link.connection.deflate is None else _PACKED_READ_SIZE)
+            packed = self._transforms or link.connection.deflate is not None
+            data = link.receive(_PACKED_READ_SIZE if packed else _READ_SIZE)
         except OSError as error:
             data, ended = None, f"the connection broke: {error}"
         link.more = bool(data)

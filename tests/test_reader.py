@@ -155,8 +155,14 @@ def test_what_came_before_the_end_is_delivered_before_it() -> None:
     assert "without a close frame" in items[-1].reason
 
 
-@pytest.mark.parametrize(("packed", "least", "most"), [(False, 8193, 65536), (True, 1, 8192)], ids=["plain", "compressed"])
-def test_of_what_inflates_less_is_read_in_a_turn(packed: bool, least: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("packed", "transform", "least", "most"),
+    [(False, None, 8193, 65536), (True, None, 1, 8192), (False, "gzip", 1, 8192), (False, bytes, 1, 8192)],
+    ids=["plain", "compressed", "transformed", "transformed by a function"],
+)
+def test_of_what_inflates_less_is_read_in_a_turn(
+    packed: bool, transform: Any, least: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a turn reads is held inflated, all of it, before anybody can say that it is too much: a thousand times its size."""
     headers = ["Sec-WebSocket-Extensions: permessage-deflate"] if packed else []
 
@@ -167,7 +173,7 @@ def test_of_what_inflates_less_is_read_in_a_turn(packed: bool, least: int, most:
 
     sizes: list[int] = []
     with Server(script) as server:
-        rig = Rig(feed_to(server), queue_size=50_000)
+        rig = Rig(feed_to(server, transform=transform), queue_size=50_000)
         batch = rig.reader.engine.batch
 
         def measured(line: int, epoch: int, data: bytes, now: float) -> None:
