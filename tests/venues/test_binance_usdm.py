@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from syncstream import FeedError
+from syncstream import Feed, FeedError
 from syncstream.venues import binance_usdm
 
 from . import run
@@ -42,6 +42,6 @@ def test_the_streams_stand_in_the_url() -> None:
 def test_a_line_has_two_hundred_streams() -> None:
     """As that of COIN-M."""
     for adapter in (binance_usdm.depth, binance_usdm.ticker):
-        assert adapter([f"A{number}" for number in range(200)])
+        assert isinstance(adapter([f"A{number}" for number in range(200)]), Feed)
         with pytest.raises(FeedError, match="symbols=201: the venue takes 200"):
             adapter([f"A{number}" for number in range(201)])
