@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Optional, Sequence
+from typing import Any, Iterable, Optional, Sequence
 
 from ..core.opening import Step
 from ..errors import FeedError
 
 
-def listed(symbols: Sequence[str], pattern: str, example: str, most: Optional[int] = None) -> list[str]:
-    """The symbols as a list, each once. Raises `FeedError` for one text, none, more than `most`, or not of the pattern."""
-    given: Sequence[object] = symbols
-    if isinstance(given, str) or not given or not all(isinstance(one, str) and re.fullmatch(pattern, one) for one in given):
-        raise FeedError("symbols", symbols, f"expected a list of symbols such as [{example!r}]")
-    found = list(dict.fromkeys(symbols))
+def listed(given: object, pattern: str, example: str, most: Optional[int] = None, *, field: str = "symbols") -> list[str]:
+    """What an argument `field` lists, each once.
+
+    Raises `FeedError` for one text, what is no list, an empty one, or more than `most`; and for the first that is not of the
+    pattern, which it shows alone.
+    """
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise FeedError(field, given, f"expected a list of {field} such as [{example!r}]")
+    found = list(given)
+    if not found:
+        raise FeedError(field, found, f"expected a list of {field} such as [{example!r}]")
+    for one in found:
+        if not isinstance(one, str) or not re.fullmatch(pattern, one):
+            raise FeedError(field, one, f"expected a list of {field} such as [{example!r}]; this one is none of them")
+    found = list(dict.fromkeys(found))
     if most is not None and len(found) > most:
-        raise FeedError("symbols", len(found), f"the venue takes {most} on one line; Sharded(..., per_line=...) has several")
+        lines = f"Sharded(..., per_line={most}) has several lines"
+        raise FeedError(field, len(found), f"the venue takes {most} on one line; {lines}")
     return found
 
 

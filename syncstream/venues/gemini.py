@@ -1,9 +1,10 @@
-"""Gemini: `depth` with a book, and `trades`, of one symbol, by the market data feed v1.
+"""Gemini: `depth` with a book, and `trades`, of one symbol a line, by the market data feed v1.
 
 From documentation, not run (Gemini's documentation of its public WebSocket API v1, as told in other clients, 2026-11; since
 2026-07 there is a v3, which is not here):
 
-* The symbol stands in the URL, one to a line, and nothing is subscribed. What is wanted is said in the query.
+* The symbol stands in the URL, one to a line, and nothing is subscribed. What is wanted is said in the query. Several symbols are
+  as many lines: `Sharded(gemini.depth, ["BTCUSD", "ETHUSD"], per_line=1)`.
 * `socket_sequence` counts all of a line from 0 on, heartbeats included: one that is missing is a hole.
 * The first message of a book has all levels, each `change` with what remains at its price; later ones have what has changed.
 * With `heartbeat=true` something comes every 5 s.
@@ -64,10 +65,11 @@ class Only(msgspec.Struct, frozen=True):
         return self.symbol if type(message) is Update else None
 
 
-def depth(symbol: str, *, url: str = STREAM_URL, **settings: Any) -> Feed:
+def depth(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """The book of one symbol: messages are `Update`, `stream.books["BTCUSD"]` is kept, a hole is healed by a new connection.
 
-    `settings`: other fields of the `Feed`, such as `backoff`.
+    `symbols`: one, such as `["BTCUSD"]`; more than one is a `FeedError`. `settings`: other fields of the `Feed`, such as
+    `backoff`.
     """
     fields: dict[str, Any] = {
         "classify": _kind_of_book,
@@ -75,16 +77,16 @@ def depth(symbol: str, *, url: str = STREAM_URL, **settings: Any) -> Feed:
         "book": Levels(bids=_bids, asks=_asks),
         **settings,
     }
-    return _feed(url, symbol, {"bids": "true", "offers": "true"}, **fields)
+    return _feed(url, symbols, {"bids": "true", "offers": "true"}, **fields)
 
 
-def trades(symbol: str, *, url: str = STREAM_URL, **settings: Any) -> Feed:
-    """Trades of one symbol: messages are `Update`. A hole is told by a `Gap`; nothing heals it."""
-    return _feed(url, symbol, {"trades": "true"}, **{"classify": _kind, **settings})
+def trades(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
+    """Trades of one symbol, `symbols` as in `depth`: messages are `Update`. A hole is told by a `Gap`; nothing heals it."""
+    return _feed(url, symbols, {"trades": "true"}, **{"classify": _kind, **settings})
 
 
-def _feed(url: str, symbol: str, wanted: dict[str, str], **settings: Any) -> Feed:
-    (name,) = listed([symbol], r"[A-Za-z0-9]+", "BTCUSD")
+def _feed(url: str, symbols: Sequence[str], wanted: dict[str, str], **settings: Any) -> Feed:
+    (name,) = listed(symbols, r"[A-Za-z0-9]+", "BTCUSD", most=1)
     fields: dict[str, Any] = {
         "decode": Union[Update, Heartbeat],
         "key": Only(name),

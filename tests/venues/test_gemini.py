@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from syncstream import FeedError, Gap, Level, Snapshot, Stream
+from syncstream import Feed, FeedError, Gap, Level, Sharded, Snapshot, Stream
 from syncstream.venues import gemini
 
 from . import run
@@ -30,7 +30,7 @@ LAST = update(2, change("bid", "9.5", "3"), change("bid", "9.0", "0", "cancel"))
 
 def test_a_book() -> None:
     """The first message is all of it, a heartbeat is counted, later ones change it."""
-    with spoken([FIRST, BEAT, LAST]) as venue, Stream(gemini.depth("BTCUSD", url=venue.url)) as stream:
+    with spoken([FIRST, BEAT, LAST]) as venue, Stream(gemini.depth(["BTCUSD"], url=venue.url)) as stream:
         snapshot, message = taken(stream, 2)
         top = stream.books["BTCUSD"].top()
         assert stream.status.gaps == 0
@@ -43,7 +43,7 @@ def test_a_book() -> None:
 def test_a_hole_is_healed_by_a_new_connection() -> None:
     """A heartbeat that is missing is a hole as well: something was lost."""
     with spoken([FIRST, LAST]) as venue:
-        with Stream(gemini.depth("BTCUSD", url=venue.url, backoff=run.AGAIN)) as stream:
+        with Stream(gemini.depth(["BTCUSD"], url=venue.url, backoff=run.AGAIN)) as stream:
             items = taken(stream, 2)
         assert len(venue.paths) > 1
     assert all(isinstance(item, Snapshot) for item in items)
@@ -52,7 +52,7 @@ def test_a_hole_is_healed_by_a_new_connection() -> None:
 def test_trades_tell_a_hole() -> None:
     """Nothing heals it."""
     trade = {"type": "trade", "tid": 8, "price": "9.5", "amount": "0.1", "makerSide": "bid"}
-    with spoken([update(0), BEAT, update(3, trade)]) as venue, Stream(gemini.trades("BTCUSD", url=venue.url)) as stream:
+    with spoken([update(0), BEAT, update(3, trade)]) as venue, Stream(gemini.trades(["BTCUSD"], url=venue.url)) as stream:
         first, gap, last = taken(stream, 3)
     assert first.events == []
     assert isinstance(gap, Gap)
@@ -60,8 +60,22 @@ def test_trades_tell_a_hole() -> None:
     assert last.events == [gemini.Event("trade", "9.5", amount="0.1", maker_side="bid", tid=8)]
 
 
-@pytest.mark.parametrize("wrong", ["BTC/USD", "", 5, ["BTCUSD"]])
+def test_several_symbols_are_several_lines() -> None:
+    """A list as everywhere, so that `Sharded` makes a line of each."""
+    with spoken([FIRST]) as venue:
+
+        def make(symbols: list[str]) -> Feed:
+            return gemini.depth(symbols, url=venue.url)
+
+        with Sharded[gemini.Update](make, ["BTCUSD", "ETHUSD"], per_line=1) as stream:
+            assert stream.wait_live(timeout=10) == []
+            assert set(stream.books) == {"BTCUSD", "ETHUSD"}
+        with pytest.raises(FeedError, match=r"symbols=2: the venue takes 1 on one line; Sharded\(\.\.\., per_line=1\)"):
+            make(["BTCUSD", "ETHUSD"])
+
+
+@pytest.mark.parametrize("wrong", [["BTC/USD"], "BTCUSD", [], 5, [5]])
 def test_symbols_that_cannot_be(wrong: Any) -> None:
-    """A slash, none, no text, and a list: one line has one symbol."""
+    """A slash, one text, none, no list, and no text."""
     with pytest.raises(FeedError, match="symbols"):
         gemini.depth(wrong)
