@@ -107,9 +107,10 @@ class Feed(_Where, frozen=True, kw_only=True):
         `sequence`: `Contiguous`, `Chained`, `Increasing` or `None`. `counter`: the scope the numbers count in, if it is not the
         key: a path, a callable or `CONNECTION`. `snapshot`: where the truth is: `Rest`, or, as messages of the line that
         `classify` calls `Kind.SNAPSHOT`, `Resubscribe`, `Reconnect` or `Request`. `splice`: the rule that joins a message to a
-        snapshot, if it is not `sequence`. `reorder`: seconds to wait for a late message before a hole is a gap.
-        `restart_after`: more backward positions than that, without an advance, mean that the counter restarted (fewer do where
-        they last, see `core.counter`). `verify_after`: after a reconnect, a key silent that long is fetched. `resync_interval`:
+        snapshot, if it is not `sequence`; with names that have no order it is needed, but for `Resubscribe`, `Reconnect` and
+        what replaces the state whole. `reorder`: seconds to wait for a late message before a hole is a gap. `restart_after`: more
+        backward positions than that, without an advance, mean that the counter restarted (fewer do where they last, see
+        `core.counter`). `verify_after`: after a reconnect, a key silent that long is fetched. `resync_interval`:
         the least time between two healings of one key that a slow consumer or a wrong checksum caused. `book`: where messages and
         snapshots have price levels (`Levels`), so that the stream keeps `stream.books`.
     Opening and subscribing
@@ -198,7 +199,8 @@ class Feed(_Where, frozen=True, kw_only=True):
         first, last = numbers("sequence", self.sequence)
         splice_first, splice_last = numbers("splice", self.splice)
         scope = Scope.KEY if self.counter is None else Scope.CONNECTION if self.counter is CONNECTION else Scope.SHARED
-        splice = self.splice or (self.sequence if scope is Scope.KEY else None)
+        own = self.sequence if scope is Scope.KEY and self.sequence is not None and self.sequence.ordered else None
+        splice = self.splice or own
         return Rules(
             decode=schema.decoder(self.decode, watch),
             key=place("key", self.key),
@@ -355,7 +357,7 @@ def _check_splice(feed: Feed) -> None:
         raise FeedError("splice", splice, "idle= and reset= are about the counter; give them to sequence=")
     if splice is not None and not splice.ordered:
         raise FeedError("splice", splice, "nothing can be joined to a snapshot by names that have no order")
-    if rule is None or rule.ordered or feed.snapshot is None or splice is not None or sources.is_whole(feed.snapshot):
+    if rule is None or rule.ordered or feed.snapshot is None or splice is not None or not sources.is_joined(feed.snapshot):
         return
     raise FeedError(
         "snapshot", feed.snapshot, "no message can be joined to it by names that have no order; give splice=..., or whole=True"

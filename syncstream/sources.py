@@ -96,6 +96,11 @@ def is_whole(source: Source) -> bool:
     return isinstance(source, (Rest, Request)) and source.whole
 
 
+def is_joined(source: Source) -> bool:
+    """Whether its snapshots are joined to the messages by their positions, not by where they stand on the line."""
+    return isinstance(source, (Rest, Request)) and not source.whole
+
+
 def rules(source: Optional[Source], place: Callable[[str, Any], Any]) -> dict[str, Any]:
     """What the engine is told. `place(field, path)` is the getter of a path in a message, or the callable as it is watched."""
     if source is None:

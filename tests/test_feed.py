@@ -420,3 +420,13 @@ def test_names_need_a_splice_or_a_whole_snapshot() -> None:
     assert Feed(URL, key="k", sequence=names).rules().rule is names
     assert full(sequence=names, splice=Increasing("at")).rules().splice == Increasing("at")
     assert full(sequence=names, snapshot=Rest("https://h/{key}", whole=True)).rules().splice is None
+
+
+@pytest.mark.parametrize("source", [Resubscribe(), Reconnect()], ids=repr)
+@pytest.mark.parametrize("counter", [None, CONNECTION, "channel"])
+def test_names_need_no_splice_where_snapshots_stand_in_the_line(source: Any, counter: Any) -> None:
+    """There is nothing to join: what came before is covered, what comes after follows. Numbers of the key are joined."""
+    around: dict[str, Any] = {"snapshot": source, "classify": said, "subscribe": said, "unsubscribe": said, "counter": counter}
+    rules = full(sequence=Chained("before", "id", ordered=False), **around).rules()
+    assert (rules.source, rules.whole, rules.splice) == (True, False, None)
+    assert full(sequence=SEQ, **around).rules().splice == (SEQ if counter is None else None)

@@ -176,6 +176,7 @@ CONTRADICTIONS: list[Any] = [
     ({"classify": kind_of, "snapshot": Resubscribe(), "subscribe": {"op": "s3cr3t"}, "unsubscribe": payloads}, "as callables"),
     ({"classify": kind_of, "snapshot": REQUEST}, "without a sequence cannot be joined to the messages"),
     ({**ASKED, "sequence": SEQ, "splice": SEQ, "snapshot": Request(payloads, whole=True)}, "replaces the state whole is not"),
+    ({**ASKED, "sequence": NAMES}, "no message can be joined to it by names that have no order"),
     ({**ASKED, "counter": CONNECTION}, "its position does not count in the key's numbering"),
     # policies
     ({"liveness": 5.0}, "liveness=5.0: expected Liveness(...)"),
