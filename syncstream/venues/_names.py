@@ -6,7 +6,9 @@ import re
 from typing import Any, Iterable, Optional, Sequence
 
 from ..core.opening import Step
+from ..core.options import shape
 from ..errors import FeedError
+from ..secret import Secret
 
 
 def listed(given: object, pattern: str, example: str, most: Optional[int] = None, *, field: str = "symbols") -> list[str]:
@@ -32,8 +34,22 @@ def listed(given: object, pattern: str, example: str, most: Optional[int] = None
 
 def one_of(field: str, value: object, known: Sequence[object]) -> None:
     """Raises `FeedError` for what the venue does not have."""
-    if value not in known or isinstance(value, bool):
+    if not any(type(value) is type(one) and value == one for one in known):
         raise FeedError(field, value, f"expected one of {', '.join(map(str, known))}")
+
+
+def whole(field: str, value: object, most: int) -> None:
+    """Raises `FeedError` unless it is a whole number from 1 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise FeedError(field, value, f"expected a whole number from 1 to {most}")
+
+
+def credential(field: str, value: object) -> Secret:
+    """A key as a `Secret`. Raises `FeedError`, which does not show it, for what is no text, or an empty one."""
+    if not isinstance(value, str) or not value.strip():
+        shown = value if value is None or value == "" else shape(value)
+        raise FeedError(field, shown, "expected a text; os.environ.get() gives None for a variable that is not set")
+    return Secret(value)
 
 
 def steps(own: Sequence[Step], given: Any, *, login: bool = False) -> Any:

@@ -22,8 +22,7 @@ from ..core.rules import Kind
 from ..core.subscriptions import Acks
 from ..errors import Severity
 from ..feed import Feed
-from ..secret import Secret
-from ._names import listed, one_of, steps
+from ._names import credential, listed, one_of, steps
 
 STREAM_URL = "wss://stream.data.alpaca.markets/v2"
 
@@ -180,7 +179,7 @@ def _feed(
     url: str, source: str, symbols: Sequence[str], key: str, secret: str, channel: str, messages: Any, **settings: Any
 ) -> Feed:
     one_of("source", source, _SOURCES)
-    login = {"action": "auth", "key": Secret(key), "secret": Secret(secret)}
+    login = {"action": "auth", "key": credential("key", key), "secret": credential("secret", secret)}
     fields: dict[str, Any] = {
         "topics": listed(symbols, r"[A-Z0-9./]+", "AAPL"),
         "subscribe": Say("subscribe", channel),

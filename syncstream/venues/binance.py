@@ -26,7 +26,7 @@ from ..core.budget import Budget
 from ..core.sequence import Contiguous, Increasing, Rule
 from ..feed import Feed, Rest
 from ..levels import Levels
-from ._names import listed
+from ._names import listed, whole
 
 STREAM_URL = "wss://stream.binance.com:9443"
 REST_URL = "https://api.binance.com"
@@ -34,6 +34,7 @@ REST_URL = "https://api.binance.com"
 T = TypeVar("T")
 
 _MOST_STREAMS = 1024
+_MOST_LEVELS = 5000
 _LIFETIME = 24 * 3600.0
 _DIALS, _SENDS = Budget(count=300, per=300.0), Budget(count=5, per=1.0)
 
@@ -99,8 +100,9 @@ class Snapshot(msgspec.Struct, frozen=True, rename={"position": "lastUpdateId"})
 def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, rest_url: str = REST_URL, **settings: Any) -> Feed:
     """Order books: messages are `Combined[Depth]`, `stream.books["BTCUSDT"]` is kept, holes are healed by REST.
 
-    `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
+    `limit`: levels a side of a snapshot, at most 5,000. `settings`: other fields of the `Feed`, such as `backoff`.
     """
+    whole("limit", limit, _MOST_LEVELS)
     sequence, page = Contiguous("data.first", "data.last"), f"{rest_url}/api/v3/depth?symbol={{key}}&limit={limit}"
     return _books(url, _names(symbols), Combined[Depth], sequence, page, **settings)
 

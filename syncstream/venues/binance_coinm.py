@@ -20,8 +20,9 @@ from typing import Any, Sequence
 
 from ..core.sequence import Chained
 from ..feed import Feed
+from ._names import one_of
 from .binance import Combined, Snapshot, Ticker, _best, _books, _names
-from .binance_usdm import Depth
+from .binance_usdm import _LIMITS, Depth
 
 STREAM_URL = "wss://dstream.binance.com"
 REST_URL = "https://dapi.binance.com"
@@ -32,8 +33,10 @@ _MOST_STREAMS = 200
 def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, rest_url: str = REST_URL, **settings: Any) -> Feed:
     """Order books: messages are `Combined[Depth]`, `stream.books["BTCUSD_PERP"]` is kept, holes are healed by REST.
 
-    `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
+    `limit`: levels a side of a snapshot: 5, 10, 20, 50, 100, 500 or 1000. `settings`: other fields of the `Feed`, such as
+    `backoff`.
     """
+    one_of("limit", limit, _LIMITS)
     sequence, page = Chained("data.previous", "data.last"), f"{rest_url}/dapi/v1/depth?symbol={{key}}&limit={limit}"
     return _books(url, _coins(symbols), Combined[Depth], sequence, page, **settings)
 

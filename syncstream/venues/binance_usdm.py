@@ -24,12 +24,14 @@ import msgspec
 
 from ..core.sequence import Chained
 from ..feed import Feed
+from ._names import one_of
 from .binance import Combined, Snapshot, Ticker, _best, _books, _names
 
 STREAM_URL = "wss://fstream.binance.com/public"
 REST_URL = "https://fapi.binance.com"
 
 _MOST_STREAMS = 200
+_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
 
 
 class Depth(
@@ -50,8 +52,10 @@ class Depth(
 def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, rest_url: str = REST_URL, **settings: Any) -> Feed:
     """Order books: messages are `Combined[Depth]`, `stream.books["BTCUSDT"]` is kept, holes are healed by REST.
 
-    `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
+    `limit`: levels a side of a snapshot: 5, 10, 20, 50, 100, 500 or 1000. `settings`: other fields of the `Feed`, such as
+    `backoff`.
     """
+    one_of("limit", limit, _LIMITS)
     sequence, page = Chained("data.previous", "data.last"), f"{rest_url}/fapi/v1/depth?symbol={{key}}&limit={limit}"
     return _books(url, _names(symbols, most=_MOST_STREAMS), Combined[Depth], sequence, page, **settings)
 

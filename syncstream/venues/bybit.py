@@ -13,6 +13,7 @@ linear and spot at 200 levels, which the tests replay):
 * A subscription begins with a snapshot (VENUE, DATA), so holes are healed by leaving and subscribing again: the server of the
   tests, not run.
 * A snapshot may come at any time and replaces the book; one with `u` 1 tells that the venue began anew. VENUE, not run.
+* Depths of 1, 50, 200 and 1000 levels, on linear and inverse 500, too; of options 25 and 100. VENUE; DATA: 200.
 * Depth 1 has nothing but snapshots, and may repeat their `u`. VENUE, not run.
 * The client pings by `{"op": "ping"}` every 20 s. The answer has `op` or `ret_msg` `pong`, and looks different on each market.
   VENUE; the server of the tests.
@@ -40,8 +41,12 @@ from ._names import listed, one_of
 
 STREAM_URL = "wss://stream.bybit.com/v5/public"
 
-_MARKETS = ("spot", "linear", "inverse", "option")
-_DEPTHS = (1, 25, 50, 100, 200, 500, 1000)
+_DEPTHS = {
+    "spot": (1, 50, 200, 1000),
+    "linear": (1, 50, 200, 500, 1000),
+    "inverse": (1, 50, 200, 500, 1000),
+    "option": (25, 100),
+}
 _EVERY = 20.0
 _DIALS = Budget(count=500, per=300.0)
 _ANSWER = '"COMMAND_RESP"'
@@ -173,12 +178,22 @@ class About(msgspec.Struct, frozen=True):
         return [topic[len(self.channel) + 1 :] for topic in message.data.accepted or message.data.failed]
 
 
-def depth(symbols: Sequence[str], *, market: str = "linear", depth: int = 200, url: str = STREAM_URL, **settings: Any) -> Feed:
+def depth(
+    symbols: Sequence[str],
+    *,
+    market: str = "linear",
+    depth: Optional[int] = None,
+    url: str = STREAM_URL,
+    **settings: Any,
+) -> Feed:
     """Order books: messages are `Depth`, `stream.books["BTCUSDT"]` is kept.
 
-    `depth`: levels a side; which there are depends on the market. `settings`: other fields of the `Feed`, such as `backoff`.
+    `depth`: levels a side, 200 if not given, 100 of options; which others there are depends on the market. `settings`: other
+    fields of the `Feed`, such as `backoff`.
     """
-    one_of("depth", depth, _DEPTHS)
+    one_of("market", market, tuple(_DEPTHS))
+    depth = depth if depth is not None else 100 if market == "option" else 200
+    one_of("depth", depth, _DEPTHS[market])
     fields: dict[str, Any] = {
         "key": "data.symbol",
         "classify": kind_of,
@@ -203,8 +218,7 @@ def ticker(symbols: Sequence[str], *, market: str = "linear", url: str = STREAM_
 
 
 def _feed(url: str, symbols: Sequence[str], market: str, channel: str, decode: Any, **settings: Any) -> Feed:
-    one_of("market", market, _MARKETS)
-
+    one_of("market", market, tuple(_DEPTHS))
     fields: dict[str, Any] = {
         "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),

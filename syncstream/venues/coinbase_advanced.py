@@ -158,7 +158,7 @@ def _feed(url: str, products: Sequence[str], channel: str, **settings: Any) -> F
     fields: dict[str, Any] = {
         "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
-        "topics": listed(products, r"[A-Z0-9]+-[A-Z0-9-]+", "BTC-USD"),
+        "topics": listed(products, r"[A-Z0-9]+-[A-Z0-9-]+", "BTC-USD", field="products"),
         "acks": Acks(by="cumulative", topics=Subscribed(channel)),
         "decode": Message,
         "key": _product,

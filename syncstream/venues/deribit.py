@@ -159,7 +159,7 @@ def _feed(url: str, instruments: Sequence[str], channel: str, interval: str, dec
     fields: dict[str, Any] = {
         "subscribe": Say("subscribe", 2, channel, interval),
         "unsubscribe": Say("unsubscribe", 3, channel, interval),
-        "topics": listed(instruments, r"[A-Za-z0-9_-]+", "BTC-PERPETUAL"),
+        "topics": listed(instruments, r"[A-Za-z0-9_-]+", "BTC-PERPETUAL", field="instruments"),
         "acks": Acks(by="key", topics=_accepted),
         "decode": decode,
         "key": _instrument,

@@ -26,7 +26,7 @@ from ..core.sequence import Contiguous, Increasing
 from ..core.subscriptions import Acks
 from ..feed import Feed, Rest
 from ..levels import Levels
-from ._names import listed
+from ._names import listed, whole
 
 STREAM_URL = "wss://api.gateio.ws/ws/v4/"
 REST_URL = "https://api.gateio.ws"
@@ -34,6 +34,7 @@ REST_URL = "https://api.gateio.ws"
 T = TypeVar("T")
 
 _INTERVAL = "100ms"
+_MOST_LEVELS = 1000
 
 
 class Depth(
@@ -135,8 +136,9 @@ def depth(
 ) -> Feed:
     """Order books: messages are `Update[Depth]`, `stream.books["BTC_USDT"]` is kept, holes are healed by REST.
 
-    `limit`: levels a side of a snapshot. `settings`: other fields of the `Feed`, such as `backoff`.
+    `limit`: levels a side of a snapshot, at most 1,000. `settings`: other fields of the `Feed`, such as `backoff`.
     """
+    whole("limit", limit, _MOST_LEVELS)
     page = f"{rest_url}/api/v4/spot/order_book?currency_pair={{key}}&limit={limit}&with_id=true"
     fields: dict[str, Any] = {
         "sequence": Contiguous("result.first", "result.last"),

@@ -85,7 +85,7 @@ def depth(pairs: Sequence[str], *, depth: int = 1000, url: str = STREAM_URL, **s
 
     `depth`: levels a side. `settings`: other fields of the `Feed`, such as `backoff`.
     """
-    names = listed(pairs, r"[^/\s]+/[^/\s]+", "XBT/EUR")
+    names = listed(pairs, r"[^/\s]+/[^/\s]+", "XBT/EUR", field="pairs")
     one_of("depth", depth, _DEPTHS)
 
     fields: dict[str, Any] = {

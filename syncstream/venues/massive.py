@@ -22,8 +22,7 @@ from ..core.rules import Kind
 from ..core.sequence import Increasing
 from ..core.subscriptions import Acks
 from ..feed import Feed
-from ..secret import Secret
-from ._names import listed, steps
+from ._names import credential, listed, steps
 
 STREAM_URL = "wss://socket.massive.com/stocks"
 
@@ -128,7 +127,7 @@ def quotes(symbols: Sequence[str], *, key: str, url: str = STREAM_URL, **setting
 
 
 def _feed(url: str, symbols: Sequence[str], key: str, channel: str, message: Any, **settings: Any) -> Feed:
-    login = {"action": "auth", "params": Secret(key)}
+    login = {"action": "auth", "params": credential("key", key)}
     fields: dict[str, Any] = {
         "topics": listed(symbols, r"[A-Za-z0-9./]+", "AAPL"),
         "subscribe": Say("subscribe", channel),

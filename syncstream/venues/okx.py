@@ -159,7 +159,7 @@ def _feed(url: str, instruments: Sequence[str], channel: str, decode: Any, **set
     fields: dict[str, Any] = {
         "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
-        "topics": listed(instruments, r"[A-Z0-9_-]+", "BTC-USDT"),
+        "topics": listed(instruments, r"[A-Z0-9_-]+", "BTC-USDT", field="instruments"),
         "batch": _BATCH,
         "acks": Acks(by="key"),
         "decode": decode,

@@ -150,6 +150,8 @@ def test_an_unknown_symbol_is_an_error() -> None:
 
 def test_requests() -> None:
     """Each market is an address; of spot ten topics go into a request."""
+    assert bybit.depth(["AB"]).subscribe(["AB"])["args"] == ["orderbook.200.AB"]
+    assert bybit.depth(["AB"], market="option").subscribe(["AB"])["args"] == ["orderbook.100.AB"]
     feed = bybit.trades(["AB"], market="spot")
     assert (feed.endpoint, feed.batch.topics) == ("wss://stream.bybit.com/v5/public/spot", 10)
     assert feed.subscribe(["AB"]) == {"req_id": "subscribe", "op": "subscribe", "args": ["publicTrade.AB"]}
@@ -165,8 +167,19 @@ def test_a_request_is_not_too_long(make: Callable[..., Feed], market: str) -> No
     assert all(length > 19_900 for length in lengths[:-1])
 
 
-@pytest.mark.parametrize("wrong", [{"symbols": "AB"}, {"symbols": ["A/B"]}, {"market": "futures"}, {"depth": 7}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"symbols": "AB"},
+        {"symbols": ["A/B"]},
+        {"market": "futures"},
+        {"depth": 7},
+        {"depth": 25},
+        {"depth": 500, "market": "spot"},
+        {"depth": 200, "market": "option"},
+    ],
+)
 def test_what_cannot_be(wrong: dict[str, Any]) -> None:
-    """One text, a slash, no such market, no such depth."""
+    """One text, a slash, no such market, no such depth, or not on that market."""
     with pytest.raises(FeedError, match=next(iter(wrong))):
         bybit.depth(**{"symbols": ["AB"], **wrong})

@@ -97,5 +97,5 @@ def test_an_unknown_product_is_an_error() -> None:
 @pytest.mark.parametrize("wrong", ["BTC-USD", [], ["BTCUSD"]])
 def test_products_that_cannot_be(wrong: Any) -> None:
     """One text, none, no dash."""
-    with pytest.raises(FeedError, match="symbols"):
+    with pytest.raises(FeedError, match="products"):
         coinbase.depth(wrong)

@@ -77,5 +77,5 @@ def test_the_ping_is_answered() -> None:
 @pytest.mark.parametrize("wrong", ["BTC-USDT", [], ["BTC/USDT"]])
 def test_instruments_that_cannot_be(wrong: Any) -> None:
     """One text, none, a slash."""
-    with pytest.raises(FeedError, match="symbols"):
+    with pytest.raises(FeedError, match="instruments"):
         okx.depth(wrong)

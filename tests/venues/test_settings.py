@@ -21,6 +21,7 @@ from syncstream.venues import (
     cryptocom,
     deribit,
     gate,
+    kraken,
     kucoin,
     massive,
     okx,
@@ -60,7 +61,7 @@ OPENED: list[tuple[Callable[..., Feed], str]] = [
 @pytest.mark.parametrize(("adapter", "symbol"), OPENED, ids=lambda value: getattr(value, "__module__", value))
 def test_steps_of_the_user_are_added_to_those_of_the_adapter(adapter: Callable[..., Feed], symbol: str) -> None:
     """Without its own a venue would not let us in, or say nothing; a login at Deribit comes before them, others behind."""
-    key = {name: "secret" for name in ("key", "secret") if name in inspect.signature(adapter).parameters}
+    key = {name: "of-mine" for name in ("key", "secret") if name in inspect.signature(adapter).parameters}
     own = adapter([symbol], **key).opening
     mine = Step(send="hello")
     both = [mine, *own] if adapter is deribit.ticker else [*own, mine]
@@ -94,6 +95,52 @@ def test_what_a_venue_allows_is_in_the_feed(module: Any, symbol: str, dials: Any
     assert feed.dial_budget == (plain.dial_budget if dials is None else Budget(count=dials[0], per=dials[1]))
     assert feed.send_budget == (plain.send_budget if sends is None else Budget(count=sends[0], per=sends[1]))
     assert module.depth([symbol], send_budget=None).send_budget is None
+
+
+@pytest.mark.parametrize(
+    ("adapter", "field", "good"),
+    [
+        (binance.depth, "symbols", "BTCUSDT"),
+        (coinbase_advanced.depth, "products", "BTC-USD"),
+        (deribit.ticker, "instruments", "BTC-PERPETUAL"),
+        (kraken.depth, "pairs", "XBT/EUR"),
+        (okx.trades, "instruments", "BTC-USDT"),
+    ],
+)
+def test_what_is_wrong_is_named_alone(adapter: Callable[..., Feed], field: str, good: str) -> None:
+    """By the argument's own name, and of a list the one that is wrong, not the others."""
+    for wrong in ("AB CD", 7, None, [good]):
+        with pytest.raises(FeedError) as raised:
+            adapter([good, wrong])
+        assert (raised.value.field, raised.value.value) == (field, wrong)
+    wrongs: list[Any] = [good, 7, None, []]
+    for no_list in wrongs:
+        with pytest.raises(FeedError, match=f"^{field}=.*: expected a list of {field} such as") as raised:
+            adapter(no_list)
+    assert adapter(iter([good, good])) == adapter([good])
+
+
+@pytest.mark.parametrize("wrong", [0, -5, None, True, 1.5, "100", 5001])
+@pytest.mark.parametrize(
+    ("module", "symbol"), [(binance, "A"), (binance_usdm, "A"), (binance_coinm, "A_B"), (gate, "A_B")], ids=str
+)
+def test_a_snapshot_has_some_levels(module: Any, symbol: str, wrong: Any) -> None:
+    """What the venue would not take is refused before it stands in an address."""
+    with pytest.raises(FeedError, match=r"^limit="):
+        module.depth([symbol], limit=wrong)
+    assert module.depth([symbol], limit=500).snapshot.url.count("limit=500") == 1
+
+
+@pytest.mark.parametrize("wrong", [None, "", " ", 1, b"key-of-mine"])
+@pytest.mark.parametrize(
+    ("adapter", "field"), [(alpaca.trades, "key"), (alpaca.quotes, "secret"), (massive.trades, "key"), (massive.quotes, "key")]
+)
+def test_a_key_is_a_text(adapter: Callable[..., Feed], field: str, wrong: Any) -> None:
+    """What is none is named, with where it usually comes from, and not shown."""
+    names = [name for name in ("key", "secret") if name in inspect.signature(adapter).parameters]
+    with pytest.raises(FeedError, match=rf"^{field}=.*os\.environ\.get") as raised:
+        adapter(["AAPL"], **{**dict.fromkeys(names, "good"), field: wrong})
+    assert "of-mine" not in str(raised.value)
 
 
 def test_binance_asks_for_each_stream_once() -> None:
