@@ -23,10 +23,18 @@ def watch(feed: Feed, key: str, times: int) -> None:
             times -= 1
 
 
+def asked(arguments: list[str]) -> tuple[Feed, str]:
+    """`binance BTCUSDT`. What cannot be ends the program with a line that says why."""
+    try:
+        venue, symbol = arguments
+        return import_module(f"syncstream.venues.{venue}").depth([symbol]), symbol
+    except (ValueError, ImportError, AttributeError) as error:  # a FeedError is a ValueError
+        sys.exit(f"usage: live_book.py VENUE SYMBOL, such as binance BTCUSDT ({error})")
+
+
 if __name__ == "__main__":
     if sys.argv[1:]:
-        venue, symbol = sys.argv[1:]
-        watch(import_module(f"syncstream.venues.{venue}").depth([symbol]), symbol, sys.maxsize)
+        watch(*asked(sys.argv[1:]), sys.maxsize)
     else:
         with Broker(symbols=("ABC",), rate=500) as broker:
             watch(broker.feed(), "ABC", 3)

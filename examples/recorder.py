@@ -51,6 +51,15 @@ def main(feed: Feed, path: Path) -> None:
         record(stream, path)
 
 
+def asked(arguments: list[str]) -> tuple[Feed, Path]:
+    """`binance BTCUSDT,ETHUSDT today.jsonl`. What cannot be ends the program with a line that says why."""
+    try:
+        venue, symbols, name = arguments
+        return import_module(f"syncstream.venues.{venue}").depth(symbols.split(",")), Path(name)
+    except (ValueError, ImportError, AttributeError) as error:  # a FeedError is a ValueError
+        sys.exit(f"usage: recorder.py VENUE SYMBOL,... FILE, such as binance BTCUSDT,ETHUSDT today.jsonl ({error})")
+
+
 def offline() -> None:
     """A venue that loses a message and cuts the line, and a Ctrl-C after two seconds."""
     with Broker(rate=2000) as broker, tempfile.TemporaryDirectory() as folder:
@@ -67,7 +76,6 @@ def offline() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        venue, symbols, name = sys.argv[1:]
-        main(import_module(f"syncstream.venues.{venue}").depth(symbols.split(",")), Path(name))
+        main(*asked(sys.argv[1:]))
     else:
         offline()

@@ -44,8 +44,17 @@ def watch(here: Feed, there: Feed, keys: tuple[str, str], seconds: float) -> Non
 
 def adapter(argument: str) -> tuple[Feed, str]:
     """`binance:BTCUSDT`."""
-    venue, _, symbol = argument.partition(":")
+    venue, symbol = argument.split(":", 1)
     return import_module(f"syncstream.venues.{venue}").depth([symbol]), symbol
+
+
+def asked(arguments: list[str]) -> tuple[Feed, Feed, tuple[str, str]]:
+    """`binance:BTCUSDT gemini:BTCUSD`. What cannot be ends the program with a line that says why."""
+    try:
+        (here, key), (there, other_key) = map(adapter, arguments)
+    except (ValueError, ImportError, AttributeError) as error:  # a FeedError is a ValueError
+        sys.exit(f"usage: spread.py VENUE:SYMBOL VENUE:SYMBOL, such as binance:BTCUSDT gemini:BTCUSD ({error})")
+    return here, there, (key, other_key)
 
 
 def offline() -> None:
@@ -58,7 +67,6 @@ def offline() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        (here, key), (there, other_key) = map(adapter, sys.argv[1:])
-        watch(here, there, (key, other_key), sys.maxsize)
+        watch(*asked(sys.argv[1:]), sys.maxsize)
     else:
         offline()

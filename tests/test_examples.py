@@ -18,6 +18,8 @@ import pytest
 from syncstream import Feed, Overflow, Stream
 from syncstream.clock import now
 from syncstream.testing import Broker
+from syncstream.venues import binance as binance_venue
+from syncstream.venues import gemini as gemini_venue
 from tests.stream.setting import PATIENCE
 from tests.venues import run
 from tests.venues.sessions import binance, binance_usdm
@@ -58,6 +60,40 @@ def test_readme_names_every_example() -> None:
     names = [path.name for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".ipynb")]
     assert names
     assert [name for name in names if f"(examples/{name})" not in readme] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("live_book", "binance"),
+        ("live_book", "--help"),
+        ("live_book", "alpaca AAPL"),
+        ("live_book", "nowhere BTCUSDT"),
+        ("live_book", "binance BTC/USDT"),
+        ("recorder", "binance BTCUSDT"),
+        ("recorder", "massive AAPL file"),
+        ("spread", "binance:BTCUSDT"),
+        ("spread", "binance:BTCUSDT gemini"),
+        ("spread", "binance:BTCUSDT massive:AAPL"),
+    ],
+)
+def test_wrong_arguments_are_told_in_a_line(name: str, arguments: str) -> None:
+    """How it is called, and what was wrong: no traceback."""
+    with pytest.raises(SystemExit) as raised:
+        example(name)["asked"](arguments.split())
+    said = str(raised.value)
+    assert said.startswith(f"usage: {name}.py VENUE")
+    assert "\n" not in said
+
+
+def test_arguments_name_any_venue_with_books() -> None:
+    """Also one that has a symbol a line."""
+    feed, key = example("live_book")["asked"](["gemini", "BTCUSD"])
+    assert (feed.endpoint.partition("?")[0], key) == ("wss://api.gemini.com/v1/marketdata/BTCUSD", "BTCUSD")
+    here, there, keys = example("spread")["asked"](["binance:BTCUSDT", "gemini:BTCUSD"])
+    assert (here, there, keys) == (binance_venue.depth(["BTCUSDT"]), gemini_venue.depth(["BTCUSD"]), ("BTCUSDT", "BTCUSD"))
+    feed, path = example("recorder")["asked"](["binance", "BTCUSDT,ETHUSDT", "today.jsonl"])
+    assert (feed, path) == (binance_venue.depth(["BTCUSDT", "ETHUSDT"]), Path("today.jsonl"))
 
 
 def example(name: str) -> dict[str, Any]:
