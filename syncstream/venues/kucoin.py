@@ -3,7 +3,8 @@
 Where the rules come from (VENUE: KuCoin's documentation of its classic WebSocket feed, as told in other clients, 2026-11; DATA: a
 session recorded on 2021-04-25, ten symbols, which the tests replay):
 
-* Every attempt asks `bullet-public` (POST) for an address, a token and how often to ping. VENUE; the tests answer it themselves.
+* Every attempt asks `bullet-public` (POST) for an address, a token and how often to ping: seldomer than a feed does, or it ends
+  with the number that is wanted. VENUE; the tests answer it themselves.
 * A welcome comes first, then one may subscribe. DATA.
 * One request names many symbols, and its id comes back as text in one acknowledgement, if `response` asks for it. DATA (all of
   its ids are 1). 100 symbols a request, 300 a line, 100 messages in 10 s, 30 connections a minute at most, as far as this
@@ -157,23 +158,33 @@ class Token(msgspec.Struct, frozen=True, rename={"servers": "instanceServers"}):
 
 
 class Bullet(msgspec.Struct, frozen=True):
-    """The body of `bullet-public`."""
+    """The body of `bullet-public`; without `data` it says why in `code` and `msg`."""
 
-    data: Token
+    data: Optional[Token] = None
+    code: str = ""
+    msg: str = ""
 
 
 class Entrance(msgspec.Struct, frozen=True):
-    """The `endpoint=` of a feed: asks for one at every attempt. Raises `ConnectionError` where that may pass."""
+    """The `endpoint=` of a feed: asks for one at every attempt. `every`: seconds between two pings of the feed, if it has any.
+
+    Raises `ConnectionError` where that may pass, and `FeedError` where the venue wants pings more often.
+    """
 
     url: str
+    every: Optional[float] = _PING_EVERY
 
     def __call__(self) -> str:
-        token = ask(self.url, decode=Bullet).data
-        if not token.servers:
-            raise ConnectionError("bullet-public names no server")
+        bullet = ask(self.url, decode=Bullet)
+        token = bullet.data
+        if token is None or not token.servers:
+            raise ConnectionError(f"bullet-public names no server: {bullet.code} {bullet.msg}")
         server = token.servers[0]
-        if server.ping_interval < _PING_EVERY * 1000:
-            raise FeedError("keepalive", f"every {_PING_EVERY:g} s", f"KuCoin wants one every {server.ping_interval} ms")
+        wanted = server.ping_interval / 1000
+        if self.every is None or self.every > wanted:
+            given = None if self.every is None else f"every {self.every:g} s"
+            way_out = f"give keepalive=Keepalive(every={0.8 * wanted:g})"
+            raise FeedError("keepalive", given, f"KuCoin wants one every {server.ping_interval} ms; {way_out}")
         return f"{server.endpoint}?token={token.token}&connectId={uuid.uuid4().hex}"
 
 
@@ -192,7 +203,8 @@ def depth(symbols: Sequence[str], *, url: str = BULLET_URL, rest_url: str = REST
     """Order books: messages are `Message[Depth]`, `stream.books["BTC-USDT"]` is kept, holes are healed by REST.
 
     `url`: where the address of a line is asked for. `settings`: other fields of the `Feed`, such as `backoff`; the steps of an
-    `opening=` come after the adapter's own one, which waits for the welcome.
+    `opening=` come after the adapter's own one, which waits for the welcome; a `keepalive=Keepalive(every=5.0)` that does not say
+    what to `send` has the venue's ping. One that is slower than the venue wants, as it says with each address, is a `FeedError`.
     """
     page = f"{rest_url}/api/v1/market/orderbook/level2_100?symbol={{key}}"
     fields: dict[str, Any] = {
@@ -218,6 +230,9 @@ def ticker(symbols: Sequence[str], *, url: str = BULLET_URL, **settings: Any) ->
 
 
 def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settings: Any) -> Feed:
+    keepalive = settings.get("keepalive", Keepalive(every=_PING_EVERY))
+    if isinstance(keepalive, Keepalive) and keepalive.send is None:  # a WebSocket ping is none to this venue
+        keepalive = msgspec.structs.replace(keepalive, send=_ping, expect=_is_pong)
     fields: dict[str, Any] = {
         "topics": listed(symbols, r"[A-Z0-9]+-[A-Z0-9]+", "BTC-USDT", most=300),
         "subscribe": Say("subscribe", channel),
@@ -227,14 +242,14 @@ def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settin
         "classify": _kind,
         "key": _key,
         "decode": Union[message, Welcome, Ack, Pong, Error],
-        "keepalive": Keepalive(every=_PING_EVERY, send=_ping, expect=_is_pong),
         "lifetime": 24 * 3600.0,
         "send_budget": Budget(count=100, per=10.0),
         "dial_budget": Budget(count=30, per=60.0),
         **settings,
+        "keepalive": keepalive,
         "opening": steps((_WELCOME,), settings.get("opening", ())),
     }
-    return Feed(Entrance(url), **fields)
+    return Feed(Entrance(url, keepalive.every if isinstance(keepalive, Keepalive) else None), **fields)
 
 
 def _key(message: Any) -> Optional[str]:

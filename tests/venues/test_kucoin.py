@@ -64,14 +64,31 @@ def test_a_line_is_asked_for_at_each_attempt() -> None:
 
 
 def test_an_interval_that_is_too_short_is_told(site: Site) -> None:
-    """The feed's keepalive would come too late."""
+    """The feed's keepalive would come too late, whether it is the adapter's or the user's; one that is quick enough is used."""
     server = {"endpoint": "wss://venue.example", "pingInterval": 5000}
     site.pages["/bullet"] = lambda visit: visit.json({"data": {"token": "T", "instanceServers": [server]}})
-    with pytest.raises(FeedError, match="5000 ms"):
-        kucoin.trades(["A-B"], url=site.base + "/bullet").where()
+    url = site.base + "/bullet"
+    with pytest.raises(FeedError, match=r"every 15 s.*5000 ms; give keepalive=Keepalive\(every=4\)"):
+        kucoin.trades(["A-B"], url=url).where()
+    with pytest.raises(FeedError, match=r"every 6 s.*5000 ms"):
+        kucoin.depth(["A-B"], url=url, keepalive=Keepalive(every=6.0)).where()
+    with pytest.raises(FeedError, match=r"keepalive=None.*5000 ms"):
+        kucoin.ticker(["A-B"], url=url, keepalive=None).where()
+    feed = kucoin.ticker(["A-B"], url=url, keepalive=Keepalive(every=5.0, when="idle"))
+    assert feed.where().url.startswith("wss://venue.example?token=T&connectId=")
+    usual = kucoin.ticker(["A-B"]).keepalive
+    assert usual is not None
+    assert feed.keepalive == Keepalive(every=5.0, when="idle", send=usual.send, expect=usual.expect)
+    own = Keepalive(every=1.0, send="hello")
+    assert kucoin.ticker(["A-B"], keepalive=own).keepalive == own
+    with pytest.raises(FeedError, match="keepalive"):
+        kucoin.ticker(["A-B"], keepalive=20.0)
     site.pages["/bullet"] = lambda visit: visit.json({"data": {"token": "T", "instanceServers": []}})
     with pytest.raises(ConnectionError):
-        kucoin.trades(["A-B"], url=site.base + "/bullet").where()
+        kucoin.trades(["A-B"], url=url).where()
+    site.pages["/bullet"] = lambda visit: visit.json({"code": "429000", "msg": "Too Many Requests"})
+    with pytest.raises(ConnectionError, match="429000 Too Many Requests"):
+        kucoin.trades(["A-B"], url=url).where()
 
 
 def test_a_ping_has_its_own_id_and_its_pong_is_one() -> None:
