@@ -8,7 +8,8 @@
 * from a message that could not be applied, likewise; it is counted, and the first one of each key is in the log;
 * from a wrong checksum until the next `Snapshot`: `take` says which keys are wrong, and from which item on, so that the engine
   doubts them, and heals them where it can. A check that failed `_SUSPECTED` times and never succeeded switches itself off, and
-  says so: venues have given up their checksums before.
+  says so in the log: venues have given up their checksums before. The last of these doubts nothing any more; what came before
+  it does, in the same call or not.
 
 What the consumer has missed (`Dropped`) is no matter: the book has it. `Books` is what any thread sees.
 """
@@ -180,7 +181,7 @@ class Shelf:
 
     def _check(self, key: Hashable, book: Book, message: Any) -> None:
         checksum, expected_of = self._levels.checksum, self._reading.expected
-        if not self.checks or checksum is None or expected_of is None:
+        if not self.checks or checksum is None or expected_of is None or self._withheld(key):
             return
         try:
             try:
@@ -197,19 +198,25 @@ class Shelf:
             self._matches += 1
             return
         self.mismatches += 1
-        if key not in self._wrong and not self._levels.whole:  # else the next message is all of the book
-            self._found[key] = Wrong(self._index, book.position)
+        seen = key in self._wrong or self._levels.whole  # where the next message is all of the book
         self._wrong.add(key)
         book.doubt()
         if self.mismatches >= _SUSPECTED and not self._matches:
             self._give_up_checking()
-        elif self.mismatches == 1:
+            return
+        if not seen:
+            self._found[key] = Wrong(self._index, book.position)
+        if self.mismatches == 1:
             _log.warning("the book of %r has another checksum than the venue says; it is stale until its next snapshot", key)
 
+    def _withheld(self, key: Hashable) -> bool:
+        """Whether it has turned out wrong in this call of `take`, and will be healed: nobody gets what came after that."""
+        return key in self._found and self._keys.rules.source
+
     def _give_up_checking(self) -> None:
+        """No book is doubted for a checksum any more. What earlier items have shown is told all the same."""
         self.checks = False
-        self._found.clear()
-        for key in list(self._wrong):
+        for key in [key for key in self._wrong if not self._withheld(key)]:
             self._wrong.discard(key)
             self._refresh(key)
         _log.warning("checksum=: %d were wrong and none was right; books are not checked any more", self.mismatches)
@@ -244,7 +251,7 @@ class Books(Mapping[Hashable, Book]):
 
     @property
     def mismatches(self) -> int:
-        """How many checksums were wrong."""
+        """How many checksums were wrong; behind one that is to be healed none is looked at until the snapshot."""
         return self._here().mismatches
 
     @property

@@ -49,7 +49,10 @@ class House:
             topic_key=lambda topic: topic,
             sized=self.delivery.bounds_bytes,
         )
-        self.handover = Handover(self.engine, self.delivery, _shelf(feed, self.engine), None)
+        shelf = _shelf(feed, self.engine)
+        assert shelf is not None
+        self.shelf = shelf
+        self.handover = Handover(self.engine, self.delivery, shelf, None)
         self.delivery.use("events")
         self.engine.start(NOW)
         self.engine.opened(0, 1, [], NOW)
@@ -122,3 +125,35 @@ def test_two_keys_may_be_wrong_in_one_turn() -> None:
     house = House(Resubscribe())
     items = house.turn(whole(), whole("L"), delta(2, 8, 9), delta(2, 8, 9, "L"), delta(3, 7, 3), delta(3, 7, 3, "L"))
     assert said(items) == ["K=1", "L=1", "K2", ("K", "checksum", 2, True), "L2", ("L", "checksum", 2, True)]
+
+
+def nonsense(keys: str, most: int) -> list[str]:
+    """Messages of these keys in turn, each with a wrong checksum, behind their snapshots."""
+    return [whole(key) for key in keys] + [delta(u, 20 - u, 99, key) for u in range(2, most) for key in keys]
+
+
+@pytest.mark.parametrize("source", [None, Resubscribe()], ids=["", "resubscribe"])
+@pytest.mark.parametrize(("keys", "most"), [("K", 14), ("KL", 9), ("KLMNOPQRST", 4), ("KLMNOPQRS", 4)])
+def test_a_check_that_was_always_wrong_is_told_however_it_was_packed(source: Any, keys: str, most: int) -> None:
+    """In one turn or in many: the same gaps behind the same messages, the same count; the one that ends it doubts nothing."""
+    messages = nonsense(keys, most)
+    slow, packed = House(source), House(source)
+    told = [item for message in messages for item in slow.turn(message)]
+    assert said(packed.turn(*messages)) == said(told)
+    gaps = [item for item in told if isinstance(item, Gap)]
+    assert [gap.key for gap in gaps] == list(keys)[:9]
+    shelves = [house.shelf for house in (slow, packed)]
+    assert shelves[0].mismatches == shelves[1].mismatches
+    assert shelves[0].checks is shelves[1].checks
+    states = [{key: book.live for key, book in shelf.books.items()} for shelf in shelves]
+    assert states[0] == states[1]
+
+
+def test_a_book_whose_check_ended_with_it_waits_for_its_snapshot() -> None:
+    """It was told to be healed, so nobody takes it for current before that; then it is."""
+    house = House(Resubscribe())
+    house.turn(*nonsense("KLMNOPQRST", 3))
+    assert not house.shelf.checks
+    assert [key for key, book in house.shelf.books.items() if book.live] == ["T"]
+    assert said(house.turn(whole(u=7), delta(8, 8, 99))) == ["K=7", "K8"]
+    assert house.shelf.books["K"].live
