@@ -2,7 +2,7 @@
 
 A book follows before anybody is told of what it follows. Where its checksum is wrong the consumer is told so right behind the
 message that shows it: what came of that key in the same turn after it is withheld if the key is healed, for a snapshot no older
-than that replaces it all, and else it stands behind the gap.
+than that replaces it all, and that it is complete again, for it is not; else all of it stands behind the gap.
 
 Not here: what is let through (the engine), how books are kept (`books.py`), what becomes of the queue (`delivery.py`).
 """
@@ -20,7 +20,7 @@ from .core.engine import Engine
 from .core.exchange import Journeys
 from .core.items import has_markers
 from .delivery import Delivery
-from .events import Event, Gap
+from .events import Event, Gap, Resynced
 from .logs import logger
 
 _log = logger("syncstream.reader")
@@ -94,7 +94,7 @@ class Handover:
                 line.append(entry)
             elif index == wrong[key].place:
                 line += [entry, (_at(gap, wrong[key].position), 0)]
-            elif isinstance(entry[0], Event) or not gap.healing:
+            elif not gap.healing or (isinstance(entry[0], Event) and not isinstance(entry[0], Resynced)):
                 line.append(entry)
         return line + [entry for entry in more if gaps.get(shelf.key_of(entry[0])) is not entry[0]]
 

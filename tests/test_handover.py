@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import pytest
 
-from syncstream import Contiguous, Feed, Gap, Kind, Levels, Reconnect, Resubscribe, Snapshot
+from syncstream import Contiguous, Event, Feed, Gap, Kind, Levels, Reconnect, Resubscribe, Resynced, Snapshot
 from syncstream.core.engine import Engine
 from syncstream.delivery import Delivery
 from syncstream.handover import Handover
@@ -112,6 +112,14 @@ def test_a_snapshot_may_be_wrong_itself() -> None:
     house = House(Resubscribe())
     wrong = whole().replace('"b"', '"c":5,"b"')
     assert said(house.turn(wrong, delta(2, 8, 2))) == ["K=1", ("K", "checksum", 1, True)]
+
+
+def test_a_key_whose_snapshot_is_wrong_is_not_complete_again() -> None:
+    """`Resynced` comes when that is healed, too."""
+    wrong = whole().replace('"b"', '"c":5,"b"')
+    house = House(Resubscribe())
+    assert [type(item) for item in house.turn(wrong) if isinstance(item, Event)] == [Snapshot, Gap]
+    assert [type(item) for item in house.turn(whole(u=2)) if isinstance(item, Event)] == [Snapshot, Resynced]
 
 
 def test_what_a_snapshot_has_put_right_is_not_doubted() -> None:
