@@ -85,7 +85,7 @@ def test_steps_of_the_user_are_added_to_those_of_the_adapter(adapter: Callable[.
         (cryptocom, "BTC_USDT", None, (100, 1.0)),
         (deribit, "BTC-PERPETUAL", None, (10, 3.0)),
         (kucoin, "BTC-USDT", (30, 60.0), (100, 10.0)),
-        (okx, "BTC-USDT", (3, 1.0), (480, 3600.0)),
+        (okx, "BTC-USDT", (3, 1.0), None),
     ],
 )
 def test_what_a_venue_allows_is_in_the_feed(module: Any, symbol: str, dials: Any, sends: Any) -> None:
