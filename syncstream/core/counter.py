@@ -106,10 +106,10 @@ class Counter:
     def judge(self, item: Numbered, now: float, *, restart_after: int, reorder: float = 0.0, lines: int = 1) -> Outcome:
         """Say what `item` is, and move on. Raises `TypeError` for a number that cannot be counted with; nothing moved then."""
         first, last = item.first, item.last
+        countable(first, last, ordered=self.rule.ordered)
         if self.position is None:
             return self._begin(first, last, item.line, lines)
         if item.reset and lines == 1 and last != self.position:  # of two lines the slower one tells it again
-            countable(first, last, ordered=self.rule.ordered)
             self._restart(last, item.line, lines)
             return Outcome.NEXT
         verdict = self.rule.judge(self.position, first, last)
@@ -152,13 +152,21 @@ class Counter:
         self.early = []
         self.early_until = None
 
-    def stand(self, last: Any, line: int, lines: int) -> None:
-        """Whatever was counted, it stands at `last` now; `line` has shown that."""
+    def stand(self, last: Any, line: int, lines: int) -> int:
+        """Whatever was counted, it stands at `last` now; `line` has shown that. What waits beyond that goes on to wait.
+
+        Returns how many early messages are covered by it. Where it goes back the numbers have started anew, and all are.
+        """
+        early = self.early
+        onward = self.position is not None and self.rule.ordered and last >= self.position
         self.forget()
         self._move(last, line, lines)
+        if onward:
+            self.early = [each for each in early if self.rule.splice(last, each[1].first, each[1].last) is not Verdict.DUPLICATE]
+            self.early_until = self.early[0][0] if self.early else None
+        return len(early) - len(self.early)
 
     def _begin(self, first: Any, last: Any, line: int, lines: int) -> Outcome:
-        countable(first, last, ordered=self.rule.ordered)
         self._move(last, line, lines)
         start = self.rule.start
         return Outcome.HOLE if start is not None and first > start else Outcome.NEXT

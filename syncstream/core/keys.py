@@ -47,6 +47,8 @@ class Keys(Placement):
                 return
             if sync.incomplete and sync.state is not State.SYNCING:
                 self._hold_again(sync, now)
+            elif self._leaves:
+                sync.cut()
             sync.asked()
             self.comes(sync, now)
             yield Fetch(sync.key, sync.epoch)
@@ -101,8 +103,8 @@ class Keys(Placement):
         if sync is not None:
             self._unfetched(sync, error, now, chance)
 
-    def apply(self, sync: Sync, position: Any, state: Any, now: float, size: int) -> None:
-        """Deliver a snapshot that fits, and what was held, up to the next hole."""
+    def apply(self, sync: Sync, position: Any, state: Any, now: float, size: int, *, proved: bool = True) -> None:
+        """Deliver a snapshot that fits, and what was held, up to the next hole. Not `proved`: it may be an old one."""
         marker = Snapshot(key=sync.key, at_ns=self.wall(now), position=position, state=state)
         self.out.append(marker)
         if self.sizes is not None:
@@ -116,6 +118,10 @@ class Keys(Placement):
         if sync.state is State.SYNCING:
             sync.attempts = 0
             self.fetches.want(sync, now)
+            return
+        if not proved and not replayed:
+            sync.lost(sync.delivered, now)
+            self.fetches.want(sync, now + self._patience(sync))
             return
         if not was_live:
             self._live(sync, len(replayed), now, sync.delivered)
@@ -183,12 +189,13 @@ class Keys(Placement):
         if not sync.segments or not sync.segments[-1]:
             segments.append([])  # nothing is held that shows the end of this one
         stale, unbroken, goes_on = self.stale, sync.unbroken, True
+        since = sync.since if self._leaves else None  # nobody sees between which messages the loss is, but between which moments
         for index, segment in enumerate(segments):
             segment = self._above(sync, segment)
             if index or not (unbroken and self._follows(sync, segment)):
                 self.unhealed += 1
                 first = segment[0].first if segment else None
-                self._tell_gap(sync.key, "unhealed", sync.delivered, first, now, healing=False)
+                self._tell_gap(sync.key, "unhealed", sync.delivered, first, now, healing=False, since=since)
                 goes_on = False
             self._replay(sync, segment)
             if segment:
@@ -213,7 +220,12 @@ class Keys(Placement):
         self.plain.pop(sync.key, None)
         proved = sync.state is State.LIVE
         sync.doubt(self._delivered(sync, sync.counter.position if sync.counter is not None else None), now)
-        sync.unbroken = proved
+        sync.unbroken = proved and not self._leaves
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether asking loses what comes meanwhile, and no number shows that."""
+        return self.rules.ask is Ask.RESUBSCRIBE and not self.rules.proves
 
     def _above(self, sync: Sync, segment: list[Held]) -> list[Held]:
         """What is held from the first above the position delivered last; a lower one after it is a number started anew."""
@@ -233,11 +245,15 @@ class Keys(Placement):
     def in_band(self, sync: Sync, position: Any, state: Any, now: float, size: int) -> None:
         """A snapshot in the stream's own order: it replaces the state whenever it comes.
 
-        What is held and follows it is replayed; what was held before it is covered by it.
+        What is held and follows it is replayed; what was held before it is covered by it, and so is what was held before the
+        subscription that it belongs to, whatever its numbers are: they may begin anew with each. Or it is an old one: where such
+        a message is above it, the next one has to show which it is.
         """
         self._let_go(sync)
         self.fetches.withdraw(sync)
         self.fetches.forgive(sync.key)
+        covered = sync.cover() if self.rules.comes_within is not None else []
+        proved = not any(self._above_it(position, item) for item in covered)
         sync.asked()  # now, and answered now
         if sync.state is not State.SYNCING or sync.fit(position, self.rules.splice) is not Fit.JOINS:
             sync.clear()
@@ -245,7 +261,14 @@ class Keys(Placement):
         self.snapshots += 1
         self.plain.pop(sync.key, None)
         self.dropped_keys.pop(sync.key, None)
-        self.apply(sync, position, state, now, size)
+        self.apply(sync, position, state, now, size, proved=proved)
+
+    def _above_it(self, position: Any, item: Held) -> bool:
+        """Whether a message is above a snapshot, as far as that shows."""
+        rule = self.rules.splice
+        if rule is None or not rule.ordered or position is None or item.last is None:
+            return False
+        return rule.splice(position, item.first, item.last) is not Verdict.DUPLICATE
 
     # ---------------------------------------------------------------- the world
 
@@ -269,7 +292,7 @@ class Keys(Placement):
         if self.rules.comes_within is None:
             return
         for sync in self.syncs.values():
-            self.comes(sync, now)
+            self.begins(sync, now)
             if sync.state in (State.UNPROVEN, State.SYNCING):
                 self.fetches.want(sync, now + self._patience(sync))
 
@@ -283,8 +306,14 @@ class Keys(Placement):
             self.fetches.extend(sync, at)
         elif sync.fetch_at is not None and sync.state in (State.UNPROVEN, State.SYNCING):
             self.fetches.want(sync, at + self._patience(sync))
-        if sent_at is not None:
-            self.comes(sync, sent_at)
+        if sent_at is not None and self.rules.comes_within is not None:
+            self.begins(sync, sent_at)
+
+    def begins(self, sync: Sync, now: float) -> None:
+        """A subscription begins here, with a snapshot: what was held so far is of the one before."""
+        self.comes(sync, now)
+        if sync.state is State.SYNCING:
+            sync.asked()
 
     def _patience(self, sync: Sync) -> float:
         """Seconds until a key is asked for that was just subscribed (again): it may be proved, or its snapshot come by itself."""

@@ -197,7 +197,8 @@ class Order:
         counter = sync.counter = self._counter(key, message, line)
         self.keys.in_band(sync, None if last is None else position, message, now, item.size)
         if sync.anchor is not None:  # nothing that was held followed it
-            counter.stand(last, line, self.lines)
+            self.keys.stale += counter.stand(last, line, self.lines)
+            self._follow(counter, now)
 
     def _numbered(self, item: Item, data: bool, line: int, now: float) -> None:
         first, last = self._numbers(item.message)
@@ -387,6 +388,8 @@ class Order:
         counter.unproven = False
         if outcome is Outcome.NEXT and not proves:
             return
+        if outcome is Outcome.HOLE and not (counter.keys if shared else keys.syncs):
+            keys.missed(item.key if shared else None, after, item.first, now)
         for key in counter.keys if shared else keys.syncs:  # a connection's counter is new, but counts for all that was before
             sync = keys.syncs.get(key)
             if sync is None:
@@ -407,6 +410,9 @@ class Order:
         """A line is open."""
         if self.rules.scope is Scope.CONNECTION:
             self.counters.pop(line, None)
+        elif self.rules.rule is not None and self.rules.rule.start is not None and self.lines == 1:
+            for counter in self.counters.values():  # which begin anew with it, by right
+                counter.forget()
         self.keys.opened(now)
 
     def lost(self, line: int, now: float, data_at: float, *, covered: bool) -> None:

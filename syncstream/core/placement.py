@@ -230,6 +230,13 @@ class Placement:
             return sync.delivered
         return self.rules.splice_last(message.message if isinstance(message, Named) else message)
 
+    def missed(self, key: Hashable, after: Any, before: Any, now: float) -> None:
+        """Something is missing of a key that was not seen yet, or (`None`) of nobody knows which. A source begins each anyway."""
+        if not self.rules.source:
+            self.gaps += 1
+            self.unhealed += 1
+            self._tell_gap(key, "hole", after, before, now, healing=False)
+
     def unproved(self, sync: Sync, now: float) -> None:
         """A message comes on a counter this key was never seen on: that proves nothing, unless it can be joined itself."""
         if sync.state is State.UNPROVEN and not (self._anchors and sync.delivered is not None):

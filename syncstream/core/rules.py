@@ -140,4 +140,4 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             return False
         if self.scope is Scope.CONNECTION:
             return self.splice is not None and self.splice.detects
-        return self.rule.detects
+        return self.rule.detects and self.rule.start is None  # else it begins anew, whatever was missed

@@ -125,7 +125,7 @@ class Scan:
                     if not first > counter.position if grows else first != (counter.position + 1 if ahead else counter.position):
                         break
                     last = first if one_number else last_of(message)
-                    if ordered and last < first:
+                    if last < first if ordered else type(last) is not type(first):
                         break
                     if (idle is not None and idle(message)) or (reset is not None and reset(message)):
                         break

@@ -56,7 +56,8 @@ class Contiguous(Options, frozen=True, repr_omit_defaults=True):
     """Every number comes, one after the other. A message covers `first`..`last`, or one number if only `first` is given.
 
     `first`, `last`: a field name, a dotted path or a callable, message → `int`. With `overlap` a message may begin before the
-    position as long as it ends after it (KuCoin). `start`: the number a new connection must begin with, if the venue says so.
+    position as long as it ends after it (KuCoin). `start`: the number that every counter begins with on a new connection, if
+    the venue says so: a later one shows a hole. What was missed between two connections cannot be seen then, and is told.
     `idle`, `reset`: see above.
     """
 

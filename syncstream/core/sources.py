@@ -35,6 +35,9 @@ class Resubscribe(Options, frozen=True, kw_only=True):
     It needs `subscribe` and `unsubscribe` as callables, and `topic_key` where a topic is not its key. `within`: seconds for the
     snapshot, of the first subscription as of every later one. One key is tried `attempts` times, with `backoff` between, before
     its gap is given up; up to `concurrency` keys are under way at once.
+
+    What comes while a topic is left is lost. Where no snapshot makes up for that and no sequence shows it, a gap tells it, with
+    `since_ns` and `until_ns`: between which messages it was nobody can see.
     """
 
     within: float = 10.0

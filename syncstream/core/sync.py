@@ -175,10 +175,20 @@ class Sync:
         self.segments = self.segments or [[]]
         self.sealed, self.covered = len(self.segments), len(self.segments[-1])
 
+    def cover(self) -> list[Held]:
+        """What was held before the request is covered by the answer. Returns that."""
+        if not self.sealed:
+            return []
+        last = self.segments[self.sealed - 1]
+        before = [item for segment in self.segments[: self.sealed - 1] for item in segment] + last[: self.covered]
+        self.segments[: self.sealed] = [last[self.covered :]]
+        self.sealed, self.covered = 1, 0
+        return before
+
     def fit(self, position: Any, rule: Optional[Rule]) -> Fit:
         """How a snapshot at `position`, that was asked for, meets this key. If it joins, the first segment is what follows it."""
         if position is None or rule is None:
-            self.segments[: self.sealed] = [self.segments[self.sealed - 1][self.covered :]]
+            self.cover()
             return Fit.JOINS
         if self.delivered is not None and position < self.delivered:
             return Fit.OLD

@@ -255,11 +255,13 @@ def test_forget() -> None:
 
 @pytest.mark.parametrize("last", [3, 10, 50])
 def test_it_stands_where_it_is_told_to(last: int) -> None:
-    """Forwards or back, and what was counted or came early before that is forgotten."""
+    """Forwards or back, and what was counted or came early before that is forgotten, but for what is beyond it going forwards."""
     c = counter()
     judge(c, 10, 7, 8, 9, 20, reorder=WINDOW)
-    c.stand(last, 0, 1)
-    assert (c.position, c.early, c.early_until, c.shown) == (last, [], None, {})
+    covered = c.stand(last, 0, 1)
+    early = [20] if last == 10 else []
+    assert (c.position, [item.last for _, item in c.early], c.shown) == (last, early, {})
+    assert (covered, c.early_until) == (1 - len(early), WINDOW if early else None)
     assert judge(c, last, last + 1, last + 3) == [DUPLICATE, NEXT, HOLE]
 
 

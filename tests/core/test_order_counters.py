@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import pytest
 
-from syncstream import Contiguous
+from syncstream import Chained, Contiguous
 from syncstream.core.order import Item
 from syncstream.core.rules import Kind, Rules
 
@@ -14,6 +14,7 @@ from .rig import (
     BY_CHANNEL,
     BY_CONNECTION,
     HEALED,
+    LINKED,
     NUMBERED,
     Rig,
     change,
@@ -315,3 +316,81 @@ def test_what_only_counts_moves_the_counter_over_many_keys(rules: Rules, positio
         rig.order.count(Item(message, Kind.SNAPSHOT, "A", True, b"", 0), 0, rig.now)
     standing = {name: counter.position for name, counter in rig.order.counters.items() if name in key}
     assert list(standing.values()) == [position or 1]
+
+
+def test_a_first_number_of_a_connection_says_so_though_no_key_is_known() -> None:
+    """Nobody knows of which key; where a source begins each key anyway, nothing is missing."""
+    rules = change(BY_CONNECTION, rule=Contiguous("n", start=0), source=False, splice=None, splice_first=None, splice_last=None)
+    rig = Rig(rules)
+    rig.open()
+    rig.said()
+    rig.send(delta("A", 5), delta("A", 6))
+    assert (rig.said(), rig.keys.unhealed) == (["gap None hole None..5 told", "A5", "A6"], 1)
+    rig = Rig(change(BY_CONNECTION, rule=Contiguous("n", start=0)))
+    rig.open()
+    rig.said()
+    rig.send(delta("A", 5, v=5))
+    assert rig.said() == []
+
+
+def test_a_shared_counter_that_begins_too_late_says_so_of_the_key_that_shows_it() -> None:
+    """Others may be on it, but none was seen there."""
+    rig = Rig(change(BY_CHANNEL, rule=Contiguous("n", start=0), source=False, splice=None, splice_first=None, splice_last=None))
+    rig.open()
+    rig.said()
+    rig.send(delta("A", 0, c="x"), delta("B", 5, c="y"))
+    assert rig.said() == ["A0", "gap B hole None..5 told", "B5"]
+
+
+@pytest.mark.parametrize("rules", [NUMBERED, BY_CHANNEL], ids=["own", "shared"])
+def test_a_counter_with_a_first_number_begins_anew_with_each_connection(rules: Rules) -> None:
+    """What was missed in between cannot be seen, and is told; nothing of the new connection is taken for old."""
+    bare = change(rules, rule=Contiguous("n", start=1), source=False, splice=None, splice_first=None, splice_last=None)
+    rig = Rig(bare)
+    rig.open()
+    rig.said()
+    rig.send(*(delta("A", number, c="c") for number in (1, 2)))
+    rig.reopen()
+    rig.send(*(delta("A", number, c="c") for number in (1, 2, 3)))
+    assert [word for word in rig.said() if "connected" not in word] == [
+        "A1",
+        "A2",
+        "gap None reconnect None..None told",
+        *("A1", "A2", "A3"),
+    ]
+    rig.reopen()
+    rig.send(delta("A", 2, c="c"))
+    assert rig.said()[-2:] == ["gap A hole None..2 told", "A2"]
+
+
+def test_with_two_lines_a_first_number_is_no_new_beginning() -> None:
+    """The other one goes on counting."""
+    rig = Rig(change(NUMBERED, rule=Contiguous("n", start=1)), lines=2)
+    rig.open(0)
+    rig.open(1)
+    rig.send(delta("A", 1), delta("A", 2))
+    rig.cut(1)
+    rig.dials.pop(1)
+    while 1 not in rig.dials:
+        rig.step()
+    rig.open(1)
+    rig.send(delta("A", 2), delta("A", 3), line=1)
+    assert rig.said()[-1] == "A3"
+
+
+@pytest.mark.parametrize("number", [None, ["c"]])
+@pytest.mark.parametrize(
+    "rules", [LINKED, change(LINKED, scope=BY_CHANNEL.scope, counter=BY_CHANNEL.counter)], ids=["own", "shared"]
+)
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_link_that_is_right_with_a_number_that_is_none(rules: Rules, ordered: bool, number: Any) -> None:
+    """It is quarantined, and what follows shows that it is missing."""
+    rule = Chained("p", "n", ordered=ordered)
+    names = change(rules, rule=rule, source=False, splice=None, first=lambda m: m["p"], last=lambda m: m["n"])
+    first, bad, after = (1, 50, 51) if ordered else ("a", "y", "z")
+    rig = Rig(names)
+    rig.open()
+    rig.said()
+    rig.send({"k": "A", "c": "c", "p": 0 if ordered else "0", "n": first}, {"k": "A", "c": "c", "p": first, "n": number})
+    rig.send({"k": "A", "c": "c", "p": bad, "n": after})
+    assert rig.said() == [f"A{first}", "quarantined", f"gap A hole {first}..{bad} told", f"A{after}"]

@@ -231,3 +231,12 @@ def test_before_the_first_line_nothing_was_lost() -> None:
     rig.open()
     rig.send(delta("A", 5))
     assert rig.said() == ["connected 0 attempt 1", "A5"]
+
+
+def test_what_is_missing_of_nobody_knows_which_key_counts_where_no_source_begins_them() -> None:
+    """It is told of the key that is named, or of all."""
+    for rules, counted in ((NUMBERED, 1), (HEALED, 0)):
+        keys = Keys(rules, wall_ns=0)
+        keys.missed("A", None, 5, 1.0)
+        assert (keys.gaps, keys.unhealed) == (counted, counted)
+        assert [(gap.key, gap.before, gap.healing) for gap in keys.out] == [("A", 5, False)] * counted

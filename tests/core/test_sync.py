@@ -514,3 +514,19 @@ def test_the_bytes_of_what_is_held() -> None:
     assert (sync.held, sync.held_bytes) == (2, 17)
     sync.clear()
     assert (sync.held, sync.held_bytes) == (0, 0)
+
+
+def test_what_was_held_before_the_request_is_covered() -> None:
+    """What came after it is kept; before any request that is everything."""
+    key = syncing(None, (1, 2))
+    assert [item.last for item in key.cover()] == [1, 2]
+    key.hold(held(3))
+    key.asked()
+    key.hold(held(4))
+    key.doubt(None, 3.0)
+    key.hold(held(6))
+    assert [item.last for item in key.cover()] == [3]
+    assert [[item.last for item in segment] for segment in key.segments] == [[4], [6]]
+    fresh = Sync("A", State.SYNCING, 0.0)
+    fresh.hold(held(1))
+    assert (fresh.cover(), fresh.held) == ([], 1)
