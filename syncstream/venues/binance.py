@@ -12,6 +12,10 @@ DATA: a session recorded on 2021-04-05, ten symbols, which the tests replay):
 * 300 connections in 5 minutes from one IP address, whoever dials there: this process counts its own. Five messages a second from
   the client, its pongs counted. VENUE, not run.
 
+A symbol that the venue does not have never delivers, and nothing says so: what stands in a URL is no topic of the feed, so
+`wait_live` waits for the symbols of which something has come, and a `topic_data_limit` cannot be given. Look for it in
+`stream.status.keys`.
+
 Not handled: the notice `serverShutdown` (it is quarantined, and the line is dialled again when it ends). A snapshot holds `limit`
 levels a side: what stands behind them is not in the book until it changes.
 """

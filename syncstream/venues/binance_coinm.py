@@ -12,6 +12,8 @@ clients, 2026-11; USDM: taken over from USD-M, where a recorded session has show
 
 A snapshot of this venue was once seen to be wrong in one level for a second, with every number right (a session of 2021-04-17,
 not among the tests'): nothing here can find that.
+
+A symbol that the venue does not have is not told: see `venues.binance`.
 """
 
 from __future__ import annotations

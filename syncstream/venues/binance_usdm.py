@@ -14,6 +14,8 @@ Where the rules come from (DATA: a session recorded on 2021-04-05, five symbols,
 
 Trades are not here: where they are to be had today was not found out. A snapshot holds `limit` levels a side: what stands behind
 them is not in the book until it changes.
+
+A symbol that the venue does not have is not told: see `venues.binance`.
 """
 
 from __future__ import annotations

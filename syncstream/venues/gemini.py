@@ -8,6 +8,9 @@ From documentation, not run (Gemini's documentation of its public WebSocket API 
 * `socket_sequence` counts all of a line from 0 on, heartbeats included: one that is missing is a hole.
 * The first message of a book has all levels, each `change` with what remains at its price; later ones have what has changed.
 * With `heartbeat=true` something comes every 5 s.
+
+Of a symbol that the venue does not have nothing comes: the line is not opened, or `wait_live` says `[None]`, for what stands in a
+URL is no topic of the feed.
 """
 
 from __future__ import annotations

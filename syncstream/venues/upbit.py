@@ -3,7 +3,8 @@
 Where the rules come from (DATA: a session recorded on 2021-04-17, ten markets, which the tests replay; VENUE: Upbit's
 documentation of its WebSocket as told in other clients, 2026-11):
 
-* One request says it all: who asks, the format, channels and codes. There is no acknowledgement. DATA.
+* One request says it all: who asks, the format, channels and codes. There is no acknowledgement (DATA), and another request takes
+  the place of the one before (VENUE, not run): so each says all of them, and codes cannot be added to a stream.
 * Messages are JSON in binary frames, with short names (`SIMPLE`). DATA.
 * A book comes whole, fifteen levels a side at most, numbers as JSON numbers. DATA.
 * Nothing is numbered: `sid` tells trades apart and is in no order. DATA: it goes back once in 299.
@@ -18,6 +19,7 @@ from typing import Any, Sequence
 
 import msgspec
 
+from ..errors import FeedError
 from ..feed import Feed
 from ..levels import Levels
 from ._names import listed
@@ -60,10 +62,26 @@ class Depth(msgspec.Struct, frozen=True, tag_field="ty", tag="orderbook", rename
     units: list[Unit]
 
 
+class Say(msgspec.Struct, frozen=True):
+    """The `subscribe=` of a feed: all of its `codes`, whichever are asked for. Raises `FeedError` for others."""
+
+    channel: str
+    codes: tuple[str, ...]
+
+    def __call__(self, topics: Sequence[str]) -> list[Any]:
+        for topic in topics:
+            if topic not in self.codes:
+                raise FeedError("topics", topic, "one request says all of them; open another stream with this one, too")
+        ticket = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.channel}:{','.join(self.codes)}"))
+        channel = {"type": self.channel, "codes": self.codes, "isOnlyRealtime": True}
+        return [[{"ticket": ticket}, {"format": "SIMPLE"}, channel]]
+
+
 def depth(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """The best fifteen levels: messages are `Depth`, `stream.books["KRW-BTC"]` is kept. Every reconnect is told.
 
-    `settings`: other fields of the `Feed`, such as `backoff`.
+    A market that does not exist is named by `wait_live`, and told where a `topic_data_limit` is given. `settings`: other fields
+    of the `Feed`, such as `backoff`.
     """
     book = Levels(bids=_bids, asks=_asks, whole=True)
     return _feed(url, symbols, "orderbook", **{"decode": Depth, "book": book, "timestamp": "time", **settings})
@@ -76,9 +94,7 @@ def trades(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _feed(url: str, symbols: Sequence[str], channel: str, **settings: Any) -> Feed:
     codes = listed(symbols, r"[A-Z0-9]+-[A-Z0-9]+", "KRW-BTC")
-    ticket = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{channel}:{','.join(codes)}"))
-    request = [{"ticket": ticket}, {"format": "SIMPLE"}, {"type": channel, "codes": codes, "isOnlyRealtime": True}]
-    return Feed(url, **{"subscribe": request, "key": "symbol", **settings})
+    return Feed(url, **{"topics": codes, "subscribe": Say(channel, tuple(codes)), "key": "symbol", **settings})
 
 
 def _bids(message: Depth) -> list[tuple[Decimal, Decimal]]:

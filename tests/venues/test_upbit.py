@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from syncstream import FeedError
+from syncstream import FeedError, Refused, Stream
 from syncstream.venues import upbit
 
 from . import run
 from .sessions.upbit import depth, part, sides, trades
+from .spoken import spoken
 
 
 def test_depth() -> None:
@@ -45,13 +46,28 @@ def test_messages_are_typed() -> None:
 
 
 def test_what_is_sent() -> None:
-    """Who asks, how, and for what; the same for the same symbols."""
+    """Who asks, how, and for what; the same for the same symbols, and all of them whichever are asked for again."""
     feed = upbit.trades(["KRW-BTC", "KRW-ETH"])
-    ticket, form, channel = feed.subscribe
-    assert (form, channel["type"], channel["codes"]) == ({"format": "SIMPLE"}, "trade", ["KRW-BTC", "KRW-ETH"])
-    assert ticket != upbit.trades(["KRW-BTC"]).subscribe[0]
+    ((ticket, form, channel),) = feed.subscribe(["KRW-BTC", "KRW-ETH"])
+    assert (form, channel["type"], channel["codes"]) == ({"format": "SIMPLE"}, "trade", ("KRW-BTC", "KRW-ETH"))
+    assert ticket != upbit.trades(["KRW-BTC"]).subscribe(["KRW-BTC"])[0][0]
     assert feed == upbit.trades(["KRW-BTC", "KRW-ETH"])
-    assert msgspec.json.encode(feed.subscribe)
+    assert feed.subscribe(["KRW-ETH"]) == feed.subscribe(["KRW-BTC", "KRW-ETH"])
+    assert msgspec.json.encode(feed.subscribe(["KRW-BTC"]))
+    with pytest.raises(FeedError, match="topics='KRW-XRP'"):
+        feed.subscribe(["KRW-XRP"])
+
+
+def test_a_market_that_never_delivers_is_named() -> None:
+    """There is no acknowledgement, but data of the others comes."""
+    book = '{"ty":"orderbook","cd":"KRW-BTC","tms":5,"obu":[{"ap":2,"bp":1,"as":1,"bs":1}],"st":"SNAPSHOT"}'
+    with spoken(answer=lambda text: [book]) as venue:
+        feed = upbit.depth(["KRW-BTC", "KRW-NOPE"], topic_data_limit=0.2, backoff=run.AGAIN, url=venue.url)
+        with Stream(feed) as stream:
+            refused = next(item for item in stream.events() if isinstance(item, Refused) and item.retry_in is None)
+            assert (refused.topic, refused.reason) == ("KRW-NOPE", "no data within 0.2 s")
+            assert stream.wait_live(timeout=0.0) == ["KRW-NOPE"]
+        assert len(set(venue.heard)) == 1
 
 
 @pytest.mark.parametrize("wrong", ["KRW-BTC", [], ["KRWBTC"], ["krw-btc"]])
