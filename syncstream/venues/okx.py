@@ -12,7 +12,8 @@ by the house's notes of 2026-11-22):
   tests, not run.
 * The checksum is 0 since 2026-06-23 and means nothing then (VENUE, "Checksum Field Deprecation", 2026-05-21; DATA of 2026). One
   that is not 0 is checked: DATA of 2022, equal on 290 of 290 messages; that session has no `seqId`, so it needs `sequence=None`.
-* The client says `ping` in plain text when nothing came for less than 30 s, and gets `pong`. VENUE; the server of the tests.
+* The client says `ping` in plain text when nothing came for less than 30 s, and gets `pong`. VENUE; the server of the tests. It
+  is said in any case here: what answers a WebSocket ping of ours comes, too, and is no data.
 * The notice 64008 comes a minute before the venue is upgraded and drops the line; a new one is dialled at once. VENUE, not run.
 * 480 requests to subscribe or unsubscribe an hour and line: not kept by the feed, for a `send_budget` counts pings as well, and
   withholds them for the rest of its hour. Three connections a second from one IP address. CLIENT, not run. A hundred instruments
@@ -40,7 +41,7 @@ from ._names import listed
 
 STREAM_URL = "wss://ws.okx.com:8443/ws/v5/public"
 
-_QUIET = 25.0
+_EVERY = 25.0
 _UPGRADE = "64008"
 _BATCH = Batch(topics=100)
 _DIALS = Budget(count=3, per=1.0)
@@ -166,7 +167,7 @@ def _feed(url: str, instruments: Sequence[str], channel: str, decode: Any, **set
         "decode": decode,
         "key": "arg.instrument",
         "classify": kind_of,
-        "keepalive": Keepalive(every=_QUIET, send="ping", when="idle", expect="pong"),
+        "keepalive": Keepalive(every=_EVERY, send="ping", expect="pong"),
         "timestamp": _time,
         "dial_budget": _DIALS,
         **settings,

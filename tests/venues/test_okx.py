@@ -64,6 +64,14 @@ def test_an_unknown_instrument_is_told() -> None:
     assert [item.key for item in items if isinstance(item, Snapshot)] == ["BTC-USDT"]
 
 
+def test_the_ping_is_said_in_any_case() -> None:
+    """Often enough, and not only when nothing came: the pongs of our own WebSocket pings come, and are no data to the venue."""
+    keepalive = okx.depth(["A"]).keepalive
+    assert keepalive is not None
+    assert (keepalive.when, keepalive.send, keepalive.expect) == ("always", "ping", "pong")
+    assert keepalive.every < 30.0
+
+
 def test_the_ping_is_answered() -> None:
     """Plain text each way: the line stays up for many times the limit of an answer."""
     often = Keepalive(every=0.02, send="ping", expect="pong", within=0.5)
