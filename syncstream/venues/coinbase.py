@@ -3,7 +3,8 @@
 From documentation, not run (Coinbase's documentation of the Exchange WebSocket feed, as told in other clients, 2026-11; for
 Advanced Trade see `venues.coinbase_advanced`):
 
-* A line is closed if nothing is subscribed within 5 s; the answer lists all that is subscribed by then.
+* A line is closed if nothing is subscribed within 5 s; the answer lists all that is subscribed by then. An error refuses all of a
+  request, and names the product that there is not in its text: that one is refused, and the others are asked for again after 3 s.
 * Eight requests a second.
 * `level2_batch` needs no login: a `snapshot`, then `l2update` with the new sizes. It has no numbers, so a lost message cannot be
   seen; a lost line is healed, for the next one begins with a snapshot.
@@ -16,6 +17,7 @@ Advanced Trade see `venues.coinbase_advanced`):
 
 from __future__ import annotations
 
+import re
 from typing import Any, Optional, Sequence, Union
 
 import msgspec
@@ -33,6 +35,8 @@ STREAM_URL = "wss://ws-feed.exchange.coinbase.com"
 
 Row = tuple[str, str]
 
+_PRODUCT = r"[A-Z0-9]+-[A-Z0-9]+"
+_ANSWER = 3.0  # seconds; one that does not come has to be asked for again before the line is closed
 _SENDS = Budget(count=8, per=1.0)
 
 
@@ -163,10 +167,10 @@ def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _feed(url: str, symbols: Sequence[str], channel: str, messages: Any, **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "topics": listed(symbols, r"[A-Z0-9]+-[A-Z0-9]+", "BTC-USD"),
+        "topics": listed(symbols, _PRODUCT, "BTC-USD"),
         "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
-        "acks": Acks(by="cumulative", topics="symbols"),
+        "acks": Acks(by="key", topics=_about, within=_ANSWER),
         "classify": _kind,
         "key": "symbol",
         "decode": Union[messages, Subscriptions, Heartbeat, Error],
@@ -184,6 +188,13 @@ def _bids(message: Depth) -> list[Row]:
 
 def _asks(message: Depth) -> list[Row]:
     return [(price, size) for side, price, size in message.changes if side == "sell"]
+
+
+def _about(message: Union[Subscriptions, Error]) -> list[str]:
+    """The products that an answer lists, or that an error names."""
+    if isinstance(message, Error):
+        return re.findall(_PRODUCT, f"{message.message} {message.reason}")
+    return message.symbols
 
 
 def _kind(message: Any) -> Optional[Kind]:

@@ -5,7 +5,8 @@ notes on Coinbase, read 2026-11-22; DATA: a session recorded on 2026-08-09, two 
 
 * `sequence_num` counts all that a connection is sent, from 0, data of all channels, answers and heartbeats alike. DATA: 0 gaps in
   1,030 messages. So one number missing puts every product in doubt, and a new line is dialled. VENUE.
-* One channel a request. Data comes before the answer, which lists all that is subscribed by then. DATA.
+* One channel a request. Data comes before the answer, which lists all that is subscribed by then. DATA. An error refuses all of a
+  request; where its text names one product only, that one is refused, and the others are asked for again. Not run.
 * `level2` comes as `l2_data`: a snapshot of every level, then changes; a quantity of 0 deletes. DATA: 46,000 levels in the
   largest.
 * Each frame has one event, of one product. DATA. Several events of one product are taken together; a frame of several products is
@@ -19,6 +20,7 @@ notes on Coinbase, read 2026-11-22; DATA: a session recorded on 2026-08-09, two 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Optional, Sequence
 
 import msgspec
@@ -36,6 +38,7 @@ from ._names import listed, steps
 STREAM_URL = "wss://advanced-trade-ws.coinbase.com"
 
 _HEARTBEAT = 5.0  # they come every second, but not to the millisecond
+_PRODUCT = r"[A-Z0-9]+-[A-Z0-9-]+"
 _HEARTBEATS = Step(send={"type": "subscribe", "channel": "heartbeats"})
 _DIALS = _SENDS = Budget(count=8, per=1.0)
 _DATA = ("l2_data", "market_trades", "ticker")
@@ -121,11 +124,14 @@ class Say(msgspec.Struct, frozen=True):
 
 
 class Subscribed(msgspec.Struct, frozen=True):
-    """What an answer lists of a channel."""
+    """What an answer lists of a channel, or the product that an error names. One that names several repeats the request."""
 
     channel: str
 
     def __call__(self, message: Message) -> list[str]:
+        if message.type == "error":
+            found = re.findall(_PRODUCT, message.reason)
+            return found if len(found) == 1 else []
         return message.event.subscriptions.get(self.channel, [])
 
 
@@ -158,8 +164,8 @@ def _feed(url: str, products: Sequence[str], channel: str, **settings: Any) -> F
     fields: dict[str, Any] = {
         "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
-        "topics": listed(products, r"[A-Z0-9]+-[A-Z0-9-]+", "BTC-USD", field="products"),
-        "acks": Acks(by="cumulative", topics=Subscribed(channel)),
+        "topics": listed(products, _PRODUCT, "BTC-USD", field="products"),
+        "acks": Acks(by="key", topics=Subscribed(channel)),
         "decode": Message,
         "key": _product,
         "classify": kind_of,

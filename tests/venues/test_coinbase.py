@@ -6,9 +6,10 @@ import json
 from decimal import Decimal
 from typing import Any, Sequence
 
+import msgspec
 import pytest
 
-from syncstream import FeedError, Kind, Snapshot, Stream
+from syncstream import Disconnected, FeedError, Kind, Refused, Snapshot, Stream, Subscribed, SubscribeFailed
 from syncstream.venues import coinbase
 
 from . import run
@@ -90,6 +91,36 @@ def test_a_refusal_is_one() -> None:
     error = rules.decode(b'{"type":"error","message":"Failed to subscribe","reason":"X-Y is not a valid product"}', True)
     assert rules.classify is not None
     assert rules.classify(error) is Kind.ERROR
+
+
+@pytest.mark.parametrize("reason", ["NOPE-USD is not a valid product", "that is none"])
+def test_one_of_two_that_does_not_exist(reason: str) -> None:
+    """It refuses the request; where the error names it the other one is asked for again alone, else both are refused at last."""
+
+    def choosy(text: str) -> Sequence[str]:
+        if "NOPE-USD" in json.loads(text)["product_ids"]:
+            return [json.dumps({"type": "error", "message": "Failed to subscribe", "reason": reason})]
+        return answer(text)
+
+    with spoken(answer=choosy) as venue:
+        feed = coinbase.depth(["BTC-USD", "NOPE-USD"], url=venue.url, backoff=run.AGAIN)
+        assert feed.acks is not None
+        assert feed.acks.within < 5.0  # the venue's time for the first subscription
+        feed = msgspec.structs.replace(feed, acks=msgspec.structs.replace(feed.acks, within=0.2))
+        with Stream(feed) as stream:
+            if "NOPE-USD" not in reason:
+                with pytest.raises(SubscribeFailed):
+                    stream.get(timeout=10)
+                return
+            told = []
+            for item in stream.events():
+                told.append(item)
+                if isinstance(item, Snapshot):
+                    break
+    assert [item.topic for item in told if isinstance(item, Refused) and item.retry_in is None] == ["NOPE-USD"]
+    assert "NOPE-USD is not a valid product" in str(next(item for item in told if isinstance(item, Refused)))
+    assert [item.topic for item in told if isinstance(item, Subscribed)] == ["BTC-USD"]
+    assert [item for item in told if isinstance(item, Disconnected)] == []
 
 
 @pytest.mark.parametrize("wrong", ["BTC-USD", [], ["BTCUSD"], ["btc-usd"]])

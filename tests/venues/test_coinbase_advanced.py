@@ -94,6 +94,26 @@ def test_an_unknown_product_is_an_error() -> None:
     assert "NO-PE" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "about"),
+    [
+        (
+            '{"channel":"subscriptions","sequence_num":2,"events":[{"subscriptions":{"level2":["A-B"],"ticker":["C-D"]}}]}',
+            ["A-B"],
+        ),
+        ('{"channel":"subscriptions","sequence_num":2,"events":[{"subscriptions":{"heartbeats":["x"]}}]}', []),
+        ('{"type":"error","message":"failure to subscribe: NO-PE is not a product"}', ["NO-PE"]),
+        ('{"type":"error","message":"failure to subscribe: [NO-PE, A-B]"}', []),
+        ('{"type":"error","message":"rate limit exceeded"}', []),
+    ],
+)
+def test_what_an_answer_is_about(text: str, about: list[str]) -> None:
+    """The products of the channel that it lists; of an error the one that it names, for the others are asked for again then."""
+    rules = coinbase.depth(["A-B", "NO-PE"]).rules()
+    assert rules.ack_topics is not None
+    assert rules.ack_topics(rules.decode(text.encode(), True)) == about
+
+
 @pytest.mark.parametrize("wrong", ["BTC-USD", [], ["BTCUSD"]])
 def test_products_that_cannot_be(wrong: Any) -> None:
     """One text, none, no dash."""
