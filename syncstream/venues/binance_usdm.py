@@ -2,7 +2,8 @@
 
 Where the rules come from (DATA: a session recorded on 2021-04-05, five symbols, which the tests replay):
 
-* The streams stand in the URL, there is no acknowledgement; each frame is `{"stream", "data"}`. DATA.
+* The streams stand in the URL, there is no acknowledgement; each frame is `{"stream", "data"}`. DATA. A contract with a delivery
+  has its day in its name (`BTCUSDT_260327`); the session has none.
 * Depth: `pu` is the `u` before, per symbol; the numbers themselves skip. DATA.
 * A snapshot is joined by the first message with `pu <= lastUpdateId < u`. One that ends at `lastUpdateId` is covered. DATA.
 * Best prices: `u` only grows, per symbol. DATA.
@@ -27,7 +28,7 @@ import msgspec
 from ..core.sequence import Chained
 from ..feed import Feed
 from ._names import one_of
-from .binance import Combined, Snapshot, Ticker, _best, _books, _names
+from .binance import _SYMBOL, Combined, Snapshot, Ticker, _best, _books, _names
 
 STREAM_URL = "wss://fstream.binance.com/public"
 REST_URL = "https://fapi.binance.com"
@@ -59,12 +60,16 @@ def depth(symbols: Sequence[str], *, limit: int = 1000, url: str = STREAM_URL, r
     """
     one_of("limit", limit, _LIMITS)
     sequence, page = Chained("data.previous", "data.last"), f"{rest_url}/fapi/v1/depth?symbol={{key}}&limit={limit}"
-    return _books(url, _names(symbols, most=_MOST_STREAMS), Combined[Depth], sequence, page, **settings)
+    return _books(url, _contracts(symbols), Combined[Depth], sequence, page, **settings)
 
 
 def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
     """Best prices: messages are `Combined[Ticker]`, each of them whole. Loss cannot be seen, so every reconnect is told."""
-    return _best(url, _names(symbols, most=_MOST_STREAMS), **settings)
+    return _best(url, _contracts(symbols), **settings)
+
+
+def _contracts(symbols: Sequence[str]) -> list[str]:
+    return _names(symbols, rf"{_SYMBOL}(_[0-9]+)?", most=_MOST_STREAMS)
 
 
 __all__ = ["Combined", "Depth", "Snapshot", "Ticker", "depth", "ticker"]

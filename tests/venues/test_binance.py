@@ -66,6 +66,9 @@ def test_the_streams_stand_in_the_url() -> None:
     assert binance.depth(["BTCUSDT", "ethusdt"]).endpoint == (
         "wss://stream.binance.com:9443/stream?streams=btcusdt@depth@100ms/ethusdt@depth@100ms"
     )
+    assert binance.ticker(["币安人生USDT"]).endpoint == (
+        "wss://stream.binance.com:9443/stream?streams=%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9Fusdt@bookTicker"
+    )
     assert binance.ticker(["A"], heartbeat=5.0).heartbeat == 5.0
 
 

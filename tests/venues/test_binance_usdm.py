@@ -39,6 +39,16 @@ def test_the_streams_stand_in_the_url() -> None:
     assert binance_usdm.ticker(["BTCUSDT"]).endpoint == "wss://fstream.binance.com/public/stream?streams=btcusdt@bookTicker"
 
 
+def test_contracts_that_are_delivered() -> None:
+    """Their names have a day; other underscores are none."""
+    assert binance_usdm.depth(["BTCUSDT_260327"]).endpoint == (
+        "wss://fstream.binance.com/public/stream?streams=btcusdt_260327@depth@100ms"
+    )
+    for wrong in ("BTCUSDT_", "BTCUSD_PERP", "_260327"):
+        with pytest.raises(FeedError, match="symbols"):
+            binance_usdm.depth([wrong])
+
+
 def test_a_line_has_two_hundred_streams() -> None:
     """As that of COIN-M."""
     for adapter in (binance_usdm.depth, binance_usdm.ticker):
