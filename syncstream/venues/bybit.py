@@ -20,7 +20,9 @@ linear and spot at 200 levels, which the tests replay):
 * 500 connections in 5 minutes from one IP address. VENUE, not run.
 * Spot takes ten topics a request, the others less than 21,000 characters of `args`, counted here as JSON has them. VENUE, not
   run.
-* Tickers of linear, inverse and option: a snapshot, then only what has changed; of spot each is whole. DATA: linear and spot.
+* Tickers of linear and inverse: a snapshot, then only what has changed; of spot and options each is whole, and options have other
+  names for the best prices. DATA: linear and spot; VENUE.
+* Trades of options come by coin (`publicTrade.BTC`), of all its options. VENUE, not run.
 """
 
 from __future__ import annotations
@@ -138,6 +140,23 @@ class Tickers(_Said, frozen=True):
     data: Ticker = Ticker()
 
 
+class OptionTicker(
+    Ticker, frozen=True, rename={"bid": "bidPrice", "bid_size": "bidSize", "ask": "askPrice", "ask_size": "askSize"}
+):
+    """That of an option."""
+
+    bid: Optional[str] = None
+    bid_size: Optional[str] = None
+    ask: Optional[str] = None
+    ask_size: Optional[str] = None
+
+
+class OptionTickers(Tickers, frozen=True):
+    """Each is whole."""
+
+    data: OptionTicker = OptionTicker()
+
+
 class _Lists(msgspec.Struct, frozen=True, rename={"accepted": "successTopics", "failed": "failTopics"}):
     accepted: Sequence[str] = ()
     failed: Sequence[str] = ()
@@ -170,7 +189,7 @@ class Decode(msgspec.Struct, frozen=True):
 
 
 class About(msgspec.Struct, frozen=True):
-    """The symbols that an `Answer` is about: those that succeeded, if there are any."""
+    """The symbols that an `Answer` is about."""
 
     channel: str
 
@@ -206,15 +225,29 @@ def depth(
 
 
 def trades(symbols: Sequence[str], *, market: str = "linear", url: str = STREAM_URL, **settings: Any) -> Feed:
-    """Trades: messages are `Trades`. Loss cannot be seen, so every reconnect is told."""
-    fields: dict[str, Any] = {"key": "data.0.symbol", "classify": _kind_of_trades, **settings}
+    """Trades: messages are `Trades`. Loss cannot be seen, so every reconnect is told.
+
+    Of options they come by coin: `trades(["BTC"], market="option")` has those of all options on it, with the key `"BTC"`.
+    """
+    option = market == "option"
+    fields: dict[str, Any] = {"key": _coin if option else "data.0.symbol", "classify": _kind_of_whole, **settings}
+    if option:
+        symbols = listed(symbols, r"[A-Z0-9]+", "BTC")
     return _feed(url, symbols, market, "publicTrade", Trades, **fields)
 
 
 def ticker(symbols: Sequence[str], *, market: str = "linear", url: str = STREAM_URL, **settings: Any) -> Feed:
-    """Tickers: messages are `Tickers` with what has changed; a whole one is told by a `Snapshot` with it as `state`."""
-    fields: dict[str, Any] = {"key": "data.symbol", "classify": kind_of, **settings}
-    return _feed(url, symbols, market, "tickers", Tickers, **fields)
+    """Tickers: messages are `Tickers`.
+
+    Of linear and inverse they have what has changed, and a whole one is told by a `Snapshot` with it as `state`; of spot and
+    options each message is whole.
+    """
+    fields: dict[str, Any] = {
+        "key": "data.symbol",
+        "classify": _kind_of_whole if market in ("spot", "option") else kind_of,
+        **settings,
+    }
+    return _feed(url, symbols, market, "tickers", OptionTickers if market == "option" else Tickers, **fields)
 
 
 def _feed(url: str, symbols: Sequence[str], market: str, channel: str, decode: Any, **settings: Any) -> Feed:
@@ -226,6 +259,7 @@ def _feed(url: str, symbols: Sequence[str], market: str, channel: str, decode: A
         "batch": _batch(market, channel),
         "acks": Acks(by="key", topics=About(channel)) if market == "option" else Acks(by="count", unsubscribes=False),
         "decode": Decode(decode) if market == "option" else decode,
+        "split": _parts if market == "option" else None,
         "keepalive": Keepalive(every=_EVERY, send={"op": "ping"}, expect=_is_pong),
         "timestamp": "time",
         "dial_budget": _DIALS,
@@ -248,8 +282,8 @@ def kind_of(message: Any) -> Kind:
     return Kind.SNAPSHOT if message.type == "snapshot" else Kind.DATA
 
 
-def _kind_of_trades(message: Any) -> Kind:
-    """Each says of itself that it is a snapshot, and none is."""
+def _kind_of_whole(message: Any) -> Kind:
+    """Each says of itself that it is a snapshot, and is no more so than the others."""
     return _answer(message) or Kind.DATA
 
 
@@ -266,8 +300,32 @@ def _answer(message: Any) -> Optional[Kind]:
     return Kind.ACK if message.operation else None
 
 
+def _parts(frame: Any) -> Optional[list[Answer]]:
+    """An answer about some topics that succeeded and some that failed is two."""
+    if type(frame) is not Answer or not frame.data.accepted or not frame.data.failed:
+        return None
+    lists = _Lists(accepted=frame.data.accepted), _Lists(failed=frame.data.failed)
+    return [msgspec.structs.replace(frame, data=each) for each in lists]
+
+
+def _coin(message: Any) -> Optional[str]:
+    return message.topic.rpartition(".")[2] or None
+
+
 def _is_pong(message: Any) -> bool:
     return bool(message.operation == "pong" or message.reason == "pong")
 
 
-__all__ = ["Book", "Depth", "Ticker", "Tickers", "Trade", "Trades", "depth", "ticker", "trades"]
+__all__ = [
+    "Book",
+    "Depth",
+    "OptionTicker",
+    "OptionTickers",
+    "Ticker",
+    "Tickers",
+    "Trade",
+    "Trades",
+    "depth",
+    "ticker",
+    "trades",
+]

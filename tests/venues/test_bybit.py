@@ -8,7 +8,7 @@ from typing import Any, Callable, Sequence
 
 import pytest
 
-from syncstream import Acks, Feed, FeedError, Kind, Refused, Snapshot, Stream, Subscribed, SubscribeFailed
+from syncstream import Feed, FeedError, Kind, Quarantined, Refused, Snapshot, Stream, Subscribed, SubscribeFailed
 from syncstream.venues import bybit
 
 from . import inband, run
@@ -61,23 +61,28 @@ def test_kinds(text: str, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "about"),
+    ("text", "expected"),
     [
-        ('{"success":true,"data":{"failTopics":[],"successTopics":["publicTrade.A-C"]}}', Kind.ACK, ["A-C"]),
-        ('{"success":true,"data":{"failTopics":["publicTrade.B-C"],"successTopics":["publicTrade.A-C"]}}', Kind.ACK, ["A-C"]),
-        ('{"success":true,"data":{"failTopics":["publicTrade.B-C"],"successTopics":[]}}', Kind.ERROR, ["B-C"]),
-        ('{"success":false,"data":{}}', Kind.ERROR, []),
-        ('{"success":true,"data":{}}', Kind.ACK, []),
-        ('{"success":true,"req_id":"unsubscribe","data":{"failTopics":["publicTrade.B-C"]}}', Kind.IGNORE, ["B-C"]),
+        ('{"success":true,"data":{"failTopics":[],"successTopics":["tickers.A-C"]}}', [(Kind.ACK, ["A-C"])]),
+        (
+            '{"success":true,"data":{"failTopics":["tickers.B-C"],"successTopics":["tickers.A-C"]}}',
+            [(Kind.ACK, ["A-C"]), (Kind.ERROR, ["B-C"])],
+        ),
+        ('{"success":true,"data":{"failTopics":["tickers.B-C"],"successTopics":[]}}', [(Kind.ERROR, ["B-C"])]),
+        ('{"success":false,"data":{}}', [(Kind.ERROR, [])]),
+        ('{"success":true,"data":{}}', [(Kind.ACK, [])]),
+        ('{"success":true,"req_id":"unsubscribe","data":{"failTopics":["tickers.B-C"]}}', [(Kind.IGNORE, ["B-C"])]),
     ],
 )
-def test_answers_of_options(text: str, kind: Kind, about: list[str]) -> None:
+def test_answers_of_options(text: str, expected: Any) -> None:
     """They name the topics that succeeded and that failed, and no operation."""
-    rules = bybit.trades(["A-C", "B-C"], market="option").rules()
+    rules = bybit.ticker(["A-C", "B-C"], market="option").rules()
     assert rules.classify is not None
     assert rules.ack_topics is not None
-    message = rules.decode(text.replace("{", '{"type":"COMMAND_RESP","conn_id":"x",', 1).encode(), True)
-    assert (rules.classify(message), rules.ack_topics(message)) == (kind, about)
+    assert rules.split is not None
+    frame = rules.decode(text.replace("{", '{"type":"COMMAND_RESP","conn_id":"x",', 1).encode(), True)
+    messages = rules.split(frame) or [frame]
+    assert [(rules.classify(message), rules.ack_topics(message)) for message in messages] == expected
 
 
 def options(text: str) -> Sequence[str]:
@@ -98,21 +103,18 @@ def options(text: str) -> Sequence[str]:
 def test_options_are_acknowledged_by_name() -> None:
     """What succeeded is subscribed, though it is quiet; what failed is refused; nothing of an answer is delivered."""
     with spoken(answer=options) as venue:
-        acks = Acks(by="key", topics=bybit.About("orderbook.100"), within=0.2)
-        names = ["A-C", "Q-C", "NOPE"]
-        feed = bybit.depth(names, market="option", depth=100, acks=acks, backoff=run.AGAIN, url=venue.url)
+        feed = bybit.depth(["A-C", "Q-C", "NOPE"], market="option", backoff=run.AGAIN, url=venue.url)
         with Stream(feed) as stream:
             told = []
             for item in stream.events():
                 told.append(item)
-                if isinstance(item, Refused) and item.retry_in is None:
+                if isinstance(item, Snapshot):
                     break
-            assert list(stream.status.keys) == ["A-C"]
-            assert stream.status.quarantined == 0
+            assert list(stream.books) == ["A-C"]
     assert {item.topic for item in told if isinstance(item, Subscribed)} == {"A-C", "Q-C"}
-    assert {item.topic for item in told if isinstance(item, Refused)} == {"NOPE"}
+    assert [(item.topic, item.retry_in) for item in told if isinstance(item, Refused)] == [("NOPE", None)]
     assert [item.key for item in told if isinstance(item, Snapshot)] == ["A-C"]
-    assert not [item for item in told if isinstance(item, bybit.Answer)]
+    assert not [item for item in told if isinstance(item, (bybit.Answer, Quarantined))]
 
 
 def test_a_refused_unsubscription_is_nobodys() -> None:
@@ -139,6 +141,34 @@ def test_a_refused_unsubscription_is_nobodys() -> None:
     assert not [item for item in told if isinstance(item, Refused)]
 
 
+def test_whole_tickers_are_messages() -> None:
+    """Of spot and options each is whole, and calls itself a snapshot; of linear that is what it is."""
+    text = b'{"topic":"tickers.A","ts":1,"type":"snapshot","data":{"symbol":"A","lastPrice":"7","bidPrice":"6","bid1Price":"5"}}'
+    for market, kind, bid in (("spot", Kind.DATA, "5"), ("option", Kind.DATA, "6"), ("linear", Kind.SNAPSHOT, "5")):
+        rules = bybit.ticker(["A"], market=market).rules()
+        message = rules.decode(text, True)
+        assert rules.classify is not None
+        assert rules.key is not None
+        assert (rules.classify(message), rules.key(message), message.data.last, message.data.bid) == (kind, "A", "7", bid)
+        assert isinstance(message, bybit.Tickers)
+
+
+def test_trades_of_options_come_by_coin() -> None:
+    """Of all options on it, whose names stand in each trade."""
+    feed = bybit.trades(["BTC"], market="option")
+    assert feed.subscribe(["BTC"])["args"] == ["publicTrade.BTC"]
+    trade = {"T": 1, "S": "Buy", "v": "1", "p": "2", "i": "x"}
+    rows = [{**trade, "s": "BTC-6JAN27-18000-C"}, {**trade, "s": "BTC-6JAN27-20000-P"}]
+    rules = feed.rules()
+    message = rules.decode(json.dumps({"topic": "publicTrade.BTC", "type": "snapshot", "ts": 1, "data": rows}).encode(), True)
+    assert rules.key is not None
+    assert rules.classify is not None
+    assert (rules.key(message), rules.classify(message)) == ("BTC", Kind.DATA)
+    assert [one.symbol for one in message.data] == ["BTC-6JAN27-18000-C", "BTC-6JAN27-20000-P"]
+    with pytest.raises(FeedError, match="symbols='BTC-6JAN27-18000-C'"):
+        bybit.trades(["BTC-6JAN27-18000-C"], market="option")
+
+
 def test_an_unknown_symbol_is_an_error() -> None:
     """It refuses all that was asked for with it."""
     with inband.play(part("spot")) as server:
@@ -157,11 +187,11 @@ def test_requests() -> None:
     assert feed.subscribe(["AB"]) == {"req_id": "subscribe", "op": "subscribe", "args": ["publicTrade.AB"]}
 
 
-@pytest.mark.parametrize("market", ["linear", "option"])
 @pytest.mark.parametrize("make", [bybit.depth, bybit.trades, bybit.ticker])
+@pytest.mark.parametrize("market", ["linear", "inverse", "option"])
 def test_a_request_is_not_too_long(make: Callable[..., Feed], market: str) -> None:
     """As JSON its `args` have less than 21,000 characters, and nearly as many; what the channel adds is counted."""
-    feed = make([f"BTC-{number:05}JAN27-60000-C-USDT" for number in range(2000)], market=market)
+    feed = make([f"{number:05}BTCUSDTBTCUSDT" for number in range(4000)], market=market)
     lengths = [len(json.dumps(feed.subscribe(topics)["args"], separators=(",", ":"))) for topics in feed.batch.split(feed.topics)]
     assert all(length < 21_000 for length in lengths)
     assert all(length > 19_900 for length in lengths[:-1])
