@@ -12,7 +12,7 @@ session recorded on 2021-04-25, ten symbols, which the tests replay):
 * A ping of the client's with its own id, answered with the same id, even while data comes: traffic does not replace it. VENUE;
   the recorded session is too short for one.
 * Depth: numbers `sequenceStart`..`sequenceEnd`, per symbol; the next message may overlap. VENUE. DATA: none does. Each row has a
-  number of its own, and price 0 means that this number was used up and nothing changed. DATA: 1,355 rows.
+  number of its own, and price 0 means that this number was used up and nothing changed, whatever the size. DATA: 1,355 rows.
 * A snapshot is joined by the first message that reaches past it. DATA.
 * Trades and tickers carry numbers of the same counter, which only grow. DATA.
 * A token is good for 24 hours. VENUE, not run.
@@ -46,6 +46,8 @@ REST_URL = "https://api.kucoin.com"
 
 T = TypeVar("T")
 
+Row = tuple[str, str, str]
+
 _PING_EVERY = 15.0
 _numbers = itertools.count(1)  # of requests and pings
 
@@ -53,8 +55,8 @@ _numbers = itertools.count(1)  # of requests and pings
 class Changes(msgspec.Struct, frozen=True):
     """Rows of price, new size and the number of the change, as text."""
 
-    bids: list[tuple[str, str, str]]
-    asks: list[tuple[str, str, str]]
+    bids: list[Row]
+    asks: list[Row]
 
 
 class Depth(msgspec.Struct, frozen=True, rename={"first": "sequenceStart", "last": "sequenceEnd"}):
@@ -210,9 +212,7 @@ def depth(symbols: Sequence[str], *, url: str = BULLET_URL, rest_url: str = REST
     fields: dict[str, Any] = {
         "sequence": Contiguous("data.first", "data.last", overlap=True),
         "snapshot": Rest(page, position=_position, decode=Snapshot),
-        "book": Levels(
-            bids="data.changes.bids", asks="data.changes.asks", snapshot_bids="data.bids", snapshot_asks="data.asks", number=2
-        ),
+        "book": Levels(bids=_bids, asks=_asks, snapshot_bids="data.bids", snapshot_asks="data.asks", number=2),
         **settings,
     }
     return _feed(url, symbols, "/market/level2", Message[Depth], **fields)
@@ -255,6 +255,19 @@ def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settin
 def _key(message: Any) -> Optional[str]:
     """The symbol: a ticker has it in its topic only."""
     return message.topic.partition(":")[2] if type(message) is Message else None
+
+
+def _bids(message: Any) -> list[Row]:
+    return _levels(message.data.changes.bids)
+
+
+def _asks(message: Any) -> list[Row]:
+    return _levels(message.data.changes.asks)
+
+
+def _levels(rows: list[Row]) -> list[Row]:
+    """Without those of price 0, of which nothing but the number counts."""
+    return [row for row in rows if row[0].strip("0.")]
 
 
 def _number(message: Any) -> int:

@@ -130,6 +130,21 @@ def test_messages_are_typed() -> None:
     assert rules.key(message) == "A-B"
 
 
+def test_a_price_of_nothing_is_no_level() -> None:
+    """The row says that its number was used up, also where it has a size."""
+    feed = kucoin.depth(["A-B"])
+    reading = feed.book_reading()
+    assert reading is not None
+    text = (
+        b'{"type":"message","topic":"/market/level2:A-B","subject":"trade.l2update","data":{"symbol":"A-B","sequenceStart":5,'
+        b'"sequenceEnd":8,"changes":{"asks":[["0","1.5","5"],["10.50","2","6"]],"bids":[["0.0","0","7"],["0.05","1","8"]]}}}'
+    )
+    changes = reading.message(feed.rules().decode(text, True), 4)
+    assert changes is not None
+    assert [row[0] for row in changes.asks] == ["10.50"]
+    assert [row[0] for row in changes.bids] == ["0.05"]
+
+
 def test_two_feeds_of_the_same_are_equal() -> None:
     """So a notebook's cell that is run again closes the stream before."""
     assert kucoin.depth(["A-B"]) == kucoin.depth(["A-B"]) != kucoin.depth(["A-C"])
