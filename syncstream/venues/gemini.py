@@ -6,7 +6,8 @@ From documentation, not run (Gemini's documentation of its public WebSocket API 
 * The symbol stands in the URL, one to a line, and nothing is subscribed. What is wanted is said in the query. Several symbols are
   as many lines: `Sharded(gemini.depth, ["BTCUSD", "ETHUSD"], per_line=1)`.
 * `socket_sequence` counts all of a line from 0 on, heartbeats included: one that is missing is a hole.
-* The first message of a book has all levels, each `change` with what remains at its price; later ones have what has changed.
+* The first message of a book has all levels, each a `change` with what remains at its price and the reason `initial`; it need not
+  be the first of the line, for a heartbeat may be. Later ones have what has changed.
 * With `heartbeat=true` something comes every 5 s.
 
 Of a symbol that the venue does not have nothing comes: the line is not opened, or `wait_live` says `[None]`, for what stands in a
@@ -115,7 +116,9 @@ def _kind(message: Any) -> Optional[Kind]:
 
 
 def _kind_of_book(message: Any) -> Optional[Kind]:
-    return Kind.SNAPSHOT if type(message) is Update and message.number == 0 else _kind(message)
+    if type(message) is not Update:
+        return _kind(message)
+    return Kind.SNAPSHOT if message.number == 0 or (message.events and message.events[0].reason == "initial") else None
 
 
 __all__ = ["Event", "Heartbeat", "Update", "depth", "trades"]

@@ -40,6 +40,17 @@ def test_a_book() -> None:
     assert (top.bids, top.asks) == ((Level(Decimal("9.5"), Decimal(3)),), (Level(Decimal("10.0"), Decimal(2)),))
 
 
+def test_a_book_may_come_after_a_heartbeat() -> None:
+    """What it is stands in its reason, not in its number."""
+    first = update(1, change("bid", "9.0", "1", "initial"))
+    beat = '{"type":"heartbeat","socket_sequence":0}'
+    with spoken([beat, first, LAST]) as venue, Stream(gemini.depth(["BTCUSD"], url=venue.url)) as stream:
+        snapshot, message = taken(stream, 2)
+        assert stream.status.gaps == 0
+    assert isinstance(snapshot, Snapshot)
+    assert (snapshot.state.number, message.number) == (1, 2)
+
+
 def test_a_hole_is_healed_by_a_new_connection() -> None:
     """A heartbeat that is missing is a hole as well: something was lost."""
     with spoken([FIRST, LAST]) as venue:
