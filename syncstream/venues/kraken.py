@@ -10,7 +10,10 @@ levels recorded on 2021-04-17, which the tests replay):
 * So loss is seen when it reaches the ten best levels, and healed by leaving the pair and subscribing it again: the
   server of the tests, not run. A line that was lost is subscribed anew, with snapshots. DATA.
 * `{"event": "heartbeat"}` once a second while nothing else is sent. DATA: 31 in 31 s.
-* A refused pair is answered by a `subscriptionStatus` with `status: error` and an `errorMessage`. VENUE, not run.
+* A refused pair is answered by a `subscriptionStatus` with `status: error` and an `errorMessage`. VENUE, not run. What answers an
+  `unsubscribe` brings its `reqid` back; a refused one says nothing of the subscription that follows.
+* `{"Error": "Exceeded msg rate"}` names nothing: it is told as `Quarantined`, in these words, and what was not acknowledged is
+  asked for again. NautilusTrader's constants, read 2026-11-22; not run.
 * Depths (`depth=`) of 10, 25, 100, 500 or 1000 levels. VENUE; DATA: 1000.
 """
 
@@ -31,6 +34,7 @@ from ._names import listed, one_of
 STREAM_URL = "wss://ws.kraken.com"
 
 _DEPTHS = (10, 25, 100, 500, 1000)
+_LEAVING = 2  # the `reqid` of what unsubscribes
 _HEARTBEAT = 5.0  # it comes every second, but not to the millisecond
 
 Rows = Sequence[Sequence[str]]
@@ -50,10 +54,12 @@ class Depth(msgspec.Struct, frozen=True):
 class Event(msgspec.Struct, frozen=True):
     """What the venue says of itself and of subscriptions. It is not delivered."""
 
-    event: str
+    event: str = ""
     pair: Optional[str] = None
     status: str = ""
     reason: str = msgspec.field(name="errorMessage", default="")
+    request: int = msgspec.field(name="reqid", default=0)
+    error: str = msgspec.field(name="Error", default="")
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -77,7 +83,8 @@ class Say(msgspec.Struct, frozen=True):
     depth: int
 
     def __call__(self, topics: Sequence[str]) -> dict[str, Any]:
-        return {"event": self.event, "pair": list(topics), "subscription": {"name": "book", "depth": self.depth}}
+        asked = {"event": self.event, "pair": list(topics), "subscription": {"name": "book", "depth": self.depth}}
+        return asked if self.event == "subscribe" else {**asked, "reqid": _LEAVING}
 
 
 def depth(pairs: Sequence[str], *, depth: int = 1000, url: str = STREAM_URL, **settings: Any) -> Feed:
@@ -119,10 +126,12 @@ def decode(text: str) -> Union[Depth, Event]:
 
 
 def kind_of(message: Union[Depth, Event]) -> Kind:
-    """What it is to the stream."""
+    """What it is to the stream. Raises `ValueError` for an error that is about nothing that one could name."""
     if isinstance(message, Depth):
         return Kind.SNAPSHOT if message.snapshot else Kind.DATA
-    if message.event == "subscriptionStatus":
+    if message.error:
+        raise ValueError(message.error)
+    if message.event == "subscriptionStatus" and message.request != _LEAVING:
         return {"subscribed": Kind.ACK, "error": Kind.ERROR}.get(message.status, Kind.IGNORE)
     return Kind.HEARTBEAT if message.event == "heartbeat" else Kind.IGNORE
 

@@ -12,6 +12,8 @@ Where the rules come from (VENUE: docs.kraken.com, WebSocket v2, as it was in 20
   subscription.
 * `{"channel": "heartbeat"}` once a second while nothing else is sent. VENUE; DATA has two.
 * A refused symbol is answered with `success: false` and an `error`. VENUE, not run.
+* `{"Error": "Exceeded msg rate"}` names nothing: it is told as `Quarantined`, in these words, and what was not acknowledged is
+  asked for again. NautilusTrader's constants, read 2026-11-22; not run.
 * Depths of 10, 25, 100, 500 and 1000 levels. VENUE; DATA: 10.
 """
 
@@ -73,6 +75,7 @@ class Message(msgspec.Struct, frozen=True):
     symbol: str = ""
     error: str = ""
     result: Optional[Subscribed] = None
+    trouble: str = msgspec.field(name="Error", default="")
 
     @property
     def book(self) -> Book:
@@ -123,11 +126,13 @@ def depth(symbols: Sequence[str], *, depth: int = 10, url: str = STREAM_URL, **s
 
 
 def kind_of(message: Message) -> Kind:
-    """What it is to the stream."""
+    """What it is to the stream. Raises `ValueError` for an error that is about nothing that one could name."""
     if message.channel == "book":
         return Kind.SNAPSHOT if message.type == "snapshot" else Kind.DATA
     if message.channel == "heartbeat":
         return Kind.HEARTBEAT
+    if message.trouble:
+        raise ValueError(message.trouble)
     if message.method != "subscribe":
         return Kind.IGNORE
     return Kind.ACK if message.success else Kind.ERROR

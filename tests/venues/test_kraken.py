@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
-from syncstream import FeedError, Kind, Refused, Snapshot, Stream
+from syncstream import FeedError, Kind, Quarantined, Refused, Snapshot, Stream, Subscribed
 from syncstream.venues import kraken, kraken_v2
 from tests import replay
 from tests.replay.test_subscriber import history as made
 
 from . import inband
+from .sessions.base import QUICK
 from .sessions.kraken_v2 import CAPTURE
+from .spoken import spoken
 
 
 def test_messages_of_v1() -> None:
@@ -37,6 +41,37 @@ def test_answers_of_v1() -> None:
     texts = ('"subscriptionStatus","status":"subscribed"', '"subscriptionStatus","status":"error"', '"systemStatus"')
     kinds = [kraken.kind_of(decode(f'{{"event":{text}}}'.encode(), True)) for text in texts]
     assert kinds == [Kind.ACK, Kind.ERROR, Kind.IGNORE]
+    asked = kraken.depth(["A/B"]).unsubscribe
+    assert asked is not None
+    refused = {"event": "subscriptionStatus", "status": "error", "errorMessage": "no", "reqid": asked(["A/B"])["reqid"]}
+    assert kraken.kind_of(decode(json.dumps(refused).encode(), True)) is Kind.IGNORE
+    assert "reqid" not in kraken.depth(["A/B"]).subscribe(["A/B"])
+
+
+@pytest.mark.parametrize("adapter", [kraken, kraken_v2])
+def test_a_rate_that_was_exceeded_is_told(adapter: Any) -> None:
+    """In the venue's words; nothing is refused by it, and what waits is asked for again."""
+    asked: list[str] = []
+
+    def answer(text: str) -> list[str]:
+        asked.append(text)
+        if len(asked) == 1:
+            return ['{"Error":"Exceeded msg rate"}']
+        if adapter is kraken:
+            return ['{"event":"subscriptionStatus","status":"subscribed","pair":"A/B"}']
+        return ['{"method":"subscribe","success":true,"result":{"symbol":"A/B"}}']
+
+    with spoken(answer=answer) as venue:
+        feed = adapter.depth(["A/B"], url=venue.url, backoff=QUICK)
+        feed = msgspec.structs.replace(feed, acks=msgspec.structs.replace(feed.acks, within=0.2))
+        with Stream(feed) as stream:
+            told: list[Any] = []
+            for item in stream.events():
+                told.append(item)
+                if isinstance(item, Subscribed):
+                    break
+    assert [item.reason for item in told if isinstance(item, Quarantined)] == ["ValueError: Exceeded msg rate"]
+    assert [item.reason for item in told if isinstance(item, Refused)] == ["no acknowledgement within 0.2 s"]
 
 
 def test_messages_of_v2_keep_their_digits() -> None:
