@@ -9,7 +9,8 @@ Where the rules come from (DATA: a session recorded on 2021-07-22, ten instrumen
 * Nothing is numbered: a lost message cannot be seen, but a lost line is healed, for the next one begins with `partial`. DATA, and
   the server of the tests.
 * Three connections a second. From the house's notes of 2026-11-22, not run.
-* A refusal has `error` and the whole request. From the documentation as told in other clients, not run.
+* A refusal has `error` and the whole request; where it names none of several symbols, some of them may be subscribed. From the
+  documentation as told in other clients, not run.
 
 There is no `stream.books`: an update or a deletion names a row by its `id` and not by its price, so whoever keeps a book keeps
 rows by `id` (DATA; where the venue sends prices today, they are read).
@@ -107,11 +108,14 @@ class Message(msgspec.Struct, Generic[T], frozen=True):
 
     @property
     def about(self) -> list[str]:
-        """The symbols that an answer is about. A refusal names one in its text; if not, it is about all that were asked for."""
+        """The symbols that an answer is about. A refusal is about those that its text names, or the only one that was asked for.
+
+        Else it is not known which: some may be subscribed, and what is not is asked for again.
+        """
         if not self.error:
             return [self.subscribe.partition(":")[2]]
         asked = [arg.partition(":")[2] for arg in self.request.args] if self.request is not None else []
-        return [symbol for symbol in asked if symbol in self.error] or asked
+        return [symbol for symbol in asked if symbol in self.error] or (asked if len(asked) == 1 else [])
 
 
 class Say(msgspec.Struct, frozen=True):
@@ -161,6 +165,8 @@ def _feed(url: str, symbols: Sequence[str], table: str, message: Any, **settings
 def _kind(message: Message[Any]) -> Optional[Kind]:
     if message.table:
         return None
+    if message.request is not None and message.request.op == "unsubscribe":
+        return Kind.IGNORE  # also a refusal: it says nothing of the subscription that follows
     if message.error:
         return Kind.ERROR
     return Kind.ACK if message.subscribe else Kind.IGNORE
