@@ -4,7 +4,8 @@ Where the rules come from (VENUE: OKX's documentation of v5 and its notices, as 
 2022-05-13, three instruments, and eight messages recorded on 2026-08-24, which the tests replay; CLIENT: NautilusTrader, as told
 by the house's notes of 2026-11-22):
 
-* Each argument of a subscription is answered by an event of its own, or by an error. DATA, errors VENUE.
+* Each argument of a subscription is answered by an event of its own, or by an error, which names its instrument in its text only.
+  DATA, errors VENUE. Answers bring the `id` of the request back (VENUE): a refusal to unsubscribe is nobody's.
 * Books: `prevSeqId` is the `seqId` before, per instrument, -1 in a snapshot; the numbers themselves skip. One that is equal to
   the one before and changes nothing shows life; a lower one behind the right `prevSeqId` is a reset. VENUE; DATA of 2026: 6 of
   6.
@@ -24,6 +25,7 @@ by the house's notes of 2026-11-22):
 
 from __future__ import annotations
 
+import re
 from typing import Any, Optional, Sequence
 
 import msgspec
@@ -43,6 +45,7 @@ STREAM_URL = "wss://ws.okx.com:8443/ws/v5/public"
 
 _EVERY = 25.0
 _UPGRADE = "64008"
+_NAMED = re.compile(r'instId"?:\s*"?([A-Z0-9_-]+)')
 _BATCH = Batch(topics=100)
 _DIALS = Budget(count=3, per=1.0)
 
@@ -63,6 +66,12 @@ class _Said(msgspec.Struct, frozen=True):
     event: str = ""
     code: str = ""
     msg: str = ""
+    id: str = ""
+
+    @property
+    def about(self) -> list[str]:
+        """The instruments that an answer is about."""
+        return [self.arg.instrument] if self.arg.instrument else _NAMED.findall(self.msg)
 
 
 class Book(msgspec.Struct, frozen=True, rename={"time": "ts", "number": "seqId", "previous": "prevSeqId"}):
@@ -129,7 +138,11 @@ class Say(msgspec.Struct, frozen=True):
     channel: str
 
     def __call__(self, topics: Sequence[str]) -> dict[str, Any]:
-        return {"op": self.operation, "args": [{"channel": self.channel, "instId": topic} for topic in topics]}
+        return {
+            "id": self.operation,
+            "op": self.operation,
+            "args": [{"channel": self.channel, "instId": topic} for topic in topics],
+        }
 
 
 def depth(instruments: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -> Feed:
@@ -163,7 +176,7 @@ def _feed(url: str, instruments: Sequence[str], channel: str, decode: Any, **set
         "unsubscribe": Say("unsubscribe", channel),
         "topics": listed(instruments, r"[A-Z0-9_-]+", "BTC-USDT", field="instruments"),
         "batch": _BATCH,
-        "acks": Acks(by="key"),
+        "acks": Acks(by="key", topics="about"),
         "decode": decode,
         "key": "arg.instrument",
         "classify": kind_of,
@@ -181,6 +194,8 @@ def kind_of(message: Any) -> Kind:
         return Kind.SNAPSHOT if getattr(message, "action", "") == "snapshot" else Kind.DATA
     if message.event == "notice" and message.code == _UPGRADE:
         return Kind.RECONNECT
+    if message.id == "unsubscribe":
+        return Kind.IGNORE
     return {"subscribe": Kind.ACK, "error": Kind.ERROR}.get(message.event, Kind.IGNORE)
 
 

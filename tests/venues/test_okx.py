@@ -55,6 +55,33 @@ def test_kinds(text: str, kind: Kind) -> None:
     assert okx.kind_of(okx.depth(["A"]).rules().decode(text.encode(), True)) is kind
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "about"),
+    [
+        ('{"event":"error","code":"60018","msg":"Wrong URL or channel:books,instId:X-Y doesn\'t exist."}', Kind.ERROR, ["X-Y"]),
+        ('{"event":"error","code":"60012","msg":"Invalid request: {\\"instId\\": \\"X-Y\\"}"}', Kind.ERROR, ["X-Y"]),
+        ('{"event":"error","code":"60014","msg":"Requests too frequent"}', Kind.ERROR, []),
+        ('{"event":"error","id":"unsubscribe","code":"60018","msg":"instId:X-Y doesn\'t exist"}', Kind.IGNORE, ["X-Y"]),
+        ('{"event":"subscribe","id":"subscribe","arg":{"channel":"books","instId":"A"}}', Kind.ACK, ["A"]),
+    ],
+)
+def test_what_an_answer_is_about(text: str, kind: Kind, about: list[str]) -> None:
+    """The instrument that it names, if only in words; a refusal to unsubscribe is nobody's."""
+    message = okx.depth(["A"]).rules().decode(text.encode(), True)
+    assert (okx.kind_of(message), message.about) == (kind, about)
+    feed = okx.depth(["A"])
+    assert feed.unsubscribe is not None
+    assert (feed.subscribe(["A"])["id"], feed.unsubscribe(["A"])["id"]) == ("subscribe", "unsubscribe")
+
+
+def test_those_that_are_unknown_are_refused_at_once() -> None:
+    """However many wait beside each."""
+    names = ["X-Y", "Z-Y", "BTC-USDT"]
+    with inband.play(replay.history(NUMBERED)) as server, Stream(okx.depth(names, url=server.ws_url)) as stream:
+        told = [item for item, _ in zip(stream.events(), range(6))]
+    assert [(item.topic, item.retry_in) for item in told if isinstance(item, Refused)] == [("X-Y", None), ("Z-Y", None)]
+
+
 def test_an_unknown_instrument_is_told() -> None:
     """An error that names its instrument in words only; the known one comes."""
     with inband.play(replay.history(NUMBERED)) as server, Stream(okx.depth(["BTC-USDT", "X-Y"], url=server.ws_url)) as stream:
