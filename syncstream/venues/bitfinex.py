@@ -10,8 +10,9 @@ Where the rules come from (VENUE: Bitfinex's documentation of WebSocket v2, as i
 * Book (P0): rows of price, count and amount; an amount below zero is an ask's, a count of 0 deletes. First all rows, then one
   at a time. DATA.
 * `[chanId, "hb", number]` after 15 s of silence of a channel. DATA: 42.
-* The notice 20051 asks to reconnect, 20060 to pause, 20061 says that it is over and everything is to be subscribed again. VENUE,
-  not run.
+* The notice 20051 asks to reconnect, 20060 to pause, 20061 says that it is over and every channel is to be left and subscribed
+  again. VENUE, not run. For that a new line is dialled: what is not left first is refused as a duplicate.
+* Arrays may become longer (VENUE): what stands behind the known elements is passed over, but for the number, the last one.
 * So many channels a line: the house's notes of 2026-11-22 have 20 to 30; 25 are taken here. Not run.
 
 Leaving a symbol needs the `chanId`, which only the connection knows: what is subscribed stays so. Trades are not here: the
@@ -39,8 +40,9 @@ STREAM_URL = "wss://api-pub.bitfinex.com/ws/2"
 _NUMBERED = 65536
 _HEARTBEAT = 15.0
 _MOST = 25
+_ROW, _FIGURES = 3, 10  # elements that are known of a row of the book, and of a ticker
 _LENGTHS = (1, 25, 100, 250)
-_NOTICES = {20051: Kind.RECONNECT, 20060: Kind.PAUSE, 20061: Kind.RESUBSCRIBE}
+_NOTICES = {20051: Kind.RECONNECT, 20060: Kind.PAUSE, 20061: Kind.RECONNECT}
 
 Row = tuple[Decimal, int, Decimal]  # price, number of orders, amount
 Number = Union[int, Decimal]
@@ -177,14 +179,13 @@ def _alias(message: Event) -> tuple[Optional[int], str]:
 
 
 def _depth(parts: list[Any]) -> Depth:
-    channel, rows, number = parts
+    rows = parts[1]
     whole = not rows or isinstance(rows[0], list)
-    return Depth(channel, rows if whole else [rows], number, whole)
+    return Depth(parts[0], [row[:_ROW] for row in rows] if whole else [rows[:_ROW]], parts[-1], whole)
 
 
 def _ticker(parts: list[Any]) -> Ticker:
-    channel, figures, number = parts
-    return Ticker(channel, number, *figures)
+    return Ticker(parts[0], parts[-1], *parts[1][:_FIGURES])
 
 
 def _is_conf(message: Any) -> bool:

@@ -40,6 +40,15 @@ def test_messages_are_typed() -> None:
     assert (message.bid, message.ask, message.last, message.low, message.number) == (1, 3, 7, 10, 9)
 
 
+def test_arrays_may_become_longer() -> None:
+    """The documentation says so: what is new behind the known elements is passed over, and the number is the last one."""
+    decode = bitfinex.depth(["tABUSD"]).rules().decode
+    assert decode(b"[7,[1.5,2,0.3,99],8,5]", True) == decode(b"[7,[1.5,2,0.3],5]", True)
+    assert decode(b"[7,[[1.5,2,0.3,99]],8,5]", True) == decode(b"[7,[[1.5,2,0.3]],5]", True)
+    decode = bitfinex.ticker(["tABUSD"]).rules().decode
+    assert decode(b"[7,[1,2,3,4,5,6,7,8,9,10,11],8,9]", True) == decode(b"[7,[1,2,3,4,5,6,7,8,9,10],9]", True)
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
@@ -47,7 +56,7 @@ def test_messages_are_typed() -> None:
         ('{"event":"error","msg":"symbol: invalid","code":10300,"symbol":"tABUSD"}', Kind.ERROR),
         ('{"event":"info","code":20051,"msg":"restart"}', Kind.RECONNECT),
         ('{"event":"info","code":20060,"msg":"maintenance"}', Kind.PAUSE),
-        ('{"event":"info","code":20061,"msg":"over"}', Kind.RESUBSCRIBE),
+        ('{"event":"info","code":20061,"msg":"over"}', Kind.RECONNECT),
         ('{"event":"info","version":2}', Kind.IGNORE),
         ('[7,"hb",8]', Kind.HEARTBEAT),
         ("[7,[1,1,1],8]", Kind.DATA),
