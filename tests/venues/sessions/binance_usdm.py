@@ -11,6 +11,7 @@ from .base import QUICK, SLOW_BOOK, Session
 from .binance import part, symbols
 
 CAPTURE = "binance_usdm_5sym_20210405"
+PATH = "recorded without the path `/public`, which is dialled"
 
 
 def depth(server: replay.ReplayServer) -> Feed:
@@ -34,12 +35,13 @@ SESSIONS = (
         _depth,
         lambda: speed.rate(depth, part("@depth@100ms", CAPTURE), key="data.s", numbers=("data.pu", "data.u")),
         against="best prices of `bookTicker`",
-        note=SLOW_BOOK,
+        note=f"{PATH}; {SLOW_BOOK}",
     ),
     Session(
         "binance_usdm.ticker",
         CAPTURE,
         lambda: run.session(ticker, part("@bookTicker", CAPTURE)),
         lambda: speed.rate(ticker, part("@bookTicker", CAPTURE), key="data.s", numbers=("data.u",)),
+        note=PATH,
     ),
 )

@@ -47,20 +47,20 @@ SESSIONS = (
         lambda: run.whole(depth, part("book"), sides),
         lambda: speed.rate(depth, part("book")),
         against="levels of the frame",
-        note="each message is a book, of which every level is a `Decimal`: up to 300 of them",
+        note="of API v2, and v1 is dialled; each message is a book, of which every level is a `Decimal`: up to 300 of them",
     ),
     Session(
         "cryptocom.trades",
         CAPTURE,
         lambda: run.session(trades, part("trade")),
         lambda: speed.rate(trades, part("trade")),
-        note="one message in fourteen has a hundred trades",
+        note="of API v2, and v1 is dialled; one message in fourteen has a hundred trades",
     ),
     Session(
         "cryptocom.ticker",
         CAPTURE,
         lambda: run.session(ticker, part("ticker")),
         lambda: speed.rate(ticker, part("ticker")),
-        note="every number is a `Decimal`",
+        note="of API v2, and v1 is dialled; every number is a `Decimal`",
     ),
 )
