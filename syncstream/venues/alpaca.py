@@ -6,7 +6,8 @@ From documentation, not run (Alpaca's documentation of its real-time stock data,
 * The venue says `connected`; one logs in within 10 s; it says `authenticated`, or why not.
 * A subscription adds; the answer lists all that is subscribed by then.
 * Trades that were corrected or cancelled are told on the same subscription.
-* Mostly one connection for a key. A second one is refused (406): it is tried again, slowly.
+* Mostly one connection for a key. A second one is refused (406), which ends when the other one does: it is tried again, slowly,
+  by a stream that was never live, too. `Disconnected` says which step of the opening was refused then, and not in which words.
 * Nothing is numbered so that loss could be seen.
 """
 

@@ -7,7 +7,8 @@ other clients, 2026-11):
 * One logs in with the key, and subscribes only after `auth_success`.
 * A request lists channels (`T.AAPL`); each is answered by a `status` that names it in its text.
 * `q` grows for each ticker and skips numbers.
-* One connection for a key. Who reads too slowly is cut off.
+* One connection for a key. A second one is refused (`max_connections`): that ends a stream which was never live, and is tried
+  again slowly by one that was. Told to a line that is open, it is a `Refused` of no topic. Who reads too slowly is cut off.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ._names import credential, listed, steps
 STREAM_URL = "wss://socket.massive.com/stocks"
 
 _SUBSCRIBED = "subscribed to: "
+_REFUSALS = ("auth_failed", "auth_timeout", "max_connections")
 
 
 class Trade(
@@ -150,7 +152,7 @@ def _let_in(message: Any) -> bool:
 
 
 def _refused(message: Any) -> Optional[str]:
-    refused = type(message) is Status and message.status in ("auth_failed", "auth_timeout", "max_connections")
+    refused = type(message) is Status and message.status in _REFUSALS
     return f"{message.status} {message.message}" if refused else None
 
 
@@ -159,7 +161,7 @@ def _kind(message: Any) -> Optional[Kind]:
         return None
     if message.status == "success":
         return Kind.ACK if message.symbols else Kind.IGNORE
-    return Kind.ERROR if message.status == "error" else Kind.IGNORE
+    return Kind.ERROR if message.status in ("error", *_REFUSALS) else Kind.IGNORE
 
 
 __all__ = ["Quote", "Status", "Trade", "quotes", "trades"]

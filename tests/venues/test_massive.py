@@ -53,6 +53,7 @@ def test_a_wrong_key_is_final() -> None:
         ("success", "subscribed to: Q.A,Q.B", Kind.ACK, ["A", "B"]),
         ("success", "unsubscribed to: Q.A", Kind.IGNORE, []),
         ("error", "not authorized", Kind.ERROR, []),
+        ("max_connections", "Maximum number of connections exceeded.", Kind.ERROR, []),
         ("connected", "Connected Successfully", Kind.IGNORE, []),
     ],
 )
