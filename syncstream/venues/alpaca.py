@@ -151,6 +151,10 @@ class Error(msgspec.Struct, frozen=True, tag_field="T", tag="error"):
     code: int
     msg: str
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return f"{self.code} {self.msg}"
+
 
 class Say(msgspec.Struct, frozen=True):
     """The `subscribe=` and `unsubscribe=` of a feed."""
@@ -209,7 +213,7 @@ def _authenticated(message: Any) -> bool:
 def _refused(message: Any) -> Union[str, Severity, None]:
     if type(message) is not Error:
         return None
-    return Severity.SLOW if message.code == _TAKEN else f"{message.code} {message.msg}"
+    return Severity.SLOW if message.code == _TAKEN else str(message)
 
 
 def _kind(message: Any) -> Optional[Kind]:

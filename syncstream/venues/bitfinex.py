@@ -101,6 +101,10 @@ class Event(msgspec.Struct, frozen=True, rename={"channel_id": "chanId", "reason
     reason: str = ""
     status: str = ""
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return f"{self.code} {self.reason}" if self.event == "error" else repr(self)
+
 
 _event = msgspec.json.Decoder(Event).decode
 _array = msgspec.json.Decoder(list, float_hook=Decimal).decode  # all digits stay

@@ -117,6 +117,10 @@ class Message(msgspec.Struct, Generic[T], frozen=True):
         asked = [arg.partition(":")[2] for arg in self.request.args] if self.request is not None else []
         return [symbol for symbol in asked if symbol in self.error] or (asked if len(asked) == 1 else [])
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return self.error or repr(self)
+
 
 class Say(msgspec.Struct, frozen=True):
     """The `subscribe=` and `unsubscribe=` of a feed."""

@@ -67,6 +67,10 @@ class _Said(msgspec.Struct, frozen=True, rename={"operation": "op", "reason": "r
     success: bool = True
     reason: str = ""
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return self.reason if self.reason and not self.success else repr(self)
+
 
 class Book(msgspec.Struct, frozen=True, rename={"symbol": "s", "bids": "b", "asks": "a", "number": "u", "cross": "seq"}):
     """Levels that have changed, price and new size as text. `cross`: the number that all depths share."""
@@ -167,6 +171,10 @@ class Answer(_Said, frozen=True, rename={"request": "req_id"}):
 
     request: str = ""
     data: _Lists = _Lists()
+
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return f"failed: {', '.join(self.data.failed)}" if self.data.failed else repr(self)
 
 
 class Say(msgspec.Struct, frozen=True):

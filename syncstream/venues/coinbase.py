@@ -129,6 +129,10 @@ class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     message: str = ""
     reason: str = ""
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return f"{self.message}: {self.reason}" if self.reason else self.message
+
 
 class Say(msgspec.Struct, frozen=True):
     """The `subscribe=` and `unsubscribe=` of a feed."""

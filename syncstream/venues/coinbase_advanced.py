@@ -112,6 +112,10 @@ class Message(msgspec.Struct, frozen=True, rename={"number": "sequence_num", "ti
         """The first one; in DATA there is no other."""
         return self.events[0]
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return self.reason if self.type == "error" else repr(self)
+
 
 class Say(msgspec.Struct, frozen=True):
     """The `subscribe=` and `unsubscribe=` of a feed."""

@@ -69,10 +69,15 @@ class Result(msgspec.Struct, Generic[T], frozen=True, rename={"symbol": "instrum
 
 
 class Message(msgspec.Struct, Generic[T], frozen=True, tag_field="method", tag="subscribe"):
-    """A frame with data; or, without a `result`, the answer to a request, `code` 0 if it was accepted."""
+    """A frame with data; or, without a `result`, the answer to a request, `code` 0 if it was accepted, else a `message`."""
 
     result: Optional[Result[T]] = None
     code: int = 0
+    message: str = ""
+
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return f"{self.code} {self.message}" if self.code else repr(self)
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag_field="method", tag="public/heartbeat"):

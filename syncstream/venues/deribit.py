@@ -93,6 +93,10 @@ class _Said(msgspec.Struct, frozen=True):
     result: Any = None
     error: Any = None
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return repr(self) if self.error is None else _words(self.error)
+
 
 class _BookParams(msgspec.Struct, frozen=True):
     channel: str = ""
@@ -197,8 +201,12 @@ def _is_first(message: Any) -> bool:
     return bool(message.id == 1)
 
 
+def _words(error: Any) -> str:
+    return f"{error.get('code')} {error.get('message')}" if isinstance(error, dict) else str(error)
+
+
 def _is_refused(message: Any) -> Any:
-    return str(message.error) if message.id == 1 and message.error is not None else None
+    return _words(message.error) if message.id == 1 and message.error is not None else None
 
 
 def _instrument(message: Any) -> Optional[str]:

@@ -97,6 +97,10 @@ class Subscribed(msgspec.Struct, frozen=True, tag_field="event", tag="subscribe"
     channel: str
     error: Optional[Error] = None
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return repr(self) if self.error is None else f"{self.error.code} {self.error.message}"
+
 
 class Unsubscribed(msgspec.Struct, frozen=True, tag_field="event", tag="unsubscribe"):
     """The answer to the contrary."""

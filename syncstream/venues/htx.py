@@ -76,6 +76,10 @@ class Message(msgspec.Struct, Generic[T], frozen=True, rename={"channel": "ch", 
         """Whose data it is; `None` if it is none."""
         return self.channel.split(".")[1] if self.channel else None
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return self.reason or repr(self)
+
 
 class Say(msgspec.Struct, frozen=True):
     """The `subscribe=` and `unsubscribe=` of a feed. `channel` has a `{}` for the symbol."""

@@ -2,7 +2,7 @@
 
 From documentation, not run (Hyperliquid's documentation of its WebSocket API, as told in other clients, 2026-11):
 
-* A request subscribes one channel of one coin; the answer (`subscriptionResponse`) repeats it.
+* A request subscribes one channel of one coin; the answer (`subscriptionResponse`) repeats it, and so does the text of an error.
 * `l2Book` is a whole book each time, twenty levels a side at most, numbers as text. Nothing has a number.
 * The line is cut when the venue has said nothing for 60 s; `{"method": "ping"}` makes it say `pong`.
 * `trades` may begin with trades from before the subscription.
@@ -10,6 +10,7 @@ From documentation, not run (Hyperliquid's documentation of its WebSocket API, a
 
 from __future__ import annotations
 
+import re
 from typing import Any, Optional, Sequence, Union
 
 import msgspec
@@ -22,6 +23,8 @@ from ..levels import Levels
 from ._names import listed
 
 STREAM_URL = "wss://api.hyperliquid.xyz/ws"
+
+_NAMED = re.compile(r'"coin":\s*"([^"]+)"')
 
 
 class Level(msgspec.Struct, frozen=True, rename={"price": "px", "size": "sz", "orders": "n"}):
@@ -106,6 +109,10 @@ class Error(msgspec.Struct, frozen=True, tag_field="channel", tag="error"):
 
     data: str
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return self.data
+
 
 class Say(msgspec.Struct, frozen=True):
     """The `subscribe=` and `unsubscribe=` of a feed."""
@@ -141,7 +148,7 @@ def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settin
         "topics": listed(symbols, r"[A-Za-z0-9@/:_.-]+", "BTC"),
         "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
-        "acks": Acks(by="key", topics="data.subscription.symbol"),
+        "acks": Acks(by="key", topics=_about),
         "classify": _kind,
         "keepalive": Keepalive(every=30.0, send={"method": "ping"}, expect=_is_pong),
         "decode": Union[message, Answer, Pong, Error],
@@ -156,6 +163,11 @@ def _bids(message: Book) -> list[tuple[str, str]]:
 
 def _asks(message: Book) -> list[tuple[str, str]]:
     return [(level.price, level.size) for level in message.data.levels[1]]
+
+
+def _about(message: Any) -> list[str]:
+    """The coin that an answer repeats, or that an error names."""
+    return _NAMED.findall(message.data) if type(message) is Error else [message.data.subscription.symbol]
 
 
 def _is_pong(message: Any) -> bool:

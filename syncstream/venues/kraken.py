@@ -61,6 +61,10 @@ class Event(msgspec.Struct, frozen=True):
     request: int = msgspec.field(name="reqid", default=0)
     error: str = msgspec.field(name="Error", default="")
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return self.reason or repr(self)
+
 
 class _Part(msgspec.Struct, frozen=True):
     """One object of a message, as it is sent."""

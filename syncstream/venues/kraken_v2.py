@@ -82,6 +82,10 @@ class Message(msgspec.Struct, frozen=True):
         """The one of a book message. `IndexError` for others."""
         return self.data[0]
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return self.error or repr(self)
+
 
 class Say(msgspec.Struct, frozen=True):
     """The `subscribe=` and `unsubscribe=` of a feed."""

@@ -130,6 +130,10 @@ class Error(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     code: int = 0
     data: str = ""
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return f"{self.code} {self.data}"
+
 
 class Book(msgspec.Struct, frozen=True):
     """All levels, at a `sequence`."""
@@ -295,7 +299,7 @@ def _welcomes(message: Any) -> bool:
 
 
 def _refuses(message: Any) -> Optional[str]:
-    return f"{message.code} {message.data}" if type(message) is Error else None
+    return str(message) if type(message) is Error else None
 
 
 _WELCOME = Step(expect=_welcomes, fail=_refuses)

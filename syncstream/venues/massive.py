@@ -103,6 +103,10 @@ class Status(msgspec.Struct, frozen=True, tag_field="ev", tag="status"):
         channels = self.message[len(_SUBSCRIBED) :].split(",") if self.message.startswith(_SUBSCRIBED) else []
         return [channel.strip().partition(".")[2] for channel in channels]
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return f"{self.status} {self.message}"
+
 
 class Say(msgspec.Struct, frozen=True):
     """The `subscribe=` and `unsubscribe=` of a feed."""
@@ -153,7 +157,7 @@ def _let_in(message: Any) -> bool:
 
 def _refused(message: Any) -> Optional[str]:
     refused = type(message) is Status and message.status in _REFUSALS
-    return f"{message.status} {message.message}" if refused else None
+    return str(message) if refused else None
 
 
 def _kind(message: Any) -> Optional[Kind]:

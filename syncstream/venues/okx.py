@@ -73,6 +73,10 @@ class _Said(msgspec.Struct, frozen=True):
         """The instruments that an answer is about."""
         return [self.arg.instrument] if self.arg.instrument else _NAMED.findall(self.msg)
 
+    def __str__(self) -> str:
+        """What is told of a refusal."""
+        return f"{self.code} {self.msg}" if self.event == "error" else repr(self)
+
 
 class Book(msgspec.Struct, frozen=True, rename={"time": "ts", "number": "seqId", "previous": "prevSeqId"}):
     """Levels that have changed since `previous`, or all of them: price, new size, a deprecated figure and the number of orders,

@@ -93,6 +93,18 @@ def test_kinds() -> None:
         assert rules.classify(rules.decode(text.encode(), True)) is kind
 
 
+def test_what_an_answer_is_about() -> None:
+    """The coin that it repeats, an error in its text; other errors name none."""
+    rules = hyperliquid.depth(["BTC", "NOPE"]).rules()
+    assert rules.ack_topics is not None
+    asked = {"type": "l2Book", "coin": "BTC"}
+    answer = {"channel": "subscriptionResponse", "data": {"method": "subscribe", "subscription": asked}}
+    error = {"channel": "error", "data": f"Invalid subscription {json.dumps({**asked, 'coin': 'NOPE'})}"}
+    other = {"channel": "error", "data": "Cannot track more than 10 total users."}
+    about = [rules.ack_topics(rules.decode(json.dumps(text).encode(), True)) for text in (answer, error, other)]
+    assert about == [["BTC"], ["NOPE"], []]
+
+
 @pytest.mark.parametrize("wrong", ["BTC", [], ["B TC"]])
 def test_symbols_that_cannot_be(wrong: Any) -> None:
     """One text, none, a blank."""

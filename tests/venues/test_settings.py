@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Any, Callable
 
 import pytest
 
-from syncstream import Budget, Feed, FeedError, Increasing, Step
+from syncstream import Budget, Feed, FeedError, Increasing, Kind, Step
 from syncstream.venues import (
     alpaca,
     binance,
@@ -21,7 +22,10 @@ from syncstream.venues import (
     cryptocom,
     deribit,
     gate,
+    htx,
+    hyperliquid,
     kraken,
+    kraken_v2,
     kucoin,
     massive,
     okx,
@@ -141,6 +145,63 @@ def test_a_key_is_a_text(adapter: Callable[..., Feed], field: str, wrong: Any) -
     with pytest.raises(FeedError, match=rf"^{field}=.*os\.environ\.get") as raised:
         adapter(["AAPL"], **{**dict.fromkeys(names, "good"), field: wrong})
     assert "of-mine" not in str(raised.value)
+
+
+REFUSALS: list[tuple[Feed, dict[str, Any], str]] = [
+    (alpaca.trades(["A"], key="of-mine", secret="of-mine"), {"T": "error", "code": 405, "msg": "too many"}, "405 too many"),
+    (bitfinex.depth(["tA"]), {"event": "error", "code": 10300, "msg": "no symbol"}, "10300 no symbol"),
+    (bitmex.depth(["A"]), {"error": "no symbol", "request": {"op": "subscribe", "args": ["orderBookL2:A"]}}, "no symbol"),
+    (bybit.depth(["A"]), {"success": False, "op": "subscribe", "ret_msg": "no symbol"}, "no symbol"),
+    (
+        bybit.depth(["A"], market="option"),
+        {"type": "COMMAND_RESP", "success": True, "data": {"failTopics": ["orderbook.100.A", "b"]}},
+        "failed: orderbook.100.A, b",
+    ),
+    (coinbase.depth(["A-B"]), {"type": "error", "message": "failed", "reason": "no product"}, "failed: no product"),
+    (coinbase.depth(["A-B"]), {"type": "error", "message": "failed"}, "failed"),
+    (coinbase_advanced.depth(["A-B"]), {"type": "error", "message": "no product"}, "no product"),
+    (cryptocom.depth(["A_B"]), {"id": 1, "method": "subscribe", "code": 40003, "message": "no symbol"}, "40003 no symbol"),
+    (deribit.depth(["A"]), {"id": 2, "error": {"code": 11050, "message": "bad_request"}}, "11050 bad_request"),
+    (deribit.depth(["A"]), {"id": 2, "error": "bad"}, "bad"),
+    (gate.depth(["A_B"]), {"event": "subscribe", "channel": "c", "error": {"code": 2, "message": "no pair"}}, "2 no pair"),
+    (htx.depth(["ab"]), {"id": 1, "status": "error", "err-msg": "no topic"}, "no topic"),
+    (hyperliquid.depth(["A"]), {"channel": "error", "data": "no coin"}, "no coin"),
+    (kraken.depth(["A/B"]), {"event": "subscriptionStatus", "status": "error", "errorMessage": "no pair"}, "no pair"),
+    (kraken_v2.depth(["A/B"]), {"method": "subscribe", "success": False, "error": "no pair"}, "no pair"),
+    (kucoin.depth(["A-B"]), {"type": "error", "id": "7", "code": 404, "data": "no topic"}, "404 no topic"),
+    (massive.trades(["A"], key="of-mine"), {"ev": "status", "status": "error", "message": "no"}, "error no"),
+    (okx.depth(["A"]), {"event": "error", "code": "60018", "msg": "no channel"}, "60018 no channel"),
+]
+
+
+@pytest.mark.parametrize(("feed", "frame", "words"), REFUSALS, ids=str)
+def test_a_refusal_is_told_in_the_words_of_the_venue(feed: Feed, frame: dict[str, Any], words: str) -> None:
+    """Not as a value with all its fields; and it is one."""
+    rules = feed.rules()
+    assert rules.classify is not None
+    decoded = rules.decode(json.dumps([frame] if feed.split is True else frame).encode(), True)
+    message = decoded[0] if feed.split is True else decoded
+    assert (rules.classify(message), str(message)) == (Kind.ERROR, words)
+
+
+def test_what_is_no_refusal_looks_like_what_it_is() -> None:
+    """As the representation of any value."""
+    for feed, frame in (
+        (bitfinex.depth(["tA"]), {"event": "subscribed"}),
+        (bitmex.depth(["A"]), {"table": "orderBookL2"}),
+        (bybit.depth(["A"]), {"topic": "x", "type": "delta"}),
+        (bybit.depth(["A"], market="option"), {"type": "COMMAND_RESP", "success": True}),
+        (coinbase_advanced.depth(["A-B"]), {"channel": "status"}),
+        (cryptocom.depth(["A_B"]), {"method": "subscribe"}),
+        (deribit.depth(["A"]), {"id": 2, "result": []}),
+        (gate.depth(["A_B"]), {"event": "subscribe", "channel": "c"}),
+        (htx.depth(["ab"]), {"ping": 5}),
+        (kraken.depth(["A/B"]), {"event": "heartbeat"}),
+        (kraken_v2.depth(["A/B"]), {"channel": "heartbeat"}),
+        (okx.depth(["A"]), {"event": "subscribe"}),
+    ):
+        message = feed.rules().decode(json.dumps(frame).encode(), True)
+        assert str(message) == repr(message)
 
 
 def test_binance_asks_for_each_stream_once() -> None:
