@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Optional, Sequence
+from typing import Any, Callable, Iterable, Optional, Sequence
+
+import msgspec
 
 from ..core.opening import Step
 from ..core.options import shape
@@ -30,6 +32,33 @@ def listed(given: object, pattern: str, example: str, most: Optional[int] = None
         lines = f"Sharded(..., per_line={most}) has several lines"
         raise FeedError(field, len(found), f"the venue takes {most} on one line; {lines}")
     return found
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """The `subscribe=` of a feed: what `say` says, after a look at the topics, for a stream may be given more of them later.
+
+    Raises `FeedError` for the first that is not of the pattern.
+    """
+
+    say: Callable[[Sequence[str]], Any]
+    pattern: str
+    example: str
+
+    def __call__(self, topics: Sequence[str]) -> Any:
+        return self.say(listed(topics, self.pattern, self.example, field="topics"))
+
+
+def asking(
+    given: object,
+    say: Callable[[Sequence[str]], Any],
+    pattern: str,
+    example: str,
+    most: Optional[int] = None,
+    *,
+    field: str = "symbols",
+) -> dict[str, Any]:
+    """The `topics=` and `subscribe=` of a feed. Raises `FeedError` as `listed` does."""
+    return {"topics": listed(given, pattern, example, most, field=field), "subscribe": Checked(say, pattern, example)}
 
 
 def one_of(field: str, value: object, known: Sequence[object]) -> None:

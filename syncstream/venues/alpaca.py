@@ -23,7 +23,7 @@ from ..core.rules import Kind
 from ..core.subscriptions import Acks
 from ..errors import Severity
 from ..feed import Feed
-from ._names import credential, listed, one_of, steps
+from ._names import asking, credential, one_of, steps
 
 STREAM_URL = "wss://stream.data.alpaca.markets/v2"
 
@@ -186,8 +186,7 @@ def _feed(
     one_of("source", source, _SOURCES)
     login = {"action": "auth", "key": credential("key", key), "secret": credential("secret", secret)}
     fields: dict[str, Any] = {
-        "topics": listed(symbols, r"[A-Z0-9./]+", "AAPL"),
-        "subscribe": Say("subscribe", channel),
+        **asking(symbols, Say("subscribe", channel), r"[A-Z0-9./]+", "AAPL"),
         "unsubscribe": Say("unsubscribe", channel),
         "acks": Acks(by="cumulative", topics=channel),
         "classify": _kind,

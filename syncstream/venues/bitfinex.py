@@ -33,7 +33,7 @@ from ..core.sources import Reconnect
 from ..core.subscriptions import Acks
 from ..feed import CONNECTION, Feed
 from ..levels import Levels
-from ._names import listed, one_of, steps
+from ._names import asking, one_of, steps
 
 STREAM_URL = "wss://api-pub.bitfinex.com/ws/2"
 
@@ -149,8 +149,7 @@ def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _feed(url: str, symbols: Sequence[str], asked: dict[str, str], make: Callable[[list[Any]], Any], **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "subscribe": Say(asked),
-        "topics": listed(symbols, r"t[A-Z0-9:]+", "tBTCUSD", most=_MOST),
+        **asking(symbols, Say(asked), r"t[A-Z0-9:]+", "tBTCUSD", most=_MOST),
         "acks": Acks(by="key", topics="symbol"),
         "decode": Decode(make),
         "key": "channel_id",

@@ -28,7 +28,7 @@ from ..core.rules import Kind
 from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
-from ._names import listed
+from ._names import asking
 
 STREAM_URL = "wss://www.bitmex.com/realtime"
 
@@ -153,8 +153,7 @@ def quotes(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _feed(url: str, symbols: Sequence[str], table: str, message: Any, **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "topics": listed(symbols, r"[A-Za-z0-9_.]+", "XBTUSD"),
-        "subscribe": Say("subscribe", table),
+        **asking(symbols, Say("subscribe", table), r"[A-Za-z0-9_.]+", "XBTUSD"),
         "unsubscribe": Say("unsubscribe", table),
         "acks": Acks(by="key", topics="about"),
         "classify": _kind,

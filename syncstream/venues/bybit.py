@@ -39,7 +39,7 @@ from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks, Batch
 from ..feed import Feed
 from ..levels import Levels
-from ._names import listed, one_of
+from ._names import asking, one_of
 
 STREAM_URL = "wss://stream.bybit.com/v5/public"
 
@@ -49,6 +49,7 @@ _DEPTHS = {
     "inverse": (1, 50, 200, 500, 1000),
     "option": (25, 100),
 }
+_SYMBOLS, _COINS = (r"[A-Za-z0-9-]+", "BTCUSDT"), (r"[A-Z0-9]+", "BTC")
 _EVERY = 20.0
 _DIALS = Budget(count=500, per=300.0)
 _ANSWER = '"COMMAND_RESP"'
@@ -239,9 +240,8 @@ def trades(symbols: Sequence[str], *, market: str = "linear", url: str = STREAM_
     """
     option = market == "option"
     fields: dict[str, Any] = {"key": _coin if option else "data.0.symbol", "classify": _kind_of_whole, **settings}
-    if option:
-        symbols = listed(symbols, r"[A-Z0-9]+", "BTC")
-    return _feed(url, symbols, market, "publicTrade", Trades, **fields)
+    names = _COINS if option else _SYMBOLS
+    return _feed(url, symbols, market, "publicTrade", Trades, names, **fields)
 
 
 def ticker(symbols: Sequence[str], *, market: str = "linear", url: str = STREAM_URL, **settings: Any) -> Feed:
@@ -258,12 +258,19 @@ def ticker(symbols: Sequence[str], *, market: str = "linear", url: str = STREAM_
     return _feed(url, symbols, market, "tickers", OptionTickers if market == "option" else Tickers, **fields)
 
 
-def _feed(url: str, symbols: Sequence[str], market: str, channel: str, decode: Any, **settings: Any) -> Feed:
+def _feed(
+    url: str,
+    symbols: Sequence[str],
+    market: str,
+    channel: str,
+    decode: Any,
+    names: tuple[str, str] = _SYMBOLS,
+    **settings: Any,
+) -> Feed:
     one_of("market", market, tuple(_DEPTHS))
     fields: dict[str, Any] = {
-        "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
-        "topics": listed(symbols, r"[A-Za-z0-9-]+", "BTCUSDT"),
+        **asking(symbols, Say("subscribe", channel), *names),
         "batch": _batch(market, channel),
         "acks": Acks(by="key", topics=About(channel)) if market == "option" else Acks(by="count", unsubscribes=False),
         "decode": Decode(decode) if market == "option" else decode,

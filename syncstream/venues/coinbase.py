@@ -29,7 +29,7 @@ from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
-from ._names import listed
+from ._names import asking
 
 STREAM_URL = "wss://ws-feed.exchange.coinbase.com"
 
@@ -171,8 +171,7 @@ def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _feed(url: str, symbols: Sequence[str], channel: str, messages: Any, **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "topics": listed(symbols, _PRODUCT, "BTC-USD"),
-        "subscribe": Say("subscribe", channel),
+        **asking(symbols, Say("subscribe", channel), _PRODUCT, "BTC-USD"),
         "unsubscribe": Say("unsubscribe", channel),
         "acks": Acks(by="key", topics=_about, within=_ANSWER),
         "classify": _kind,

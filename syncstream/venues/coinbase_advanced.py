@@ -33,7 +33,7 @@ from ..core.sources import Reconnect
 from ..core.subscriptions import Acks
 from ..feed import CONNECTION, Feed
 from ..levels import Levels
-from ._names import listed, steps
+from ._names import asking, steps
 
 STREAM_URL = "wss://advanced-trade-ws.coinbase.com"
 
@@ -166,9 +166,8 @@ def ticker(products: Sequence[str], *, url: str = STREAM_URL, **settings: Any) -
 
 def _feed(url: str, products: Sequence[str], channel: str, **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
-        "topics": listed(products, _PRODUCT, "BTC-USD", field="products"),
+        **asking(products, Say("subscribe", channel), _PRODUCT, "BTC-USD", field="products"),
         "acks": Acks(by="key", topics=Subscribed(channel)),
         "decode": Message,
         "key": _product,

@@ -24,7 +24,7 @@ from ..core.rules import Kind
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
-from ._names import listed
+from ._names import asking
 
 STREAM_URL = "wss://stream.crypto.com/exchange/v1/market"
 
@@ -116,8 +116,7 @@ def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "topics": listed(symbols, r"[A-Z0-9]+[_-][A-Z0-9]+", "BTC_USDT"),
-        "subscribe": Say(channel),
+        **asking(symbols, Say(channel), r"[A-Z0-9]+[_-][A-Z0-9]+", "BTC_USDT"),
         "acks": Acks(by="count"),
         "classify": _kind,
         "answer": _answer,

@@ -30,7 +30,7 @@ from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
-from ._names import listed, one_of, steps
+from ._names import asking, one_of, steps
 
 STREAM_URL = "wss://www.deribit.com/ws/api/v2"
 
@@ -161,9 +161,8 @@ def _feed(url: str, instruments: Sequence[str], channel: str, interval: str, dec
     one_of("interval", interval, _INTERVALS)
 
     fields: dict[str, Any] = {
-        "subscribe": Say("subscribe", 2, channel, interval),
         "unsubscribe": Say("unsubscribe", 3, channel, interval),
-        "topics": listed(instruments, r"[A-Za-z0-9_-]+", "BTC-PERPETUAL", field="instruments"),
+        **asking(instruments, Say("subscribe", 2, channel, interval), r"[A-Za-z0-9_-]+", "BTC-PERPETUAL", field="instruments"),
         "acks": Acks(by="key", topics=_accepted),
         "decode": decode,
         "key": _instrument,

@@ -26,7 +26,7 @@ from ..core.sequence import Contiguous, Increasing
 from ..core.subscriptions import Acks
 from ..feed import Feed, Rest
 from ..levels import Levels
-from ._names import listed, whole
+from ._names import asking, whole
 
 STREAM_URL = "wss://api.gateio.ws/ws/v4/"
 REST_URL = "https://api.gateio.ws"
@@ -167,8 +167,7 @@ def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _feed(url: str, symbols: Sequence[str], channel: str, update: Any, *, interval: str = "", **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "topics": listed(symbols, r"[A-Z0-9]+_[A-Z0-9]+", "BTC_USDT"),
-        "subscribe": Say("subscribe", channel, interval),
+        **asking(symbols, Say("subscribe", channel, interval), r"[A-Z0-9]+_[A-Z0-9]+", "BTC_USDT"),
         "unsubscribe": Say("unsubscribe", channel, interval),
         "acks": Acks(by="count"),
         "classify": _kind,

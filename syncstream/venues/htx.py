@@ -25,7 +25,7 @@ from ..core.sequence import Increasing
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
-from ._names import listed
+from ._names import asking
 
 STREAM_URL = "wss://api.huobi.pro/ws"
 
@@ -109,8 +109,7 @@ def trades(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "topics": listed(symbols, r"[a-z0-9]+", "btcusdt"),
-        "subscribe": Say("sub", channel),
+        **asking(symbols, Say("sub", channel), r"[a-z0-9]+", "btcusdt"),
         "unsubscribe": Say("unsub", channel),
         "acks": Acks(by="id"),
         "classify": _kind,

@@ -20,7 +20,7 @@ from ..core.rules import Kind
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
-from ._names import listed
+from ._names import asking
 
 STREAM_URL = "wss://api.hyperliquid.xyz/ws"
 
@@ -145,8 +145,7 @@ def ticker(symbols: Sequence[str], *, url: str = STREAM_URL, **settings: Any) ->
 
 def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "topics": listed(symbols, r"[A-Za-z0-9@/:_.-]+", "BTC"),
-        "subscribe": Say("subscribe", channel),
+        **asking(symbols, Say("subscribe", channel), r"[A-Za-z0-9@/:_.-]+", "BTC"),
         "unsubscribe": Say("unsubscribe", channel),
         "acks": Acks(by="key", topics=_about),
         "classify": _kind,

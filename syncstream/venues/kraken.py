@@ -29,7 +29,7 @@ from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
-from ._names import listed, one_of
+from ._names import asking, one_of
 
 STREAM_URL = "wss://ws.kraken.com"
 
@@ -96,13 +96,11 @@ def depth(pairs: Sequence[str], *, depth: int = 1000, url: str = STREAM_URL, **s
 
     `depth`: levels a side. `settings`: other fields of the `Feed`, such as `backoff`.
     """
-    names = listed(pairs, r"[^/\s]+/[^/\s]+", "XBT/EUR", field="pairs")
     one_of("depth", depth, _DEPTHS)
 
     fields: dict[str, Any] = {
-        "subscribe": Say("subscribe", depth),
+        **asking(pairs, Say("subscribe", depth), r"[^/\s]+/[^/\s]+", "XBT/EUR", field="pairs"),
         "unsubscribe": Say("unsubscribe", depth),
-        "topics": names,
         "acks": Acks(by="key"),
         "decode": decode,
         "key": "pair",

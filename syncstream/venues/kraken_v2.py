@@ -30,7 +30,7 @@ from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
-from ._names import listed, one_of
+from ._names import asking, one_of
 
 STREAM_URL = "wss://ws.kraken.com/v2"
 
@@ -102,13 +102,11 @@ def depth(symbols: Sequence[str], *, depth: int = 10, url: str = STREAM_URL, **s
 
     `depth`: levels a side. `settings`: other fields of the `Feed`, such as `backoff`.
     """
-    names = listed(symbols, r"[^/\s]+/[^/\s]+", "BTC/USD")
     one_of("depth", depth, _DEPTHS)
 
     fields: dict[str, Any] = {
-        "subscribe": Say("subscribe", depth),
+        **asking(symbols, Say("subscribe", depth), r"[^/\s]+/[^/\s]+", "BTC/USD"),
         "unsubscribe": Say("unsubscribe", depth),
-        "topics": names,
         "acks": Acks(by="key", topics=_acknowledged),
         "decode": Message,
         "key": "book.symbol",

@@ -39,7 +39,7 @@ from ..errors import FeedError
 from ..feed import Feed, Rest
 from ..levels import Levels
 from ..snapshots import ask
-from ._names import listed, steps
+from ._names import asking, steps
 
 BULLET_URL = "https://api.kucoin.com/api/v1/bullet-public"
 REST_URL = "https://api.kucoin.com"
@@ -238,8 +238,7 @@ def _feed(url: str, symbols: Sequence[str], channel: str, message: Any, **settin
     if isinstance(keepalive, Keepalive) and keepalive.send is None:  # a WebSocket ping is none to this venue
         keepalive = msgspec.structs.replace(keepalive, send=_ping, expect=_is_pong)
     fields: dict[str, Any] = {
-        "topics": listed(symbols, r"[A-Z0-9]+-[A-Z0-9]+", "BTC-USDT", most=300),
-        "subscribe": Say("subscribe", channel),
+        **asking(symbols, Say("subscribe", channel), r"[A-Z0-9]+-[A-Z0-9]+", "BTC-USDT", most=300),
         "unsubscribe": Say("unsubscribe", channel),
         "batch": Batch(topics=100),
         "acks": Acks(by="id"),

@@ -23,7 +23,7 @@ from ..core.rules import Kind
 from ..core.sequence import Increasing
 from ..core.subscriptions import Acks
 from ..feed import Feed
-from ._names import credential, listed, steps
+from ._names import asking, credential, steps
 
 STREAM_URL = "wss://socket.massive.com/stocks"
 
@@ -135,8 +135,7 @@ def quotes(symbols: Sequence[str], *, key: str, url: str = STREAM_URL, **setting
 def _feed(url: str, symbols: Sequence[str], key: str, channel: str, message: Any, **settings: Any) -> Feed:
     login = {"action": "auth", "params": credential("key", key)}
     fields: dict[str, Any] = {
-        "topics": listed(symbols, r"[A-Za-z0-9./]+", "AAPL"),
-        "subscribe": Say("subscribe", channel),
+        **asking(symbols, Say("subscribe", channel), r"[A-Za-z0-9./]+", "AAPL"),
         "unsubscribe": Say("unsubscribe", channel),
         "acks": Acks(by="key", topics="symbols"),
         "classify": _kind,

@@ -39,7 +39,7 @@ from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks, Batch
 from ..feed import Feed
 from ..levels import Levels
-from ._names import listed
+from ._names import asking
 
 STREAM_URL = "wss://ws.okx.com:8443/ws/v5/public"
 
@@ -176,9 +176,8 @@ def ticker(instruments: Sequence[str], *, url: str = STREAM_URL, **settings: Any
 
 def _feed(url: str, instruments: Sequence[str], channel: str, decode: Any, **settings: Any) -> Feed:
     fields: dict[str, Any] = {
-        "subscribe": Say("subscribe", channel),
         "unsubscribe": Say("unsubscribe", channel),
-        "topics": listed(instruments, r"[A-Z0-9_-]+", "BTC-USDT", field="instruments"),
+        **asking(instruments, Say("subscribe", channel), r"[A-Z0-9_-]+", "BTC-USDT", field="instruments"),
         "batch": _BATCH,
         "acks": Acks(by="key", topics="about"),
         "decode": decode,

@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import pytest
 
-from syncstream import Budget, Feed, FeedError, Increasing, Kind, Step
+from syncstream import Budget, Feed, FeedError, Increasing, Kind, Step, Stream
 from syncstream.venues import (
     alpaca,
     binance,
@@ -30,6 +30,8 @@ from syncstream.venues import (
     massive,
     okx,
 )
+
+from .spoken import spoken
 
 PLAIN: dict[str, Any] = {"sequence": None, "snapshot": None, "book": None, "timestamp": None, "lifetime": 5.0}
 
@@ -122,6 +124,18 @@ def test_what_is_wrong_is_named_alone(adapter: Callable[..., Feed], field: str, 
         with pytest.raises(FeedError, match=f"^{field}=.*: expected a list of {field} such as") as raised:
             adapter(no_list)
     assert adapter(iter([good, good])) == adapter([good])
+
+
+def test_a_topic_that_comes_later_is_looked_at_too() -> None:
+    """Who gives a stream one that cannot be is told, and nothing is sent."""
+    with spoken() as venue, Stream(bitfinex.depth(["tBTCUSD"], url=venue.url)) as stream:
+        with pytest.raises(FeedError, match="topics='not a symbol'"):
+            stream.subscribe("not a symbol")
+        assert "not a symbol" not in stream.status.topics
+    for feed, _, _ in REFUSALS:
+        assert feed.subscribe(feed.topics)
+        with pytest.raises(FeedError, match="topics='not a symbol'"):
+            feed.subscribe([*feed.topics, "not a symbol"])
 
 
 @pytest.mark.parametrize("wrong", [0, -5, None, True, 1.5, "100", 5001])
