@@ -35,6 +35,7 @@ STREAM_URL = "wss://ws.kraken.com"
 
 _DEPTHS = (10, 25, 100, 500, 1000)
 _LEAVING = 2  # the `reqid` of what unsubscribes
+_NOT_THERE = "Subscription Not Found"  # nothing but an `unsubscribe` can be answered so
 _HEARTBEAT = 5.0  # it comes every second, but not to the millisecond
 
 Rows = Sequence[Sequence[str]]
@@ -133,7 +134,8 @@ def kind_of(message: Union[Depth, Event]) -> Kind:
         return Kind.SNAPSHOT if message.snapshot else Kind.DATA
     if message.error:
         raise ValueError(message.error)
-    if message.event == "subscriptionStatus" and message.request != _LEAVING:
+    leaving = message.request == _LEAVING or message.reason == _NOT_THERE
+    if message.event == "subscriptionStatus" and not leaving:
         return {"subscribed": Kind.ACK, "error": Kind.ERROR}.get(message.status, Kind.IGNORE)
     return Kind.HEARTBEAT if message.event == "heartbeat" else Kind.IGNORE
 

@@ -45,6 +45,8 @@ def test_answers_of_v1() -> None:
     assert asked is not None
     refused = {"event": "subscriptionStatus", "status": "error", "errorMessage": "no", "reqid": asked(["A/B"])["reqid"]}
     assert kraken.kind_of(decode(json.dumps(refused).encode(), True)) is Kind.IGNORE
+    refused = {"event": "subscriptionStatus", "status": "error", "errorMessage": "Subscription Not Found"}
+    assert kraken.kind_of(decode(json.dumps(refused).encode(), True)) is Kind.IGNORE
     assert "reqid" not in kraken.depth(["A/B"]).subscribe(["A/B"])
 
 
