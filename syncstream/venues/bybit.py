@@ -290,20 +290,18 @@ def _batch(market: str, channel: str) -> Batch:
 
 
 def kind_of(message: Any) -> Kind:
-    """What it is to the stream."""
-    answer = _answer(message)
-    if answer is not None:
-        return answer
+    """What it is to the stream. Data has a topic, and nothing else has."""
+    if not message.topic:
+        return _answer(message)
     return Kind.SNAPSHOT if message.type == "snapshot" else Kind.DATA
 
 
 def _kind_of_whole(message: Any) -> Kind:
     """Each says of itself that it is a snapshot, and is no more so than the others."""
-    return _answer(message) or Kind.DATA
+    return Kind.DATA if message.topic else _answer(message)
 
 
-def _answer(message: Any) -> Optional[Kind]:
-    """What an answer is; `None` for what is none."""
+def _answer(message: Any) -> Kind:
     if type(message) is Answer:
         if message.request == "unsubscribe":
             return Kind.IGNORE
@@ -312,7 +310,7 @@ def _answer(message: Any) -> Optional[Kind]:
         return Kind.IGNORE
     if not message.success:
         return Kind.ERROR
-    return Kind.ACK if message.operation else None
+    return Kind.ACK if message.operation else Kind.IGNORE
 
 
 def _parts(frame: Any) -> Optional[list[Answer]]:

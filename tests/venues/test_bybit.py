@@ -48,6 +48,7 @@ def test_messages_are_typed() -> None:
         ('{"success":false,"ret_msg":"error:handler not found","op":"unsubscribe"}', Kind.IGNORE),
         ('{"success":false,"ret_msg":"too many","op":"ping"}', Kind.IGNORE),
         ('{"success":false,"ret_msg":"what?"}', Kind.ERROR),
+        ('{"type":"hello"}', Kind.IGNORE),
         ('{"success":true,"ret_msg":"pong","conn_id":"c","op":"ping"}', Kind.PONG),
         ('{"args":["1"],"op":"pong"}', Kind.PONG),
         ('{"topic":"orderbook.50.AB","type":"snapshot","data":{"s":"AB","u":1}}', Kind.SNAPSHOT),
