@@ -9,8 +9,11 @@ import msgspec
 
 from ..core.opening import Step
 from ..core.options import shape
+from ..core.rules import Kind
 from ..errors import FeedError
 from ..secret import Secret
+
+_TOO_MUCH = re.compile(r"rate.?limit|too.many.requests|too.frequent", re.IGNORECASE)
 
 
 def listed(given: object, pattern: str, example: str, most: Optional[int] = None, *, field: str = "symbols") -> list[str]:
@@ -79,6 +82,18 @@ def credential(field: str, value: object) -> Secret:
         shown = value if value is None or value == "" else shape(value)
         raise FeedError(field, shown, "expected a text; os.environ.get() gives None for a variable that is not set")
     return Secret(value)
+
+
+def refusal(message: object) -> Kind:
+    """What an error is that is an answer of the venue's: a refusal of what was asked for.
+
+    Raises `ValueError` with its words where it is about how much was asked in a short time: so it is told as `Quarantined`, and
+    what it answers is asked for again when its time is over, for it is not refused.
+    """
+    words = str(message)
+    if _TOO_MUCH.search(words):
+        raise ValueError(words)
+    return Kind.ERROR
 
 
 def steps(own: Sequence[Step], given: Any, *, login: bool = False) -> Any:

@@ -28,7 +28,7 @@ from ..core.rules import Kind
 from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
-from ._names import asking
+from ._names import asking, refusal
 
 STREAM_URL = "wss://www.bitmex.com/realtime"
 
@@ -171,7 +171,7 @@ def _kind(message: Message[Any]) -> Optional[Kind]:
     if message.request is not None and message.request.op == "unsubscribe":
         return Kind.IGNORE  # also a refusal: it says nothing of the subscription that follows
     if message.error:
-        return Kind.ERROR
+        return refusal(message)
     return Kind.ACK if message.subscribe else Kind.IGNORE
 
 

@@ -29,7 +29,7 @@ from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
-from ._names import asking
+from ._names import asking, refusal
 
 STREAM_URL = "wss://ws-feed.exchange.coinbase.com"
 
@@ -201,10 +201,10 @@ def _about(message: Union[Subscriptions, Error]) -> list[str]:
 
 
 def _kind(message: Any) -> Optional[Kind]:
-    return _KINDS.get(type(message))
+    return refusal(message) if type(message) is Error else _KINDS.get(type(message))
 
 
-_KINDS: dict[type, Kind] = {Snapshot: Kind.SNAPSHOT, Subscriptions: Kind.ACK, Heartbeat: Kind.HEARTBEAT, Error: Kind.ERROR}
+_KINDS: dict[type, Kind] = {Snapshot: Kind.SNAPSHOT, Subscriptions: Kind.ACK, Heartbeat: Kind.HEARTBEAT}
 
 __all__ = [
     "Channel",

@@ -7,6 +7,7 @@ notes on Coinbase, read 2026-11-22; DATA: a session recorded on 2026-08-09, two 
   1,030 messages. So one number missing puts every product in doubt, and a new line is dialled. VENUE.
 * One channel a request. Data comes before the answer, which lists all that is subscribed by then. DATA. An error refuses all of a
   request; where its text names one product only, that one is refused, and the others are asked for again. Not run.
+* An error about a rate limit refuses nothing, and may be about `heartbeats`: it is told as `Quarantined`. Not run.
 * `level2` comes as `l2_data`: a snapshot of every level, then changes; a quantity of 0 deletes. DATA: 46,000 levels in the
   largest.
 * Each frame has one event, of one product. DATA. Several events of one product are taken together; a frame of several products is
@@ -33,7 +34,7 @@ from ..core.sources import Reconnect
 from ..core.subscriptions import Acks
 from ..feed import CONNECTION, Feed
 from ..levels import Levels
-from ._names import asking, steps
+from ._names import asking, refusal, steps
 
 STREAM_URL = "wss://advanced-trade-ws.coinbase.com"
 
@@ -190,7 +191,7 @@ def kind_of(message: Message) -> Kind:
     if message.channel in _DATA:
         return Kind.SNAPSHOT if message.event.type == "snapshot" else Kind.DATA
     if message.type == "error":
-        return Kind.ERROR
+        return refusal(message)
     return {"subscriptions": Kind.ACK, "heartbeats": Kind.HEARTBEAT}.get(message.channel, Kind.IGNORE)
 
 

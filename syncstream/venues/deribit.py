@@ -11,7 +11,8 @@ as told by the house's notes of 2026-11-22; DATA: a session recorded on 2021-07-
   of the tests, not run.
 * The client asks for heartbeats (`public/set_heartbeat`); a `test_request` must be answered by `public/test`, or the line is cut.
   CLIENT; the server of the tests.
-* Some 3.3 requests a second, ten of them at once: NautilusTrader, as told by these notes; here ten in any 3 s. Not run.
+* Some 3.3 requests a second, ten of them at once: NautilusTrader, as told by these notes; here ten in any 3 s. Not run. The error
+  10028 (`too_many_requests`) refuses nothing: it is told as `Quarantined`, and what was asked for is asked for again.
 * Raw books (`interval="raw"`) and tickers want a client that has logged in. VENUE; DATA is raw, without.
 """
 
@@ -30,7 +31,7 @@ from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks
 from ..feed import Feed
 from ..levels import Levels
-from ._names import asking, one_of, steps
+from ._names import asking, one_of, refusal, steps
 
 STREAM_URL = "wss://www.deribit.com/ws/api/v2"
 
@@ -184,7 +185,7 @@ def kind_of(message: Any) -> Kind:
     if message.method == "heartbeat":
         return Kind.CHALLENGE if message.params.type == "test_request" else Kind.HEARTBEAT
     if message.id == 2:
-        return Kind.ACK if message.error is None else Kind.ERROR
+        return Kind.ACK if message.error is None else refusal(message)
     return Kind.IGNORE
 
 

@@ -5,7 +5,8 @@ Where the rules come from (VENUE: OKX's documentation of v5 and its notices, as 
 by the house's notes of 2026-11-22):
 
 * Each argument of a subscription is answered by an event of its own, or by an error, which names its instrument in its text only.
-  DATA, errors VENUE. Answers bring the `id` of the request back (VENUE): a refusal to unsubscribe is nobody's.
+  DATA, errors VENUE. One about too many requests (60014) refuses nothing: it is told as `Quarantined`. Answers bring the `id` of
+  the request back (VENUE): a refusal to unsubscribe is nobody's.
 * Books: `prevSeqId` is the `seqId` before, per instrument, -1 in a snapshot; the numbers themselves skip. One that is equal to
   the one before and changes nothing shows life; a lower one behind the right `prevSeqId` is a reset. VENUE; DATA of 2026: 6 of
   6.
@@ -39,7 +40,7 @@ from ..core.sources import Resubscribe
 from ..core.subscriptions import Acks, Batch
 from ..feed import Feed
 from ..levels import Levels
-from ._names import asking
+from ._names import asking, refusal
 
 STREAM_URL = "wss://ws.okx.com:8443/ws/v5/public"
 
@@ -199,7 +200,9 @@ def kind_of(message: Any) -> Kind:
         return Kind.RECONNECT
     if message.id == "unsubscribe":
         return Kind.IGNORE
-    return {"subscribe": Kind.ACK, "error": Kind.ERROR}.get(message.event, Kind.IGNORE)
+    if message.event == "error":
+        return refusal(message)
+    return Kind.ACK if message.event == "subscribe" else Kind.IGNORE
 
 
 def _number(message: Trades) -> int:

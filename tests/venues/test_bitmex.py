@@ -58,7 +58,7 @@ def test_messages_are_typed() -> None:
             ["A"],
         ),
         ({"error": "Unknown symbol B", "request": {"op": "subscribe", "args": ["trade:A", "trade:B"]}}, Kind.ERROR, ["B"]),
-        ({"error": "Rate limit", "request": {"op": "subscribe", "args": ["trade:A", "trade:B"]}}, Kind.ERROR, []),
+        ({"error": "Unknown or expired", "request": {"op": "subscribe", "args": ["trade:A", "trade:B"]}}, Kind.ERROR, []),
         ({"error": "Unknown or expired", "request": {"op": "subscribe", "args": ["trade:A"]}}, Kind.ERROR, ["A"]),
         ({"error": "None such", "request": {"op": "unsubscribe", "args": ["trade:A"]}}, Kind.IGNORE, ["A"]),
         ({"success": True, "unsubscribe": "trade:A"}, Kind.IGNORE, [""]),

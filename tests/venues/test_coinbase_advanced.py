@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from syncstream import FeedError, Kind, Stream, SubscribeFailed
+from syncstream import FeedError, Kind, Quarantined, Refused, Snapshot, Stream, SubscribeFailed
 from syncstream.venues import coinbase_advanced as coinbase
 from tests import replay
 
 from . import inband
 from .sessions.coinbase_advanced import CAPTURE, is_ticker, is_trades, ticker, trades
+from .spoken import spoken
 
 
 def test_trades() -> None:
@@ -83,6 +84,28 @@ def test_a_frame_with_several_events() -> None:
     with pytest.raises(ValueError, match="2 products"):
         key(frame("A-B", "C-D"))
     assert key(coinbase.Message(channel="market_trades", events=[coinbase.Event()])) is None
+
+
+def test_an_error_about_heartbeats_is_told() -> None:
+    """A limit of requests: the product that waits meanwhile is not refused by it."""
+    frames = [
+        {"channel": "subscriptions", "sequence_num": 0, "events": [{"subscriptions": {"level2": ["A-B"]}}]},
+        {"channel": "l2_data", "sequence_num": 1, "events": [{"type": "snapshot", "product_id": "A-B", "updates": []}]},
+    ]
+
+    def answer(text: str) -> list[str]:
+        if "heartbeats" in text:
+            return ['{"type":"error","message":"rate limit exceeded"}']
+        return [json.dumps(frame) for frame in frames]
+
+    with spoken(answer=answer) as venue, Stream(coinbase.depth(["A-B"], url=venue.url)) as stream:
+        told: list[Any] = []
+        for item in stream.events():
+            told.append(item)
+            if isinstance(item, Snapshot):
+                break
+    assert [item.reason for item in told if isinstance(item, Quarantined)] == ["ValueError: rate limit exceeded"]
+    assert [item for item in told if isinstance(item, Refused)] == []
 
 
 def test_an_unknown_product_is_an_error() -> None:

@@ -60,7 +60,7 @@ def test_kinds(text: str, kind: Kind) -> None:
     [
         ('{"event":"error","code":"60018","msg":"Wrong URL or channel:books,instId:X-Y doesn\'t exist."}', Kind.ERROR, ["X-Y"]),
         ('{"event":"error","code":"60012","msg":"Invalid request: {\\"instId\\": \\"X-Y\\"}"}', Kind.ERROR, ["X-Y"]),
-        ('{"event":"error","code":"60014","msg":"Requests too frequent"}', Kind.ERROR, []),
+        ('{"event":"error","code":"60013","msg":"Invalid args"}', Kind.ERROR, []),
         ('{"event":"error","id":"unsubscribe","code":"60018","msg":"instId:X-Y doesn\'t exist"}', Kind.IGNORE, ["X-Y"]),
         ('{"event":"subscribe","id":"subscribe","arg":{"channel":"books","instId":"A"}}', Kind.ACK, ["A"]),
     ],

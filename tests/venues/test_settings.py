@@ -198,6 +198,30 @@ def test_a_refusal_is_told_in_the_words_of_the_venue(feed: Feed, frame: dict[str
     assert (rules.classify(message), str(message)) == (Kind.ERROR, words)
 
 
+@pytest.mark.parametrize(
+    ("feed", "frame", "words"),
+    [
+        (bitmex.depth(["A"]), {"error": "Rate limit exceeded", "request": {"op": "subscribe"}}, "Rate limit exceeded"),
+        (coinbase.depth(["A-B"]), {"type": "error", "message": "rate limit exceeded"}, "rate limit exceeded"),
+        (coinbase_advanced.depth(["A-B"]), {"type": "error", "message": "rate limit exceeded"}, "rate limit exceeded"),
+        (
+            deribit.depth(["A"]),
+            {"id": 2, "error": {"code": 10028, "message": "too_many_requests"}},
+            "10028 too_many_requests",
+        ),
+        (okx.depth(["A"]), {"event": "error", "code": "60014", "msg": "Requests too frequent"}, "60014 Requests too frequent"),
+    ],
+    ids=str,
+)
+def test_too_many_requests_are_no_refusal(feed: Feed, frame: dict[str, Any], words: str) -> None:
+    """What raises here is told as `Quarantined` with its words; what was asked for waits, and is asked for again."""
+    rules = feed.rules()
+    assert rules.classify is not None
+    message = rules.decode(json.dumps(frame).encode(), True)
+    with pytest.raises(ValueError, match=words):
+        rules.classify(message)
+
+
 def test_what_is_no_refusal_looks_like_what_it_is() -> None:
     """As the representation of any value."""
     for feed, frame in (
