@@ -203,7 +203,7 @@ class Dialogue:
         for topic in topics:
             self.topics.pop(topic, None)
         for key in set(map(self.topic_key, topics)).difference(map(self.topic_key, self.topics)):
-            self.keys.unsubscribed(key)
+            self.order.unsubscribed(key)
             self.quiet.forget(key)
         for place in self.connections.lines:
             place.talk.subscriptions.left(topics)
@@ -266,7 +266,8 @@ class Dialogue:
             final = final or retry_in is None
             told = Refused(key=self._key(topic), topic=topic, reason=reason, retry_in=retry_in, at_ns=self.keys.wall(now))
             self.keys.out.append(told)
-        if final and not self.order.used and all(self._hopeless(each) for each in self.connections.lines if each.is_live()):
+        live = [each for each in self.connections.lines if each.is_live()]
+        if final and live and not self.order.used and all(map(self._hopeless, live)):
             text = "; ".join(dict.fromkeys(state.reason for state in place.talk.subscriptions.status().values()))
             self.connections.fail(SubscribeFailed(f"every subscription was refused: {text}"), now)
 

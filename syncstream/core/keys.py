@@ -117,7 +117,7 @@ class Keys(Placement):
         self._replay(sync, replayed)
         if sync.state is State.SYNCING:
             sync.attempts = 0
-            self.fetches.want(sync, now)
+            self.fetches.want(sync, now + self._pause(sync, not replayed))
             return
         if not proved and not replayed:
             sync.lost(sync.delivered, now)
@@ -250,18 +250,22 @@ class Keys(Placement):
         a message is above it, the next one has to show which it is.
         """
         self._let_go(sync)
+        due_at = sync.fetch_at
         self.fetches.withdraw(sync)
         self.fetches.forgive(sync.key)
         covered = sync.cover() if self.rules.comes_within is not None else []
-        proved = not any(self._above_it(position, item) for item in covered)
         sync.asked()  # now, and answered now
-        if sync.state is not State.SYNCING or sync.fit(position, self.rules.splice) is not Fit.JOINS:
+        fit = sync.fit(position, self.rules.splice) if sync.state is State.SYNCING else None
+        if fit is not Fit.JOINS:
             sync.clear()
         self._keep(sync)
         self.snapshots += 1
         self.plain.pop(sync.key, None)
         self.dropped_keys.pop(sync.key, None)
-        self.apply(sync, position, state, now, size, proved=proved)
+        old = fit is Fit.OLD or any(self._above_it(position, item) for item in covered)
+        self.apply(sync, position, state, now, size, proved=not old)
+        if sync.state is State.UNPROVEN and due_at is not None and sync.fetch_at is not None:
+            self.fetches.want(sync, max(due_at, sync.fetch_at))  # it keeps its back-off
 
     def _above_it(self, position: Any, item: Held) -> bool:
         """Whether a message is above a snapshot, as far as that shows."""
@@ -363,7 +367,8 @@ class Keys(Placement):
     def mismatched(self, key: Hashable, now: float, chance: float) -> None:
         """The venue's own checksum says that what was delivered of this key is wrong. What the messages say is no help any more.
 
-        It is healed at most once per `resync_interval`; one that is wrong again soon after it was healed waits longer each time.
+        It is healed at most once per `resync_interval`; one that is wrong again soon after it was healed waits longer each time,
+        and is given up as if nothing had come, in the end.
         """
         sync = self.syncs.get(key)
         if sync is None or sync.state not in (State.LIVE, State.UNPROVEN):
@@ -374,6 +379,9 @@ class Keys(Placement):
         if self.rules.source:
             backoff = self.rules.fetch_backoff
             sync.mistakes = sync.mistakes + 1 if now - sync.resynced_at <= backoff.maximum else 0
+            if sync.mistakes >= self.rules.fetch_attempts:  # its source says nothing better
+                self._give_up(sync, now)
+                return
             delay = backoff.delay(sync.mistakes - 1, chance) if sync.mistakes else 0.0
             self.fetches.want(sync, max(now + delay, sync.resynced_at + self.rules.resync_interval, comes_at or now))
 
@@ -404,7 +412,9 @@ class Keys(Placement):
 
     def unsubscribed(self, key: Hashable) -> None:
         """Nothing more of this key is wanted, not even what is on its way; its counter goes on."""
-        self.muted.add(key)
+        self.muted[key] = None
+        if len(self.muted) > self.rules.max_keys:  # of the one left longest ago nothing is on its way any more
+            del self.muted[next(iter(self.muted))]
         sync = self.syncs.pop(key, None)
         self.plain.pop(key, None)
         self.latest.pop(key, None)

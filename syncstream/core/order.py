@@ -15,7 +15,7 @@ import contextlib
 from typing import Any, Hashable, Iterable, NamedTuple, Optional, Union
 
 from ..errors import DataFailed
-from ..events import Quarantined
+from ..events import Quarantined, Snapshot
 from .aliases import Aliases, Named
 from .counter import Counter, Held, Numbered, Outcome, countable
 from .keys import Keys
@@ -23,6 +23,7 @@ from .parts import Entry, Part, Parts, Unreadable
 from .paths import MISSING
 from .rules import DELIVERED, Kind, Rules, Scope
 from .scan import Scan
+from .sync import State
 
 _RAW_KEPT = 256
 _UNUSABLE_LEAST = 10
@@ -88,7 +89,12 @@ class Order:
             self._cannot_read(_shown(came), f"{type(error).__name__}: {error}", now)
             return None
         item = Item(message, kind, key, has_key, came, size)
-        return self._named(item, self.aliases[line], now) if self.aliases and has_key and kind in DELIVERED else item
+        if not self.aliases or not has_key:
+            return item
+        if kind in DELIVERED:
+            return self._named(item, self.aliases[line], now)
+        known = self.aliases[line].keys  # a mark has the key of its id, or none
+        return item if rules.idle is None else item._replace(key=known.get(key), has_key=key in known)
 
     def _named(self, item: Item, aliases: Aliases, now: float) -> Item:
         """The same with the key its id stands for on this line; where nobody has told, it is set aside, and only counted."""
@@ -132,11 +138,15 @@ class Order:
             self.keyless += 1
             self._unusable(self._lacks(f"key={rules.key_text}", message))
         try:
-            idle = rules.idle is not None and has_key and bool(rules.idle(message))
-            if not data and not idle and rules.scope is not Scope.CONNECTION:
+            own = rules.scope is Scope.KEY
+            idle = rules.idle is not None and (has_key or not own) and bool(rules.idle(message))
+            if own and not data and not idle:
                 return False
             if rules.rule is None:
                 self._unnumbered(item, now)
+            elif own and item.key in self.keys.muted:  # nobody wants it, and it has no counter any more
+                if kind is not Kind.SNAPSHOT:
+                    countable(*self._numbers(message), ordered=rules.rule.ordered)
             elif idle:
                 self._stands(item, line, now)
             elif kind is Kind.SNAPSHOT and rules.scope is Scope.KEY:
@@ -194,14 +204,23 @@ class Order:
         sync = self.keys.find(key, now)
         if sync is None:
             return
+        healing = sync.state is not State.LIVE
         counter = sync.counter = self._counter(key, message, line)
         self.keys.in_band(sync, None if last is None else position, message, now, item.size)
+        if last is None and healing and isinstance(self.keys.latest.get(key), Snapshot):
+            counter.forget()  # what was missed before it is in it, and nobody says where it stands
         if sync.anchor is not None:  # nothing that was held followed it
             self.keys.stale += counter.stand(last, line, self.lines)
             self._follow(counter, now)
 
     def _numbered(self, item: Item, data: bool, line: int, now: float) -> None:
-        first, last = self._numbers(item.message)
+        try:
+            first, last = self._numbers(item.message)
+        except MISSING:
+            if not data or item.kind is not Kind.SNAPSHOT:
+                raise
+            self._uncounted(item, now)
+            return
         held = None
         if data:
             held = self._whole(item) if item.kind is Kind.SNAPSHOT else self._held(item, first, last)
@@ -210,6 +229,12 @@ class Order:
         if reset:  # what waits there counts in the old numbers
             self._expire(counter, now)
         self._judge(counter, Numbered(first, last, item.key, held, line, reset=reset), now)
+
+    def _uncounted(self, item: Item, now: float) -> None:
+        """An in-band snapshot that no counter of many keys counts: it replaces the state whenever it comes."""
+        sync = self.keys.find(item.key, now)
+        if sync is not None:
+            self.keys.in_band(sync, self._whole(item).last, item.message, now, item.size)
 
     def _stands(self, item: Item, line: int, now: float) -> None:
         """A message that only says where its counter stands."""
@@ -283,11 +308,24 @@ class Order:
         if counter is None:
             assert self.rules.rule is not None
             counter = Counter(name, self.rules.rule)
+            if len(self.counters) >= self.rules.max_keys:
+                self._prune()
             if len(self.counters) < self.rules.max_keys:
                 self.counters[name] = counter
             else:
                 self.keys.fail_keys("counter" if scope is Scope.SHARED else f"key={self.rules.key_text}")
         return counter
+
+    def _prune(self) -> None:
+        """Forget counters that nothing was seen on since the line was lost, or whose keys nobody wants any more.
+
+        What names them may be of one connection, or of one subscription.
+        """
+        shared = self.rules.scope is Scope.SHARED
+        for name, counter in list(self.counters.items()):
+            wanted = any(key in self.keys.syncs for key in (counter.keys if shared else (name,)))
+            if not counter.early and (not wanted or (shared and counter.unproven)):
+                del self.counters[name]
 
     def _judge(self, counter: Counter, item: Numbered, now: float) -> None:
         rules = self.rules
@@ -340,6 +378,8 @@ class Order:
             counter.forget()  # nobody repeats an old state: the venue counts anew
             counter.position = item.last
             outcome = Outcome.RESTART
+        elif outcome is Outcome.DUPLICATE and whole and self._heals(item):
+            outcome = Outcome.NEXT
         if outcome is Outcome.DUPLICATE:
             self.duplicates += 1
             keys.plain.pop(item.key, None)  # the counter wants to see what follows
@@ -369,6 +409,11 @@ class Order:
         if self.rules.scope is Scope.SHARED:
             keys.unproved(sync, now)
         keys.place(sync, item.held, now, counter)
+
+    def _heals(self, item: Numbered) -> bool:
+        """Whether a snapshot with the number that its counter stands at, as nothing else has come, is waited for."""
+        sync = self.keys.syncs.get(item.key)
+        return sync is not None and sync.state is not State.LIVE
 
     def _settle_idle(self, counter: Counter, outcome: Outcome, after: Any, item: Numbered, now: float) -> None:
         """A key's own counter stands there: what was delivered is complete, or something is missing."""
@@ -430,13 +475,15 @@ class Order:
                 counter.unproven = True
 
     def subscribed(self, key: Hashable) -> None:
-        """Wanted (again): its own counter starts anew, for what came between was not asked for."""
-        if key not in self.keys.muted:
-            return
-        self.keys.muted.discard(key)
-        counter = self.counters.get(key) if self.rules.scope is Scope.KEY else None
-        if counter is not None:
-            counter.forget()
+        """Wanted (again)."""
+        self.keys.muted.pop(key, None)
+
+    def unsubscribed(self, key: Hashable) -> None:
+        """Not wanted any more. A counter of its own is over with it: what would come between is not asked for."""
+        if self.rules.scope is Scope.KEY:
+            self.counters.pop(key, None)
+            self._waiting.pop(key, None)
+        self.keys.unsubscribed(key)
 
     def tick(self, now: float) -> None:
         """Reorder windows that are over."""

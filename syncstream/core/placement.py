@@ -22,6 +22,9 @@ from .sequence import Verdict
 from .sources import Ask
 from .sync import State, Sync
 
+_VAIN = 3
+"""From so many snapshots in a row that no message has followed the next one waits."""
+
 
 class Placement:
     """Owned by: the engine, as part of `Keys`."""
@@ -33,7 +36,7 @@ class Placement:
         self.syncs: dict[Hashable, Sync] = {}
         self.plain: dict[Hashable, Any] = {}  # LIVE and joined, and the counter they are on: the hot path may deliver
         self.latest: dict[Hashable, Any] = {}
-        self.muted: set[Hashable] = set()
+        self.muted: dict[Hashable, None] = {}  # a set that keeps its order: not wanted any more
         self.dropped_keys: dict[Hashable, None] = {}  # those that are DROPPED
         self.fetches = Fetches(rules.fetch_concurrency, rules.fetch_limit, frees=rules.ask is not Ask.FETCH)
         self.messages = self.stale = self.gaps = self.healed = self.unhealed = self.snapshots = self.held = self.held_bytes = 0
@@ -186,9 +189,15 @@ class Placement:
             self._forget(sync)
         comes = self.rules.comes_within is not None and sync.state is State.UNPROVEN  # by itself, and was not asked for
         waits = sync.fetch_at is not None and (sync.state is State.SYNCING or sync.attempts > 0 or comes)  # keeps its back-off
+        pause = self._pause(sync, isinstance(self.latest.get(sync.key), Snapshot)) if sync.state is State.LIVE else 0.0
         sync.doubt(delivered, now)
         if not waits and not dropped:
-            self.fetches.want(sync, now)
+            self.fetches.want(sync, now + pause)
+
+    def _pause(self, sync: Sync, vain: bool) -> float:
+        """Seconds before it is asked again. `vain`: no message has followed the last snapshot; two may be late, more are not."""
+        sync.vain = sync.vain + 1 if vain else 0
+        return 0.0 if sync.vain < _VAIN else self.rules.fetch_backoff.delay(sync.vain - _VAIN, 1.0)
 
     def _tell_gap(
         self, key: Hashable, reason: str, after: Any, before: Any, now: float, *, healing: bool, since: Optional[float] = None

@@ -72,6 +72,7 @@ class Sync:
         "since",
         "state",
         "unbroken",
+        "vain",
     )
 
     def __init__(self, key: Hashable, state: State, now: float) -> None:
@@ -94,6 +95,7 @@ class Sync:
         self.fetching = False
         self.fetch_at: Optional[float] = None
         self.attempts = 0
+        self.vain = 0  # so many snapshots in a row were followed by a hole, and by nothing before it
         self.mistakes = 0  # it was wrong, by its checksum, so often in a row soon after it was healed
         self.behind = 0
         self.behind_at = 0.0

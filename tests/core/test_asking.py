@@ -286,3 +286,29 @@ def test_nothing_is_asked_while_no_line_is_live(rules: Rules) -> None:
     assert rig.engine.asking.may_ask()
     rig.raw(frame(9, b""))
     assert rig.did(Call, Dial)[1:] == []
+
+
+def test_a_snapshot_that_nothing_follows_is_asked_for_more_and_more_slowly() -> None:
+    """Each is followed by a hole, and by nothing before that: a venue that counts in another way is not to be flooded."""
+    rig = begun(AGAIN, "A")
+    moments: list[float] = []
+    number = 10
+    rig.send(delta("A", number))
+    while len(moments) < 8:
+        if calls(rig):
+            moments.append(rig.now)
+            number += 10
+            rig.send(snap("A", number), delta("A", number + 5))
+        else:
+            rig.step()
+    waits = [after - before for before, after in zip(moments, moments[1:])]
+    assert waits == [0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 8.0]
+
+
+def test_a_snapshot_that_something_followed_is_asked_for_at_once() -> None:
+    """However often there are holes."""
+    rig = begun(AGAIN, "A")
+    for number in range(10, 200, 10):
+        rig.send(delta("A", number))
+        assert len(calls(rig)) == 1
+        rig.send(snap("A", number + 1), delta("A", number + 2))

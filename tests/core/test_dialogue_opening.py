@@ -10,7 +10,7 @@ from syncstream.core.actions import Payload
 from syncstream.core.engine import Abandon, Dial, Hangup, Send
 from syncstream.core.frames import CLOSE, PING, PONG, TEXT
 from syncstream.core.opening import Step
-from syncstream.core.rules import Rules, Scope
+from syncstream.core.rules import Kind, Rules, Scope
 from syncstream.errors import ConnectFailed, Severity
 from syncstream.events import Connected, Disconnected
 
@@ -367,3 +367,14 @@ def test_the_close_code_of_a_login_counts() -> None:
     failure = rig.failure()
     assert isinstance(failure, ConnectFailed)
     assert str(failure) == "closed by the venue: 4001 bad key"
+
+
+def test_an_error_before_anything_was_subscribed_ends_nothing() -> None:
+    """It is told; the step that waits goes on to wait."""
+    script = (Step(expect=lambda message: "ok" in message),)
+    rig = Rig(change(NUMBERED, classify=lambda message: Kind.ERROR if "error" in message else None, opening=script))
+    rig.open(steps=((),))
+    rig.send({"k": "A", "error": "slow down"})
+    assert (rig.engine.failure, rig.said()) == (None, ["refused"])
+    rig.send({"k": "A", "ok": 1})
+    assert rig.said() == ["connected 0 attempt 1"]

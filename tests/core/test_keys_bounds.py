@@ -160,7 +160,7 @@ def test_what_was_healed_is_not_healed_again() -> None:
 
 
 def test_a_key_that_is_not_wanted_any_more() -> None:
-    """What it holds goes; a late answer and late messages change nothing; the counter goes on."""
+    """What it holds goes, and its counter; a late answer and late messages change nothing."""
     rig = Rig()
     rig.live("A", 5)
     rig.send(delta("A", 8))
@@ -171,7 +171,7 @@ def test_a_key_that_is_not_wanted_any_more() -> None:
     rig.engine.unsubscribe(["A", "never seen"], [], rig.now)
     status = rig.engine.status(rig.now)
     assert (rig.said(), status.held, status.late_answers, status.keys) == ([], 0, 1, {})
-    assert rig.order.counters["A"].position == 12
+    assert rig.order.counters == {}
 
 
 def test_subscribing_a_syncing_key_does_nothing() -> None:
@@ -246,3 +246,11 @@ def test_the_status_of_each_key(rules: Rules) -> None:
     assert rig.keys.status() == {"A": KeyStatus(state="live", position=5, gaps=0, healed=0, held=0)}
     rig.send(delta("A", 9, v=9))
     assert rig.keys.status() == {"A": KeyStatus(state="syncing", position=5, gaps=1, healed=0, held=1)}
+
+
+def test_of_keys_that_were_left_only_so_many_are_remembered() -> None:
+    """Of one that was left long ago nothing is on its way any more."""
+    rig = Rig(change(HEALED, max_keys=2))
+    rig.open()
+    rig.engine.unsubscribe(["A", "B", "C"], [], rig.now)
+    assert len(rig.keys.muted) == 2

@@ -171,3 +171,27 @@ def test_however_often_it_is_wrong_it_is_healed_and_not_too_often(moments: list[
         healed_at = rig.now
         assert rig.state("A") == "live"
         rig.said()
+
+
+@pytest.mark.parametrize("rules", [HEALED, WHOLE])
+def test_one_that_is_never_right_is_given_up(rules: Rules) -> None:
+    """So that it is told, in every view; then it is tried from time to time, and given up at once if it is wrong still."""
+    rig = Rig(change(rules, fetch_attempts=3), chance=0.0)
+    position = None if rules is WHOLE else 5
+    rig.live("A", 5)
+    rig.wait(60.0)
+    for _ in range(3):
+        wrong(rig)
+        rig.wait(rules.resync_interval)
+        rig.answer("A", position)
+    rig.said()
+    wrong(rig)
+    assert rig.said() == ["gap A checksum 5..None healing", "gap A unhealed 5..None told"]
+    assert (rig.state("A"), rig.keys.status()["A"].state) == ("live", "incomplete")
+    rig.asked()
+    rig.wait(8.0)
+    assert rig.asked() == ["A"]
+    rig.answer("A", position)
+    rig.said()
+    wrong(rig)
+    assert rig.said()[-1] == "gap A unhealed 5..None told"

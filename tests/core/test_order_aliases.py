@@ -231,3 +231,13 @@ def test_a_new_connection_forgets_the_names_of_its_own_line_only(cut: int) -> No
         rig.send(ack(7, "A"), line=line)
     rig.order.begun(cut)
     assert [aliases.keys for aliases in rig.order.aliases] == [{} if line == cut else {7: "A"} for line in range(3)]
+
+
+def test_a_mark_with_an_id_is_one_of_its_key() -> None:
+    """A hole before it is seen with it; one of an id that nobody has told says nothing, and keeps no counter."""
+    rig = Rig(change(OWN, idle=lambda message: message.get("t") == "beat"))
+    rig.open()
+    said(rig)
+    rig.send(ack(7, "A"), delta(7, 1), delta(7, 2), delta(7, 3, t="beat"), delta(9, 3, t="beat"))
+    assert said(rig) == ["A=71", "A=72", "gap A hole 2..4 told"]
+    assert list(rig.order.counters) == ["A"]

@@ -53,15 +53,22 @@ def test_frames_are_taken_apart_where_the_feed_says_so() -> None:
     assert rig.said()[1:] == ["A"]
 
 
-def test_what_has_no_key_is_no_mark_of_one() -> None:
-    """It is counted like anything else on the connection."""
-    rig = Rig(change(BY_CONNECTION, idle=lambda message: message.get("i", False)))
+def test_what_has_no_key_may_say_where_a_connection_stands() -> None:
+    """A hole before it shows with it; where the feed says nothing of marks it is counted like anything else."""
+    rig = Rig(BY_CONNECTION)
     rig.open()
     rig.send(delta("A", 1, v=1))
     rig.answer("A", 1)
     rig.said()
     rig.send({"n": 2, "i": True}, delta("A", 3, v=2))
     assert rig.said() == ["A2"]
+    rig = Rig(change(BY_CONNECTION, idle=lambda message: message.get("i", False)))
+    rig.open()
+    rig.send(delta("A", 1, v=1))
+    rig.answer("A", 1)
+    rig.said()
+    rig.send({"n": 1, "i": True}, {"n": 2, "i": True})
+    assert rig.said() == ["gap A hole 1..3 healing"]
 
 
 @pytest.mark.parametrize("rules", [BY_CHANNEL, BY_CONNECTION])

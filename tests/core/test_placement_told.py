@@ -240,3 +240,13 @@ def test_what_is_missing_of_nobody_knows_which_key_counts_where_no_source_begins
         keys.missed("A", None, 5, 1.0)
         assert (keys.gaps, keys.unhealed) == (counted, counted)
         assert [(gap.key, gap.before, gap.healing) for gap in keys.out] == [("A", 5, False)] * counted
+
+
+def test_a_key_that_nobody_wants_is_not_found() -> None:
+    """Not even as a new one, and where a counter of many keys goes on."""
+    rig = Rig(change(BY_CHANNEL, source=False, splice=None, splice_first=None, splice_last=None))
+    rig.open()
+    rig.said()
+    rig.engine.unsubscribe(["A"], [], rig.now)
+    rig.send(delta("A", 1, c="c"), delta("B", 2, c="c"))
+    assert (rig.said(), list(rig.keys.syncs)) == (["B2"], ["B"])

@@ -61,13 +61,15 @@ class Service:
         self.anew: set[str] = set()  # keys whose numbers have started anew by right: that ends a request, and nobody is told
         self.complete: dict[str, float] = {}  # keys that were told to be, and when
 
-    def asked(self, key: str, epoch: int, now: float) -> Request:
-        """A request goes out."""
+    def asked(self, key: str, epoch: int, now: float, *, wanted: bool) -> Request:
+        """A request goes out. Not `wanted`: a snapshot that came by itself, in the same moment, has made it pointless already."""
         request = Request(key, epoch, now)
         self.expire(now)
         soonest = self.not_before.pop(key, now)
         require(now >= soonest - 1e-9, "pace", f"{key} is asked for at {now}, {soonest - now:.3f} s too soon")
         self.under_way[epoch] = request
+        if not wanted:
+            self.dead.add(epoch)
         limit = self.config.concurrency
         require(len(self.under_way) <= limit, "concurrency", f"{len(self.under_way)} requests at once, the limit is {limit}")
         return request
@@ -128,7 +130,11 @@ class Service:
         if not isinstance(item, (Gap, Resynced, Snapshot)):
             return
         key = str(item.key)
-        if isinstance(item, Resynced) or (isinstance(item, Gap) and item.reason in ("restart", "drop", "unhealed")):
+        if (
+            isinstance(item, Resynced)
+            or (isinstance(item, Gap) and item.reason in ("restart", "drop", "unhealed"))
+            or isinstance(item, Snapshot)
+        ):
             self._end(key)
         if isinstance(item, Gap):
             self._told_gap(key, item, now)

@@ -312,7 +312,9 @@ class World:
             require(self.closed_at is None, "closed", f"{action} after the end")
             subscribed = any(watch.subscribed(self.now) for watch in self.watches)
             require(subscribed, "pace", f"{action}, and no line has asked for its topics")
-            request = self.service.asked(str(action.key), action.epoch, self.now)
+            sync = self.engine.keys.syncs.get(action.key)
+            wanted = sync is not None and sync.epoch == action.epoch
+            request = self.service.asked(str(action.key), action.epoch, self.now, wanted=wanted)
             self.later(self.service.latency / 2, "look", request)
         elif isinstance(action, Dial):
             require(self.closed_at is None, "closed", f"{action} after the end")
