@@ -154,7 +154,7 @@ def test_a_hole_meanwhile_and_a_loss_change_nothing() -> None:
 @given(moments=st.lists(st.floats(0.0, 20.0), min_size=1, max_size=12), interval=st.sampled_from([0.0, 1.0, 3.0]))
 def test_however_often_it_is_wrong_it_is_healed_and_not_too_often(moments: list[float], interval: float) -> None:
     """Between two requests lies the interval; each doubt is told once, and ends with a snapshot."""
-    rig = Rig(change(HEALED, resync_interval=interval), chance=0.5)
+    rig = Rig(change(HEALED, resync_interval=interval, fetch_attempts=1000), chance=0.5)  # never given up
     rig.live("A", 5)
     healed_at = rig.now
     for seconds in moments:

@@ -130,11 +130,7 @@ class Service:
         if not isinstance(item, (Gap, Resynced, Snapshot)):
             return
         key = str(item.key)
-        if (
-            isinstance(item, Resynced)
-            or (isinstance(item, Gap) and item.reason in ("restart", "drop", "unhealed"))
-            or isinstance(item, Snapshot)
-        ):
+        if not isinstance(item, Gap) or item.reason in ("restart", "drop", "unhealed"):
             self._end(key)
         if isinstance(item, Gap):
             self._told_gap(key, item, now)
