@@ -88,7 +88,7 @@ class Say(msgspec.Struct, frozen=True):
     depth: int
 
     def __call__(self, topics: Sequence[str]) -> dict[str, Any]:
-        asked = {"event": self.event, "pair": list(topics), "subscription": {"name": "book", "depth": self.depth}}
+        asked: dict[str, Any] = {"event": self.event, "pair": list(topics), "subscription": {"name": "book", "depth": self.depth}}
         return asked if self.event == "subscribe" else {**asked, "reqid": _LEAVING}
 
 
