@@ -252,7 +252,8 @@ class Dialogue:
         self._subscribed(topics, now)
 
     def _refuse(self, place: Line, item: Item, now: float) -> None:
-        missed = place.talk.subscriptions.refused(item.message)
+        passing = item.kind is Kind.LIMITED
+        missed = place.talk.subscriptions.refused(item.message, now, self.connections.random(), passing=passing)
         self._missed(place, missed or [Missed(None, place.talk.shown(str(item.message))[:200], None)], now)
 
     def _subscribed(self, topics: Iterable[Hashable], now: float) -> None:
@@ -311,6 +312,7 @@ def _leaving(payload: Payload) -> Payload:
 _MEANINGS: dict[Kind, Callable[[Dialogue, Line, Item, float], None]] = {
     Kind.ACK: Dialogue._acknowledge,
     Kind.ERROR: Dialogue._refuse,
+    Kind.LIMITED: Dialogue._refuse,
     Kind.CHALLENGE: Dialogue._challenged,
     Kind.RECONNECT: Dialogue._reconnect,
     Kind.PAUSE: Dialogue._pause,

@@ -36,6 +36,7 @@ class Kind(enum.Enum):
     IGNORE = "ignore"  # as if it had not come
     ACK = "ack"  # a subscription was accepted: see `Acks`; so is an unsubscription where they are counted, else ignore it
     ERROR = "error"  # a subscription was refused
+    LIMITED = "limited"  # too much was asked for at once: nothing is refused, and what was is asked for again, with a back-off
     PONG = "pong"  # the answer to our keepalive: proves the transport, not the feed
     CHALLENGE = "challenge"  # wants an answer: see `Feed.answer`
     RECONNECT = "reconnect"  # the venue asks us to connect anew

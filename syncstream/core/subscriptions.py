@@ -5,7 +5,9 @@ Rules
   acknowledgement, and acknowledge what will never deliver.
 * An acknowledgement that does not come in time, or data where a limit for it is declared, is told, and the topic is asked for
   again with a back-off, `attempts` times in all. Then it counts as refused on this connection.
-* What the venue refuses is not asked for again on this connection. The next one asks for everything that is wanted.
+* What the venue refuses is not asked for again on this connection. The next one asks for everything that is wanted. What it has
+  sent or acknowledged here, and is asked for anew, it does not refuse for good: that is asked for again like what does not come,
+  and so is what it only puts off.
 * A topic that several payloads ask for is acknowledged when all of them are. By `count` the oldest request is the one that is
   meant, so it is a guess: a request that was given up is taken out of the row. What leaves topics stands in the row, too, and its
   answer is nobody's.
@@ -72,7 +74,7 @@ class Batch(Options, frozen=True, kw_only=True):
 
 
 class Acks(Options, frozen=True, kw_only=True):
-    """How the venue acknowledges subscriptions, and how `Kind.ACK` and `Kind.ERROR` messages are matched to topics.
+    """How the venue acknowledges subscriptions, and how `Kind.ACK`, `ERROR` and `LIMITED` messages are matched to topics.
 
     `by="id"`: what stands at `id` in the message is what stood at `sent` (the same path if not given) in the payload.
     `by="key"`: the message names what it is about: `topics`, a path or callable message → topic or list of them; without it the
@@ -133,7 +135,7 @@ class Missed(NamedTuple):
 class _Topic:
     """Owned by: its `Subscriptions`."""
 
-    __slots__ = ("again", "asks", "due_at", "open", "reason", "state", "told")
+    __slots__ = ("again", "asks", "due_at", "known", "open", "reason", "state", "told")
 
     def __init__(self) -> None:
         self.state = State.SENT
@@ -142,6 +144,7 @@ class _Topic:
         self.due_at: Optional[float] = None
         self.again = False  # what is due is to ask again
         self.told = False  # that it is subscribed
+        self.known = False  # it was, before it was asked for anew
         self.reason = ""
 
 
@@ -231,6 +234,7 @@ class Subscriptions:
             if topic is not None:
                 self._forget(name)
                 self._topics[name] = _Topic()
+                self._topics[name].known = topic.known or topic.state in (State.ACKNOWLEDGED, State.LIVE)
 
     # ---------------------------------------------------------------- what the venue says
 
@@ -273,13 +277,17 @@ class Subscriptions:
                 told.append(name)
         return told
 
-    def refused(self, message: Any) -> list[Missed]:
-        """An error; returns the topics that it refuses. None, if it cannot be matched to any."""
+    def refused(self, message: Any, now: float = 0.0, chance: float = 0.0, *, passing: bool = False) -> list[Missed]:
+        """An error; returns the topics that it refuses, or (`passing`) puts off. None, if it cannot be matched to any."""
         reason = self._shown(str(message))[:_REASON_KEPT]
         missed = []
         for name in self._meant(message, error=True):
             topic = self._topics.get(name)
-            if topic is not None:
+            if topic is None or (passing and topic.state is State.LIVE):
+                continue
+            if topic.state is not State.LIVE and (topic.known or passing):
+                missed.append(self._miss(name, topic, reason, now, chance))
+            else:
                 missed.append(self._refuse(name, topic, reason))
         return missed
 
@@ -324,9 +332,9 @@ class Subscriptions:
         return bool(self._topics) and all(topic.state is State.REFUSED for topic in self._topics.values())
 
     def refuses(self, name: Hashable) -> bool:
-        """Whether a topic was asked for here, and refused."""
+        """Whether a topic was asked for here, and never anything but refused."""
         topic = self._topics.get(name)
-        return topic is not None and topic.state is State.REFUSED
+        return topic is not None and topic.state is State.REFUSED and not topic.known
 
     def status(self) -> dict[Hashable, TopicStatus]:
         """A picture of every topic that was asked for."""

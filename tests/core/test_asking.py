@@ -9,7 +9,7 @@ import pytest
 from syncstream.core.actions import Payload
 from syncstream.core.engine import Call, Dial
 from syncstream.core.frames import TEXT
-from syncstream.core.rules import Rules
+from syncstream.core.rules import Kind, Rules
 from syncstream.core.subscriptions import Acks
 from syncstream.errors import SnapshotFailed
 
@@ -63,15 +63,25 @@ def test_every_live_line_subscribes_again() -> None:
 
 
 def test_what_a_line_has_refused_it_is_not_asked_for_again() -> None:
-    """Its next connection will be; the key is given up meanwhile."""
+    """Its next connection will be."""
     rig = Rig(change(AGAIN, acks=Acks(by="key")), topics=("A",))
+    rig.open(payloads=(Payload(TEXT, b"ask", ("A",)),))
+    rig.engine.lines[0].talk.subscriptions.refused({"k": "A"})
+    rig.keys.find("A", rig.now)
+    rig.wait(5.0)
+    assert (calls(rig), rig.keys.fetches.under_way) == ([], 1)
+
+
+def test_what_is_refused_while_it_is_healed_is_asked_for_again() -> None:
+    """It was left for that: a limit of requests must not cost the topic."""
+    refusing = change(AGAIN, acks=Acks(by="key"), classify=lambda m: Kind.ERROR if m.get("t") == "error" else classify(m))
+    rig = Rig(refusing, topics=("A",))
     rig.open(payloads=(Payload(TEXT, b"ask", ("A",)),))
     rig.send(snap("A", 5), delta("A", 6), delta("A", 9))
     assert rig.answer_call().ask == ("A",)
-    rig.engine.lines[0].talk.subscriptions.refused({"k": "A"})
-    rig.wait(5.0)
-    assert calls(rig) == []
-    assert rig.keys.fetches.under_way == 1
+    rig.send({"k": "A", "t": "error"})
+    rig.wait(0.5)
+    assert calls(rig) == [(0, (), ("A",))]
 
 
 def test_a_key_without_a_topic_cannot_be_subscribed_again() -> None:

@@ -12,6 +12,7 @@ from syncstream.core.engine import Call, Dial, Hangup, Send
 from syncstream.core.frames import CLOSE, TEXT
 from syncstream.core.opening import Step
 from syncstream.core.rules import Kind, Rules
+from syncstream.core.subscriptions import Acks
 from syncstream.events import Disconnected, Gap
 
 from .rig import HEALED, NUMBERED, Rig, change, delta
@@ -314,3 +315,15 @@ def test_a_call_of_an_older_connection_is_late() -> None:
     rig.engine.spoken(0, call.epoch, (), (Payload(TEXT, b"x", ("A",)),), rig.now)
     rig.engine.unspoken(0, call.epoch, ("A",), "raised", rig.now)
     assert (rig.did(), rig.engine.status(rig.now).late_answers) == ([], 2)
+
+
+def test_what_is_limited_is_asked_for_again() -> None:
+    """Nothing is refused, and a stream that has just begun goes on."""
+    rules = change(SPEAKING, acks=Acks(by="key"))
+    rig = Rig(rules, topics=("A",))
+    rig.open(payloads=(Payload(TEXT, b"ask", ("A",)),))
+    rig.did()
+    rig.send(say(Kind.LIMITED, k="A"))
+    assert (rig.engine.failure, rig.said()[-1]) == (None, "refused")
+    rig.wait(1.0)
+    assert [call.ask for call in rig.did(Call)] == [("A",)]

@@ -89,3 +89,34 @@ def test_what_was_refused_and_is_asked_for_again() -> None:
     it.sent(ask("A", ident=2), NOW)
     assert (states(it), it.status()["A"].asked) == ({"A": "sent"}, 2)
     assert it.acknowledged({"id": 2}, NOW) == ["A"]
+
+
+@pytest.mark.parametrize("proof", ["came", "acknowledged"])
+def test_what_was_subscribed_before_is_not_refused_for_good(proof: str) -> None:
+    """It is left and asked for again to be healed: a limit of requests, say, must not cost the topic."""
+    it = made(Acks(by="id", attempts=3))
+    it.sent(ask("A", ident=1), NOW)
+    if proof == "came":
+        it.came("A")
+    else:
+        it.acknowledged({"id": 1}, NOW)
+    it.anew(["A"])
+    for ident in (2, 3):
+        it.sent(ask("A", ident=ident), NOW)
+        (missed,) = it.refused({"id": ident, "error": "no"}, NOW, 0.5)
+        assert missed.retry_in == 0.5 * 2.0 ** (ident - 2)
+        assert it.tick(NOW + missed.retry_in, lambda: 0.5) == ([], ["A"])
+    it.sent(ask("A", ident=4), NOW)
+    assert it.refused({"id": 4}, NOW, 0.5)[0].retry_in is None
+    assert (states(it), it.refuses("A")) == ({"A": "refused"}, False)
+
+
+def test_what_is_put_off_is_asked_for_again() -> None:
+    """The venue limits how much may be asked for; what streams has nothing to wait for."""
+    it = made(Acks(by="id", attempts=2))
+    it.sent(ask("A", ident=1), NOW)
+    it.sent(ask("B", ident=2), NOW)
+    it.came("B")
+    assert it.refused({"id": 2}, NOW, 0.5, passing=True) == []
+    assert [missed.retry_in for missed in it.refused({"id": 1}, NOW, 0.5, passing=True)] == [0.5]
+    assert (states(it)["B"], it.hopeless, it.refuses("A")) == ("live", False, False)

@@ -72,6 +72,7 @@ class LineWatch:
         self.awaited: dict[str, float] = {}  # keys asked for, and until when that is to be acknowledged, or told
         self.flowing: set[str] = set()  # keys of which data came here
         self.confirmed: set[str] = set()  # keys that were acknowledged, or of which data came, since they were last asked for
+        self.proven: set[str] = set()  # the same, at any time on this connection
         self.guesses = False  # where acknowledgements are counted: one was lost, or a request was
         self.sent: deque[float] = deque(maxlen=config.budget or 1)
         self.excused_until: Optional[float] = None
@@ -112,7 +113,7 @@ class LineWatch:
         self.unsaid = None
         self.calls = self.spoken = 0
         self.turned_down = set()
-        self.awaited, self.flowing, self.confirmed = {}, set(), set()
+        self.awaited, self.flowing, self.confirmed, self.proven = {}, set(), set(), set()
         self.guesses = False
         self.sent.clear()
         self.transport_at = self.feed_at = self.opened_at = self.heard_at = now
@@ -203,6 +204,7 @@ class LineWatch:
             at = piece.data.index(NAMES) + len(NAMES)
             self.flowing.add(chr(piece.data[at]))
             self.confirmed.add(chr(piece.data[at]))
+            self.proven.add(chr(piece.data[at]))
             self.awaited.pop(chr(piece.data[at]), None)
             self.turned_down.discard(chr(piece.data[at]))  # it was refused once more, and goes on from an earlier time
         elif piece.says in ("ack", "error"):
@@ -211,6 +213,7 @@ class LineWatch:
                 self.awaited.pop(key, None)
                 if piece.says == "ack" and "left" not in word:
                     self.confirmed.add(key)
+                    self.proven.add(key)
 
     def may_be_subscribed(self, key: str) -> bool:
         """Whether it can be told that a key is subscribed: the venue has said so, or sends it, or nobody knows whom it meant."""
@@ -225,9 +228,12 @@ class LineWatch:
             self.awaited.pop(key, None)
 
     def _turned_down(self, piece: Piece) -> None:
-        """A subscription was refused. Where others may be under way, or it is a guess which one is meant, nothing follows."""
+        """A subscription was refused. Where others may be under way, or it is a guess which one is meant, nothing follows.
+
+        Nor where it was subscribed before: then it is only healed, and asked for again like what does not come.
+        """
         if self.config.acks in ("id", "key") and self.calls == self.spoken:
-            self.turned_down.add(msgspec.json.decode(piece.data[2:])["k"])
+            self.turned_down.update({msgspec.json.decode(piece.data[2:])["k"]} - self.proven)
 
     def called(self, asked: Iterable[str], quiet: set[str], now: float) -> int:
         """What is to be said is asked for; returns which time that is. `quiet`: of these a silence was told just now."""
