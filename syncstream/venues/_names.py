@@ -85,15 +85,8 @@ def credential(field: str, value: object) -> Secret:
 
 
 def refusal(message: object) -> Kind:
-    """What an error is that is an answer of the venue's: a refusal of what was asked for.
-
-    Raises `ValueError` with its words where it is about how much was asked in a short time: so it is told as `Quarantined`, and
-    what it answers is asked for again when its time is over, for it is not refused.
-    """
-    words = str(message)
-    if _TOO_MUCH.search(words):
-        raise ValueError(words)
-    return Kind.ERROR
+    """What an error is that is an answer of the venue's: a refusal of what was asked for, unless it is about how much that was."""
+    return Kind.LIMITED if _TOO_MUCH.search(str(message)) else Kind.ERROR
 
 
 def steps(own: Sequence[Step], given: Any, *, login: bool = False) -> Any:

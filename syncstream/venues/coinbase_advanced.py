@@ -7,7 +7,7 @@ notes on Coinbase, read 2026-11-22; DATA: a session recorded on 2026-08-09, two 
   1,030 messages. So one number missing puts every product in doubt, and a new line is dialled. VENUE.
 * One channel a request. Data comes before the answer, which lists all that is subscribed by then. DATA. An error refuses all of a
   request; where its text names one product only, that one is refused, and the others are asked for again. Not run.
-* An error about a rate limit refuses nothing, and may be about `heartbeats`: it is told as `Quarantined`. Not run.
+* An error about a rate limit refuses nothing, and may be about `heartbeats`: what waits alone is asked for again. Not run.
 * `level2` comes as `l2_data`: a snapshot of every level, then changes; a quantity of 0 deletes. DATA: 46,000 levels in the
   largest.
 * Each frame has one event, of one product. DATA. Several events of one product are taken together; a frame of several products is

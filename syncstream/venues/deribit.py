@@ -12,7 +12,7 @@ as told by the house's notes of 2026-11-22; DATA: a session recorded on 2021-07-
 * The client asks for heartbeats (`public/set_heartbeat`); a `test_request` must be answered by `public/test`, or the line is cut.
   CLIENT; the server of the tests.
 * Some 3.3 requests a second, ten of them at once: NautilusTrader, as told by these notes; here ten in any 3 s. Not run. The error
-  10028 (`too_many_requests`) refuses nothing: it is told as `Quarantined`, and what was asked for is asked for again.
+  10028 (`too_many_requests`) refuses nothing: what was asked for is asked for again.
 * Raw books (`interval="raw"`) and tickers want a client that has logged in. VENUE; DATA is raw, without.
 """
 

@@ -5,7 +5,7 @@ Where the rules come from (VENUE: OKX's documentation of v5 and its notices, as 
 by the house's notes of 2026-11-22):
 
 * Each argument of a subscription is answered by an event of its own, or by an error, which names its instrument in its text only.
-  DATA, errors VENUE. One about too many requests (60014) refuses nothing: it is told as `Quarantined`. Answers bring the `id` of
+  DATA, errors VENUE. One about too many requests (60014) refuses nothing, and is asked for again. Answers bring the `id` of
   the request back (VENUE): a refusal to unsubscribe is nobody's.
 * Books: `prevSeqId` is the `seqId` before, per instrument, -1 in a snapshot; the numbers themselves skip. One that is equal to
   the one before and changes nothing shows life; a lower one behind the right `prevSeqId` is a reset. VENUE; DATA of 2026: 6 of
