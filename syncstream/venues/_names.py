@@ -85,7 +85,7 @@ def credential(field: str, value: object) -> Secret:
 
 
 def refusal(message: object) -> Kind:
-    """What an error is that is an answer of the venue's: a refusal of what was asked for, unless it is about how much that was."""
+    """What an error is that is an answer of the venue's: a refusal of what was asked for, or a limit of how much that may be."""
     return Kind.LIMITED if _TOO_MUCH.search(str(message)) else Kind.ERROR
 
 
