@@ -285,7 +285,7 @@ class Dialogue:
         """Keepalive, what waited for the budget, and subscriptions that did not come."""
         talk = place.talk
         try:
-            if talk.keep_alive(now, place.clocks.transport_at):
+            if talk.keep_alive(now, place.quiet_since):
                 self._expect_answer(place, now)
         except Exception as error:  # user code
             self.connections.notes.append(f"keepalive: raised {type(error).__name__}; nothing was sent")

@@ -13,7 +13,8 @@ class Keepalive(Options, frozen=True, kw_only=True):
 
     `send`: `None` is a WebSocket ping; else a payload, or a pure callable that returns one (it runs on the reader: an id that
     counts, a time). `when`: `"always"`, for venues that want it even while data flows, or `"idle"`: only when nothing came for
-    that long. Whatever comes after it is an answer; nothing within `Liveness.pong_within` means that the line is dead.
+    that long; pongs do not count where `send` says what to send. Whatever comes after it is an answer; nothing within
+    `Liveness.pong_within` means that the line is dead.
 
     `expect`: only this is an answer: the whole text of a frame (`"pong"`), or message → whether it is one, pure, on the reader.
     Both are a `Kind.PONG` then, whatever else they would be, and so is anything else of that kind an answer. It has to come
@@ -59,7 +60,7 @@ class Beat:
         self._sent_at = now
 
     def due(self, now: float, heard_at: float) -> bool:
-        """Whether it is time; then it has been noted as sent. `heard_at`: when the last bytes came."""
+        """Whether it is time; then it has been noted as sent. `heard_at`: when something came last."""
         at = self.deadline(heard_at)
         if at is None or now < at:
             return False

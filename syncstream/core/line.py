@@ -127,6 +127,13 @@ class Line:
         self.talk.begin(now)
         self.clocks.begin_anew(now)
 
+    @property
+    def quiet_since(self) -> float:
+        """Since when an idle keepalive is waited for: one in words is not made needless by the pongs of our own pings."""
+        keepalive = self.rules.keepalive
+        in_words = keepalive is not None and keepalive.send is not None
+        return self.clocks.feed_at if in_words else self.clocks.transport_at
+
     def is_live(self) -> bool:
         return self.phase is Phase.LIVE
 
@@ -198,7 +205,7 @@ class Line:
     def deadline(self) -> Optional[float]:
         if self.phase is not Phase.LIVE or self.limit_at is not None:
             return self.limit_at
-        moments = (self.clocks.deadline(), self.talk.deadline(self.clocks.transport_at), self.rotate_at)
+        moments = (self.clocks.deadline(), self.talk.deadline(self.quiet_since), self.rotate_at)
         return min(moment for moment in moments if moment is not None)
 
     def _require(self, allowed: bool, move: str) -> None:

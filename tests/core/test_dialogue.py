@@ -404,3 +404,21 @@ def test_a_frame_without_a_message_is_life() -> None:
     assert (rig.said(), rig.order.used) == (["connected 0 attempt 1"], 0)
     rig.wait(3.1)
     assert rig.said()[0].startswith("disconnected 0: mute")
+
+
+@pytest.mark.parametrize(("send", "said"), [(None, 0), ("ping", 3)])
+def test_pongs_do_not_make_an_idle_keepalive_needless_that_is_in_words(send: Optional[str], said: int) -> None:
+    """The venue counts what we say, not what its socket answers to our pings."""
+    pinging = Liveness(ping_after=5.0, silence=1e6, maximum_silence=1e6)
+    payload = None if send is None else lambda: Payload(TEXT, b"ping")
+    rules = change(NUMBERED, liveness=pinging, keepalive=Keepalive(every=20.0, send=send, when="idle"), keepalive_payload=payload)
+    rig = Rig(rules)
+    rig.open()
+    texts = 0
+    for _ in range(35):
+        rig.wait(2.0)
+        actions = rig.did(Send)
+        texts += sum(action.opcode == TEXT for action in actions)
+        if actions:
+            rig.raw(frame(PONG, b""))
+    assert texts == said
