@@ -10,6 +10,7 @@ from typing import Any, Generic, Iterator, Literal, Optional, Protocol, Union, o
 import msgspec
 
 from . import clock
+from .delivery import Delivery
 from .errors import StreamClosed, StreamFailed
 from .events import Dropped, Event, Gap, Snapshot
 from .views import Items, T, Untyped
@@ -151,7 +152,7 @@ class Consumer(Generic[T]):
     def _view(self, view: str) -> Iterator[Any]:
         self._may_consume()
         self._delivery.use(view)
-        return Items(self)
+        return Items(self, self._delivery if isinstance(self._delivery, Delivery) else None)
 
 
 class StampedItems(Iterator[Stamped[Any]]):

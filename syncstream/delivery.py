@@ -78,6 +78,7 @@ class Delivery(queue.Queue[Any]):
         self._wall = 0  # wall clock at moment 0, ns
         self._listeners: weakref.WeakSet[threading.Event] = weakref.WeakSet()
         self._policy = overflow
+        self._keeps = overflow in ("raise", "block")  # all that waits: nothing but the end changes the order of the queue
         # How much workers may have out of reach of the policy: all of it where nothing that waits is thrown away.
         self.most_in_hand = maxsize if overflow in ("raise", "block") else max(1, maxsize // 2)
         self._key = key
@@ -239,6 +240,8 @@ class Delivery(queue.Queue[Any]):
         queue, backlog = self.queue, self._backlog
         if backlog.view is None:
             self.use("default")
+        if not queue and self._pressure.alarm:
+            self._relieve()  # the last of it may have been taken without the lock
         with self.mutex:
             if not queue and not backlog.ahead and not self._wait_for_item(timeout):
                 raise Empty(f"nothing came within {timeout:g} s" if timeout else "nothing is queued")
@@ -256,6 +259,21 @@ class Delivery(queue.Queue[Any]):
         if relieved:
             self._wake()
         return item
+
+    def grant(self, now: float, most: int) -> int:
+        """How many items, at most so many, may be taken by `queue.popleft` alone, without the lock. How long they have waited is
+        counted here. 0 where each has to be asked for: while a pause is to end, or where what waits may have to make room.
+        """
+        queue, backlog, arrivals = self.queue, self._backlog, self._backlog.arrivals
+        with self.mutex:
+            if not self._keeps or backlog.ahead or self._pressure.alarm or arrivals.oldest(len(queue)) is None:
+                return 0
+            head = arrivals.batches[0]
+            count = min(most, head.end - (arrivals.end - len(queue)))
+            if count > 0:
+                backlog.loose = True
+                self._latency.record(now - head.at, now, count)
+            return max(0, count)
 
     def get_with_moment(self, timeout: Optional[float] = None) -> tuple[Any, Optional[float]]:
         """Like `get`, with the moment the item came; `None` for a marker that was made here."""
@@ -483,6 +501,12 @@ class Delivery(queue.Queue[Any]):
         if not self._busy():
             self._drained.notify_all()
         return self._pressure.eased(self._backlog.depth, self._backlog.size)
+
+    def _relieve(self) -> None:
+        with self.mutex:
+            relieved = len(self.queue) < self._pressure.alarm and self._ease()
+        if relieved:
+            self._wake()
 
     def _wait_for_item(self, timeout: Optional[float]) -> bool:
         """True when there is an item, False when the time is over. Raises at the end."""

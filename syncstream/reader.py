@@ -123,6 +123,7 @@ class Reader:
 
     def leave_to_parent(self) -> None:
         """In the child of a fork: close its copies of the descriptors. The parent goes on with its own."""
+        self._delivery.queue.clear()  # which an iterator takes from without asking whose it is
         for link in self._links.values():
             link.connection.close()
         self._selector.close()  # nothing is unregistered: the kernel's list is the parent's too

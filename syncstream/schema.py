@@ -34,8 +34,19 @@ def decoder(decode: Any, watch: Callable[[str, Any], Any] = lambda field, functi
     if _is_function(decode):
         own = watch("decode", decode)
         return lambda payload, text: own(payload.decode() if text else payload)
-    read = msgspec.json.Decoder(Any if decode is dict else decode).decode
-    return lambda payload, text: read(payload)
+    return Json(msgspec.json.Decoder(Any if decode is dict else decode).decode)
+
+
+class Json:
+    """A decoder that does not care in what kind of frame its JSON came: the hot path calls `read` alone."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[bytes], Any]) -> None:
+        self.read = read
+
+    def __call__(self, payload: bytes, text: bool) -> Any:
+        return self.read(payload)
 
 
 def field_getter(path: Path, decode: Any) -> Getter:

@@ -6,6 +6,7 @@ import queue
 from typing import (
     TYPE_CHECKING,
     Any,
+    Callable,
     Generic,
     Hashable,
     ItemsView,
@@ -19,11 +20,16 @@ from typing import (
     overload,
 )
 
+from . import clock
 from .core.keys import Keys
 from .core.sync import State
 from .delivery import Delivery
 from .errors import StreamClosed
 from .events import Snapshot
+
+_WORTH = 8  # items that wait: of fewer each is taken by `get`
+_MOST = 256
+_LONGEST = 0.001  # seconds: so long ahead, at most, is counted how long items have waited
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -60,16 +66,47 @@ class Taken(Protocol):
 
 
 class Items(Iterator[Any]):
-    """Owned by: one consumer. Takes one item at a time and looks nothing ahead, so `break` loses nothing."""
+    """Owned by: one consumer. Takes one item at a time and holds none, so `break` loses nothing.
 
-    def __init__(self, stream: Taken) -> None:
+    `get` costs a lock, a look at the clock and three calls. So after one it asks how many of those that wait now may be taken by
+    the queue's own `popleft`, which is atomic. They stay where they are until then: whoever else takes them is right.
+    """
+
+    def __init__(self, stream: Taken, delivery: Optional[Delivery] = None) -> None:
+        """`delivery`: the one that all of it comes from, if there is one."""
         self._stream = stream
+        self._delivery = delivery
+        self._pop: Callable[[], Any] = lambda: None
+        if delivery is not None:
+            self._pop = delivery.queue.popleft
+        self._credit = 0
+        self._given = 0
+        self._given_at = 0.0
 
     def __next__(self) -> Any:
+        if self._credit:
+            self._credit -= 1
+            try:
+                return self._pop()
+            except IndexError:  # somebody else has taken it, or thrown it away
+                self._credit = 0
+        return self._next()
+
+    def _next(self) -> Any:
         try:
-            return self._stream.get()
+            item = self._stream.get()
         except StreamClosed:
             raise StopIteration from None
+        if self._delivery is not None and len(self._delivery.queue) >= _WORTH:
+            self._credit = self._ask(self._delivery)
+        return item
+
+    def _ask(self, delivery: Delivery) -> int:
+        now = clock.now()
+        each = (now - self._given_at) / (self._given + 1)  # what the consumer takes for one
+        self._given = delivery.grant(now, min(_MOST, int(_LONGEST / each)) if each > 0.0 else _MOST)
+        self._given_at = now
+        return self._given
 
 
 class Tap(queue.Queue[Any]):

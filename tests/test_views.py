@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import queue
 import sys
@@ -11,7 +12,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 
-from syncstream import Contiguous, Empty, Feed, Snapshot, StreamClosed, StreamFailed, UsageError
+from syncstream import Contiguous, Empty, Feed, Snapshot, StreamClosed, StreamFailed, UsageError, clock
 from syncstream.core.keys import Keys
 from syncstream.core.sync import State
 from syncstream.delivery import Delivery
@@ -23,12 +24,14 @@ PATIENCE = 10.0
 class Owner:
     """Owned by: the test. What the views need of a stream."""
 
-    def __init__(self) -> None:
-        self.delivery = Delivery(5, key=lambda item: None)
+    def __init__(self, delivery: Optional[Delivery] = None) -> None:
+        self.delivery = delivery or Delivery(5, key=lambda item: None)
+        self.asked = 0  # how often an item was asked for
         self.closed_with: list[bool] = []
         self.elsewhere = False
 
     def get(self, timeout: Optional[float] = None) -> Any:
+        self.asked += 1
         return self.delivery.get(timeout=timeout)
 
     def get_nowait(self) -> Any:
@@ -67,7 +70,7 @@ def test_the_iterator_ends_with_the_stream(owner: Owner) -> None:
     """It gives one item after the other, and goes on being at its end."""
     filled(owner, 1, 2)
     owner.delivery.close(drain=True)
-    items = Items(owner)
+    items = Items(owner, owner.delivery)
     assert iter(items) is items
     assert list(items) == [1, 2]
     assert list(items) == []
@@ -76,19 +79,111 @@ def test_the_iterator_ends_with_the_stream(owner: Owner) -> None:
 def test_the_iterator_takes_nothing_ahead(owner: Owner) -> None:
     """After a break the rest is still there, for whoever comes next."""
     filled(owner, 1, 2, 3)
-    for item in Items(owner):
+    for item in Items(owner, owner.delivery):
         assert item == 1
         break
-    assert [owner.get(), next(Items(owner))] == [2, 3]
+    assert [owner.get(), next(Items(owner, owner.delivery))] == [2, 3]
 
 
 def test_the_iterator_raises_the_failure_each_time(owner: Owner) -> None:
     """A loop that is entered again must not look as if the stream had ended well."""
     owner.delivery.fail(StreamFailed("gone"))
-    items = Items(owner)
+    items = Items(owner, owner.delivery)
     for _ in range(3):
         with pytest.raises(StreamFailed, match="gone"):
             next(items)
+
+
+def waiting(overflow: str = "raise", count: int = 100, maxsize: int = 1000) -> Owner:
+    """So many items wait."""
+    made = Owner(Delivery(maxsize, overflow=overflow, key=lambda item: item))
+    made.delivery.use("default")
+    made.delivery.put_batch(list(range(count)), 0.0)
+    return made
+
+
+def test_of_what_waits_much_is_taken_without_the_lock() -> None:
+    """In its order, from the one queue: whoever takes in between gets what is next, and each item counts once."""
+    owner = waiting()
+    items = Items(owner, owner.delivery)
+    assert [next(items) for _ in range(10)] == list(range(10))
+    assert owner.asked <= 3  # how fast it is shows after the first
+    assert (owner.get(), owner.delivery.get_many(3), next(items)) == (10, [11, 12, 13], 14)
+    assert owner.delivery.get_many(1000) == list(range(15, 100))
+    owner.delivery.put_batch([100], 0.0)
+    assert (next(items), owner.delivery.tally().delivered) == (100, 101)
+    assert owner.delivery.latency(1.0).total >= 100
+
+
+def test_a_slow_consumer_asks_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says of how long items have waited is never much too little."""
+    moment = [1.0]
+    monkeypatch.setattr(clock, "now", lambda: moment[0])
+    owner = waiting()
+    items = Items(owner, owner.delivery)
+    for number in range(20):
+        assert next(items) == number
+        moment[0] += 0.0005
+    assert owner.asked >= 6
+
+
+@pytest.mark.parametrize("overflow", ["drop_oldest", "conflate"])
+def test_where_what_waits_may_go_each_is_asked_for(overflow: str) -> None:
+    """The reader rearranges the queue under the lock."""
+    owner = waiting(overflow)
+    items = Items(owner, owner.delivery)
+    assert [next(items) for _ in range(10)] == list(range(10))
+    assert owner.asked == 10
+
+
+def test_a_pause_ends_though_the_last_items_are_taken_without_the_lock() -> None:
+    """The reader is woken before the next item is waited for."""
+    woken: list[bool] = []
+    owner = Owner(Delivery(100, overflow="block", key=lambda item: item, wake=lambda: woken.append(True)))
+    owner.delivery.use("default")
+    owner.delivery.put_batch(list(range(60)), 0.0)
+    items = Items(owner, owner.delivery)
+    assert next(items) == 0
+    owner.delivery.put_batch(list(range(60, 101)), 0.0)
+    assert owner.delivery.paused
+    assert [next(items) for _ in range(100)] == list(range(1, 101))
+    with pytest.raises(Empty):
+        owner.delivery.get(timeout=0)
+    assert (owner.delivery.paused, woken) == (False, [True])
+
+
+def test_what_is_discarded_is_not_taken() -> None:
+    """Closing throws away what waits, also what an iterator may take."""
+    owner = waiting()
+    items = Items(owner, owner.delivery)
+    assert next(items) == 0
+    assert owner.delivery.close(drain=False) == 99
+    assert list(items) == []
+    assert owner.delivery.tally().delivered == 1
+
+
+def test_many_threads_take_each_item_once() -> None:
+    """Loops, `get_many` and closing, all at once, without an order among them."""
+    owner = waiting(count=0, maxsize=1_000_000)
+    found: list[list[Any]] = [[] for _ in range(4)]
+
+    def loop(into: list[Any]) -> None:
+        into.extend(Items(owner, owner.delivery))
+
+    def take(into: list[Any]) -> None:
+        with contextlib.suppress(StreamClosed):
+            while True:
+                into.extend(owner.delivery.get_many(50, timeout=10.0))
+
+    threads = [threading.Thread(target=target, args=(into,)) for target, into in zip((loop, loop, take, take), found)]
+    for thread in threads:
+        thread.start()
+    for first in range(0, 100_000, 500):
+        owner.delivery.put_batch(list(range(first, first + 500)), 0.0)
+    owner.delivery.close(drain=True)
+    for thread in threads:
+        thread.join(10.0)
+    assert sorted(item for into in found for item in into) == list(range(100_000))
 
 
 # ---------------------------------------------------------------- Tap
@@ -291,7 +386,11 @@ def test_latest_can_be_walked_while_it_changes(owner: Owner, keys: Keys) -> None
 
 @pytest.mark.parametrize(
     "view",
-    [lambda owner, keys: Items(owner), lambda owner, keys: Tap(owner, owner.delivery), lambda owner, keys: Latest(owner, keys)],
+    [
+        lambda owner, keys: Items(owner, owner.delivery),
+        lambda owner, keys: Tap(owner, owner.delivery),
+        lambda owner, keys: Latest(owner, keys),
+    ],
 )
 def test_a_view_keeps_its_stream(keys: Keys, view: Callable[[Owner, Keys], Any]) -> None:
     """`for item in Stream(feed)` must not close the stream under its own loop; with the view it goes."""

@@ -12,7 +12,7 @@ is kept in `Keys.plain`, each with the counter it is on.
 
 from __future__ import annotations
 
-from typing import Any, Hashable, Optional
+from typing import Any, Callable, Hashable, Optional
 
 from .aliases import Named
 from .counter import Counter
@@ -20,6 +20,15 @@ from .keys import Keys
 from .parts import Entry
 from .rules import Kind, Rules, Scope
 from .sequence import Increasing
+
+_TOGETHER = 256
+"""Messages that are looked at together, at most."""
+
+_WORTH = 8
+"""So many at least: fewer are faster one by one."""
+
+_SINGLY = 1024
+"""So many are looked at one by one after one that was not plain."""
 
 
 class Scan:
@@ -45,17 +54,64 @@ class Scan:
         plainly = rules.idle is None and rules.reset is None and (rules.rule is None or rules.rule.ordered)
         usual = plainly and rules.classify is None and aliases is None and rules.scope is Scope.KEY
         self._usual = usual and rules.rule is not None and not isinstance(rules.rule, Increasing)
+        self._read = getattr(rules.decode, "read", None) if self._usual and not self._unpacked else None
+        self._singly = 0  # so many frames are to be looked at one by one
 
     def __call__(self, frames: list[Entry], start: int) -> int:
         """Deliver the plain messages that lead `frames[start:]`; returns the index of the first frame that is not plain."""
         keys = self.keys
         if not self.enabled or not keys.plain:
             return start
-        index = self._numbered(frames, start) if self._usual else self._any(frames, start)
+        if self._read is not None and not self._singly and len(frames) - start >= _WORTH:
+            index = self._together(self._read, frames, start)
+        else:
+            index = self._numbered(frames, start) if self._usual else self._any(frames, start)
+            self._singly = max(0, self._singly - 1 - (index - start))
         keys.messages += index - start
         if keys.sizes is not None:
             came = frames[start:index]
             keys.sizes += [part.size for _, part in came] if self._unpacked else [len(payload) for _, payload in came]
+        return index
+
+    def _together(self, read: Callable[[bytes], Any], frames: list[Entry], start: int) -> int:
+        """As `_numbered`, some at a time, where a decoder reads every frame alike: `read`.
+
+        What is done for a whole list is one call of C code, and only the comparison is left for each message. If one of them is
+        not plain the rest was decoded in vain, so those that follow are looked at one by one.
+        """
+        rules, keys = self.rules, self.keys
+        key_of, first_of, last_of = rules.key or _only_key, rules.first or _only_key, rules.last or _only_key
+        one_number, ahead = first_of is last_of, 0 if rules.rule is None else rules.rule.ahead
+        counter_of, index, count = keys.plain.__getitem__, start, len(frames)
+        while index < count:
+            part = frames[index : index + _TOGETHER]
+            payloads = [payload for opcode, payload in part if opcode <= 2]
+            done = 0
+            try:
+                messages = list(map(read, payloads))
+                names = list(map(key_of, messages))
+                firsts = list(map(first_of, messages))
+                lasts = firsts if one_number else list(map(last_of, messages))
+            except Exception:  # whatever it was, that one shows it by itself
+                payloads = []
+            if len(payloads) < len(part):  # or there is a control frame among them
+                self._singly = _SINGLY
+                return self._numbered(frames, index)
+            try:
+                for counter, first, last in zip(map(counter_of, names), firsts, lasts):
+                    if first != counter.position + ahead or last < first:
+                        break
+                    counter.position = last
+                    done += 1
+            except Exception:  # as above: a key that is not plain, a number that is none
+                pass
+            if done < len(part):
+                del messages[done:], names[done:]
+                self._singly = _SINGLY
+                count = index + done
+            keys.latest.update(zip(names, messages))
+            keys.out += messages
+            index += done
         return index
 
     def _numbered(self, frames: list[Entry], start: int) -> int:
