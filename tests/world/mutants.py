@@ -69,8 +69,8 @@ MUTANTS = (
         "self.begin_anew(now)",
         "self.transport_at = now",
         "The time in which we did not read counts against the venue.",
-        took=4,
-        first=27,
+        took=7,
+        first=100,
     ),
     Mutant(
         "pause-ignored",
