@@ -12,6 +12,7 @@ anything but the selector.
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import random
 import selectors
@@ -40,6 +41,7 @@ _log = logger("syncstream.reader")
 
 _READ_SIZE = 64 * 1024
 _PACKED_READ_SIZE = 8 * 1024  # where messages may be compressed: a turn holds what they inflate to, 1,000 times as much at most
+_MORE_SIZE = 4 * 1024  # a read of less has emptied the socket, nearly always: the selector is asked before the next one
 _SELECT_EVERY = 16  # turns without the selector, at most, while there is always more to read
 _LONGEST_WAIT = 3600.0  # seconds; the system takes no endless number
 _STATUS_EVERY = 0.1
@@ -77,6 +79,8 @@ class Reader:
         self._paused = False
         self._warned = False  # that TLS does not check all it could
         self._blind_turns = 0
+        self._due_at = math.inf  # when the engine has something to do: not later than that, but perhaps it has been put off
+        self._moved = True  # that may have become sooner
         self._status_at = 0.0
         self._changed = True  # since the picture that other threads see
         self._thread = threading.Thread(target=self._run, name="syncstream-reader", daemon=True)
@@ -147,39 +151,56 @@ class Reader:
             self._end()
 
     def _turn(self) -> None:
-        self._select(clock.now())
+        self._wait(clock.now())
         now = clock.now()
-        engine = self.engine
         for link in list(self._links.values()):
             if link.more and not self._paused:
                 self._read(link, now)
         if not self._inbox.empty():
             self._take_inbox(now)
-        deadline = engine.deadline()
-        if deadline is not None and now >= deadline:
-            engine.tick(now)
-            self._changed = True
-        self._deliver(now)
-        self._act(now)
-        for link in self._links.values():
-            self._flush(link, now)
-        if self._changed and now >= self._status_at:
-            self._show(now)
+        if now >= self._due_at:
+            self.engine.tick(now)
+            self._changed = self._moved = True
+        self._go_on(now)
 
-    def _select(self, now: float) -> None:
-        """Wait until something happens or is due; note who may be read."""
-        busy = not self._paused and any(link.more for link in self._links.values())
-        if busy and self._blind_turns < _SELECT_EVERY and not any(link.waiting for link in self._links.values()):
-            self._blind_turns += 1
-            return
-        self._blind_turns = 0
+    def _go_on(self, now: float) -> None:
+        if self.engine.stirred:
+            self._act(now)
         for link in self._links.values():
-            self._watch(link)
-        for key, _ in self._selector.select(0 if busy else self._timeout(now)):
-            if key.data is None:
-                self._waker.drain()
-            else:
-                key.data.more = True
+            if link.waiting:
+                self._flush(link, now)
+
+    def _wait(self, now: float) -> None:
+        """Hand over what was let through, and wait until something happens or is due; note who may be read.
+
+        What can be done before is done before: who waits for an item is woken when this thread is about to wait itself, and so
+        finds the interpreter free. A deadline that plain messages have put off since is found to be no more when it is there.
+        """
+        if self._moved:
+            due_at = self.engine.deadline()
+            self._due_at = math.inf if due_at is None else due_at
+            self._moved = False
+        busy = not self._paused and any(link.more for link in self._links.values())
+        blind = busy and self._blind_turns < _SELECT_EVERY and not any(link.waiting for link in self._links.values())
+        self._blind_turns = self._blind_turns + 1 if blind else 0
+        if not blind:
+            for link in self._links.values():
+                self._watch(link)
+        timeout = 0.0 if busy else self._timeout(now)
+        shows = self._changed and now >= self._status_at
+        self._deliver(now)
+        if shows:
+            self._show(now)
+        if self.engine.stirred or self._moved:  # by what became of the queue
+            self._moved = True
+            self._go_on(now)
+            timeout = 0.0
+        if not blind:
+            for key, _ in self._selector.select(timeout):
+                if key.data is None:
+                    self._waker.drain()
+                else:
+                    key.data.more = True
 
     def _watch(self, link: Link) -> None:
         """Have the selector tell what this link waits for."""
@@ -194,13 +215,13 @@ class Reader:
             self._selector.unregister(link.connection)
         link.registered = mask
 
-    def _timeout(self, now: float) -> Optional[float]:
+    def _timeout(self, now: float) -> float:
         if not self._inbox.empty():
             return 0.0
-        moments = [self.engine.deadline(), self._delivery.deadline(), self._status_at if self._changed else None]
+        moments = [self._due_at, self._delivery.deadline(), self._status_at if self._changed else None]
         moments += [link.deadline() for link in self._links.values()]
-        first = min((moment for moment in moments if moment is not None), default=None)
-        return None if first is None else min(max(0.0, first - now), _LONGEST_WAIT)
+        first = min(moment for moment in moments if moment is not None)
+        return min(max(0.0, first - now), _LONGEST_WAIT)
 
     def _read(self, link: Link, now: float) -> None:
         ended: Optional[str] = None
@@ -209,21 +230,22 @@ class Reader:
             data = link.receive(_PACKED_READ_SIZE if packed else _READ_SIZE)
         except OSError as error:
             data, ended = None, f"the connection broke: {error}"
-        link.more = bool(data)
+        link.more = data is not None and len(data) > 0 and (len(data) >= _MORE_SIZE or link.connection.pending() > 0)
         if data:
             self._changed = True
             self.heard_at = now
-            self.engine.batch(link.line, link.epoch, data, now)
+            if not self.engine.batch(link.line, link.epoch, data, now):
+                self._moved = True
             return
         if data is not None:
             ended = "the venue ended the connection without a close frame"
         if ended is not None or link.failed is not None:
-            self._changed = True
+            self._changed = self._moved = True
             self.engine.lost(link.line, link.epoch, link.failed or ended or "", now)
 
     def _take_inbox(self, now: float) -> None:
         engine = self.engine
-        self._changed = True
+        self._changed = self._moved = True
         for _ in range(self._inbox.qsize()):
             item = self._inbox.get_nowait()
             if isinstance(item, Fetched):
@@ -338,6 +360,7 @@ class Reader:
         paused = self._delivery.paused and not engine.closing  # the venue's goodbye stands behind what it has sent
         if paused is not self._paused:
             self._paused = paused
+            self._moved = True
             if self._paused:
                 engine.paused()
             else:

@@ -59,6 +59,7 @@ class Engine:
         self.asking = self.dialogue.asking
         self.late = 0
         self._noted = False
+        self._plain = True  # all that came in this batch, so far
 
     # ---------------------------------------------------------------- lines
 
@@ -95,18 +96,21 @@ class Engine:
             return
         self.connections.refused(place, error, now)
 
-    def batch(self, line: int, epoch: int, data: bytes, now: float) -> None:
-        """Bytes came."""
+    def batch(self, line: int, epoch: int, data: bytes, now: float) -> bool:
+        """Bytes came. True if all of it was plain: nothing is due sooner for that, and there is nothing to do but deliver."""
         place = self.lines[line]
         if place.epoch != epoch or not (place.is_open() or place.phase is Phase.CLOSING):
             self.late += 1
-            return
+            return False
+        self._plain = True
         place.clocks.proved_transport(now)
         received = place.frames.receive(data)
         if place.phase is not Phase.CLOSING:
             self._came(place, received, len(data), now)
         if place.phase is Phase.CLOSING and (place.frames.closed or place.frames.error is not None):
             self.connections.gone(place)  # the stream may have ended by what came before it
+            return False
+        return self._plain and place.is_live() and place.frames.error is None
 
     def _came(self, place: Line, received: list[tuple[int, bytes]], size: int, now: float) -> None:
         self._read(place, received, now)
@@ -279,6 +283,11 @@ class Engine:
                 moments.append(quiet_at)
         return min((moment for moment in moments if moment is not None), default=None)
 
+    @property
+    def stirred(self) -> bool:
+        """Whether there is something to do."""
+        return bool(self.connections.actions or self.notes)
+
     def take_actions(self) -> list[Any]:
         """What the shell has to do now, in order."""
         actions, self.connections.actions = self.connections.actions, []
@@ -311,6 +320,8 @@ class Engine:
         for entries in order.entries(received):
             if not self._follow(place, entries, now):
                 break
+        if self._plain:
+            return
         if order.quarantined and not self._noted:
             self._noted = True
             self.notes.append(f"a message was quarantined, the first of perhaps many: {order.quarantine_why}")
@@ -329,6 +340,7 @@ class Engine:
                 index = plain
                 continue
             opcode, came = entries[index]
+            self._plain = False
             index += 1
             if not self.dialogue.hear(place, opcode, came, now):
                 return False

@@ -361,3 +361,26 @@ def test_what_has_failed_asks_for_nothing_more() -> None:
     rig.send(delta("A", 1), delta("B", 1))
     assert rig.asked() == []
     assert isinstance(rig.engine.failure, DataFailed)
+
+
+def test_a_batch_says_whether_all_of_it_was_plain() -> None:
+    """Then nothing is due sooner for it, and there is nothing to do but to deliver."""
+    rig = Rig(NUMBERED)
+    rig.open()
+    epoch = rig.dials[0].epoch
+
+    def came(data: bytes) -> bool:
+        return rig.engine.batch(0, epoch, data, rig.now)
+
+    assert not came(text(delta("A", 1)))  # the first of its key
+    assert came(text(delta("A", 2)) + text(delta("A", 3)))
+    assert came(text(delta("A", 4))[:5])
+    assert came(text(delta("A", 4))[5:])
+    assert not came(text(delta("A", 5)) + frame(PING, b""))
+    assert rig.engine.stirred
+    rig.gather()
+    assert not rig.engine.stirred
+    assert not rig.engine.batch(0, epoch + 1, text(delta("A", 6)), rig.now)
+    assert not came(text(delta("A", 6)) + b"\xff\xff")  # what breaks the rules has a deadline
+    rig.cut()
+    assert not came(text(delta("A", 7)))

@@ -669,7 +669,14 @@ class World:
                 self.acked += piece.says == "ack"
             if wire.breaking:
                 watch.breaks(self.now)
-            engine.batch(wire.line, wire.epoch, data, self.now)
+            due_at, stirred = self.deadline(), engine.stirred
+            if engine.batch(wire.line, wire.epoch, data, self.now):
+                sooner = self.deadline()
+                require(
+                    engine.stirred is stirred and (sooner is None or (due_at is not None and sooner >= due_at)),
+                    "plain",
+                    f"what came was plain, and {sooner} is sooner than {due_at}, or something is to be done",
+                )
             self.settle()
             if closes and not wire.broken:  # of broken frames: `LineWatch.check`
                 over = self.venue.wires.get(wire.line) is not wire
