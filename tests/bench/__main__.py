@@ -236,7 +236,7 @@ def main() -> int:
         (options.out / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)))
         draw({SCENARIOS[name].title: found[name] for name in options.only}, options.out / "bench.svg")
     if options.readme:
-        readme.write("bench", summary)
+        readme.write("bench", "\n\n".join([*(details(name, found) for name in options.only), ran(options.rounds)]))
     return 1 if any(met(goal, ratios(found, goal)) is False for goal in GOALS) else 0
 
 

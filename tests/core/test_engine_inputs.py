@@ -372,14 +372,17 @@ def test_a_batch_says_whether_all_of_it_was_plain() -> None:
     def came(data: bytes) -> bool:
         return rig.engine.batch(0, epoch, data, rig.now)
 
+    def stirred() -> bool:
+        return rig.engine.stirred
+
     assert not came(text(delta("A", 1)))  # the first of its key
     assert came(text(delta("A", 2)) + text(delta("A", 3)))
     assert came(text(delta("A", 4))[:5])
     assert came(text(delta("A", 4))[5:])
     assert not came(text(delta("A", 5)) + frame(PING, b""))
-    assert rig.engine.stirred
+    assert stirred()
     rig.gather()
-    assert not rig.engine.stirred
+    assert not stirred()
     assert not rig.engine.batch(0, epoch + 1, text(delta("A", 6)), rig.now)
     assert not came(text(delta("A", 6)) + b"\xff\xff")  # what breaks the rules has a deadline
     rig.cut()

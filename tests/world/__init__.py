@@ -4,7 +4,8 @@
 
 What is in it
     feeds       numbers per key, per channel, per connection (with the key's own to splice), growing, none; one number, ranges,
-                overlapping ranges; snapshots by position, whole, none; in-band; reorder windows; one line or two
+                overlapping ranges; snapshots by position, whole, none; in-band; reorder windows; one line or two; from seed
+                `config.OTHER_KINDS` on chains, marks, resets, packed frames; from `config.NAMED` on ids of a connection for keys
     wire        any chunking, inside a frame too; fragments; skipped, repeated, swapped and late messages; lag; mute; half-open;
                 cut, also inside a frame; close codes; pings; heartbeats; garbage and broken frames; bytes of a dead connection
     venue       numbers that start anew, per key and per counter; dials open, refused by each class, hanging, late

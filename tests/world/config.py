@@ -8,6 +8,7 @@ from typing import Any, Callable, NamedTuple, Optional
 import msgspec
 
 from syncstream.core.actions import Payload
+from syncstream.core.aliases import Named
 from syncstream.core.backoff import Backoff
 from syncstream.core.budget import Budget
 from syncstream.core.frames import TEXT
@@ -22,7 +23,7 @@ from syncstream.errors import Severity
 
 KEYS = "ABCDEF"
 KINDS = {
-    **{"snap": Kind.SNAPSHOT, "beat": Kind.HEARTBEAT, "skip": Kind.IGNORE},
+    **{"snap": Kind.SNAPSHOT, "beat": Kind.HEARTBEAT, "skip": Kind.IGNORE, "name": Kind.ACK},
     **{kind.value: kind for kind in Kind if kind not in (Kind.DATA, Kind.SNAPSHOT, Kind.HEARTBEAT, Kind.IGNORE)},
 }
 LIVENESS = Liveness(ping_after=2.0, pong_within=1.0, silence=6.0, maximum_silence=24.0, pause_limit=8.0)
@@ -55,7 +56,8 @@ class Config(NamedTuple):
     welcome and a login. `acks`: how subscriptions are acknowledged, if they are. `budget`: sends within a second.
     `ranges` may be "chain", too: numbers that skip, each message with the one before. `idle`: the venue says now and then where
     its counter stands. `resets`: where numbers start anew by right the message says so, or its link does. `packed`: a frame is
-    an array, with the message among others.
+    an array, with the message among others. `alias`: messages name their keys by ids that each connection gives out
+    anew, and tells first.
     `first_dial`, `entry`: what dials and logins lead to at first, until a step says otherwise. Without a `script`, "final" lets
     us in and closes on the first subscription.
     """
@@ -92,6 +94,7 @@ class Config(NamedTuple):
     idle: bool = False
     resets: bool = False
     packed: bool = False
+    alias: bool = False
 
 
 def draw_config(dice: random.Random) -> Config:
@@ -166,6 +169,17 @@ def other_kind(config: Config, dice: random.Random) -> Config:
     return kinds if kinds.idle or kinds.resets or chain else kinds._replace(packed=True)
 
 
+NAMED = 2_000_000_000
+"""From this seed on keys have other names on each connection."""
+
+
+def draw_named(dice: random.Random) -> Config:
+    """One that a venue with ids for its subscriptions has, on its one line."""
+    drawn = draw_over_the_line(dice) if dice.random() < 0.5 else draw_config(dice)
+    acks = drawn.acks if drawn.acks == "id" else ""  # by key nobody knows what is meant before it is named
+    return other_kind(drawn._replace(lines=1, acks=acks, small=False), dice)._replace(alias=True, resets=False)
+
+
 def draw_over_the_line(dice: random.Random) -> Config:
     """One whose snapshots come over its one line."""
     drawn = draw_config(dice)
@@ -190,7 +204,12 @@ def _field(name: str) -> Callable[[Any], Any]:
     return find
 
 
-FIELDS = {name: _field(name) for name in "knmvwc"}
+FIELDS = {name: _field(name) for name in "knmvwca"}
+
+
+def key_of(item: Any) -> Any:
+    """The key of a message as it is delivered."""
+    return item.key if isinstance(item, Named) else item["k"]
 
 
 def classify(message: Any) -> Optional[Kind]:
@@ -240,7 +259,8 @@ def rules(config: Config) -> Rules:
         splice = splice_first = splice_last = None
     return Rules(
         decode=decode,
-        key=FIELDS["k"],
+        key=FIELDS["a" if config.alias else "k"],
+        alias=(lambda message: (message["a"], message["k"]) if message.get("t") == "name" else None) if config.alias else None,
         key_text="'k'",
         classify=classify if config.classify else None,
         rule=rule,

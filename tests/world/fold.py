@@ -27,9 +27,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from syncstream.core.aliases import Named
 from syncstream.events import Dropped, Event, Gap, Resynced, Snapshot
 
-from .config import Config
+from .config import Config, key_of
 from .venue import EMPTY, Answer, State, Truth, Venue, changed
 from .violation import Violation, require
 
@@ -205,18 +206,20 @@ class Fold:
 
     # ---------------------------------------------------------------- messages
 
-    def _message(self, message: Any) -> None:
+    def _message(self, item: Any) -> None:
+        message = item.message if isinstance(item, Named) else item
         ident = message["id"]
         truth = self.venue.truths[ident]
         key = truth.key
-        self.latest[key] = message
+        require(key_of(item) == key, "foreign", f"{self.name}: {truth} was delivered as one of {key_of(item)}")
+        self.latest[key] = item
         if key in self.unwanted:
             raise Violation("muted", f"{self.name}: {truth} was delivered, and {key} is not wanted")
-        standing = self.keys.get(key) if self.sees_all else self._behind(key, message)
+        standing = self.keys.get(key) if self.sees_all else self._behind(key, item)
         if standing is None:
             standing = self.standing(key)
         if standing.status is FRESH:
-            self._note(standing, message)
+            self._note(standing, item)
         if standing.awaits and not standing.given_up:
             raise Violation("held", f"{self.name}: {truth} was delivered while its key waits to be healed")
         if standing.status is KNOWN:

@@ -16,6 +16,9 @@ STEPS = 200
 LINE = 1_000_000_000
 """From this seed on snapshots come over the line, as `run` has it."""
 
+NAMED = 2_000_000_000
+"""From this seed on keys have another name on each connection, as `run` has it."""
+
 
 class Mutant(NamedTuple):
     """`before` is a whole line, without its indentation, in that function (or class, or "": anywhere) of that module of the core.
@@ -879,6 +882,36 @@ MUTANTS = (
         "self.keys.muted[key] = None",
         "A key that is subscribed again stays mute.",
         took=2,
+    ),
+    Mutant(
+        "hot-path-tells-the-id",
+        "scan",
+        "Scan._any",
+        "message = Named(key, message)",
+        "message = Named(key_of(message), message)",
+        "What is delivered the fast way has the id of one connection for a key.",
+        took=4,
+        first=NAMED,
+    ),
+    Mutant(
+        "id-taken-for-a-key",
+        "order",
+        "Order._named",
+        "return item._replace(key=aliases.keys[item.key])",
+        "return item",
+        "A message is one of its id, which is another key's on the next connection.",
+        took=4,
+        first=NAMED,
+    ),
+    Mutant(
+        "named-by-nobody",
+        "order",
+        "Order._given",
+        "return Named(item.key, item.message) if self.aliases else item.message",
+        "return Named(None, item.message) if self.aliases else item.message",
+        "What is delivered the long way has no key.",
+        took=4,
+        first=NAMED,
     ),
     Mutant(
         "queue-one-too-long",

@@ -13,7 +13,7 @@ from syncstream.core.pressure import Pressure, Verdict
 from syncstream.errors import Overflow
 from syncstream.events import Closed
 
-from .config import FIELDS
+from .config import key_of
 from .violation import require
 
 BLOCK_LIMIT = 6.0
@@ -90,7 +90,7 @@ class Outlet:
 
     def _make_room(self, batch: list[Any]) -> list[Hashable]:
         seen = self.backlog.look(batch)
-        lost = self.backlog.make_room(batch, seen, keys_of(seen.items, FIELDS["k"]), 0)
+        lost = self.backlog.make_room(batch, seen, keys_of(seen.items, key_of), 0)
         assert lost is not None  # nobody takes between the two
         if not self.relieved:
             self.pressure.press()

@@ -8,7 +8,7 @@ from typing import Callable, NamedTuple, Optional
 
 from . import checks
 from .calm import calm
-from .config import OTHER_KINDS, Config, draw_config, draw_over_the_line, other_kind
+from .config import NAMED, OTHER_KINDS, OVER_THE_LINE, Config, draw_config, draw_named, draw_over_the_line, other_kind
 from .script import Step, draw_script, perform
 from .violation import Violation
 from .world import World
@@ -60,6 +60,10 @@ def run_script(config: Config, script: list[Step], seed: int = 0) -> Report:
 def plan(seed: int, length: int) -> tuple[Config, list[Step]]:
     """The world of a seed."""
     dice = random.Random(seed)
+    if seed >= NAMED:
+        config = draw_named(dice)
+        script = draw_script(dice, length, mistakes=config.source in OVER_THE_LINE)
+        return config, [("stands", dice.randrange(5)) if config.idle and dice.random() < 0.1 else step for step in script]
     if seed >= LINE_SEEDS:
         return draw_over_the_line(dice), draw_script(dice, length, mistakes=True)
     config, script = draw_config(dice), draw_script(dice, length)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .config import OTHER_KINDS, Config, draw_config
+from .config import NAMED, OTHER_KINDS, Config, draw_config
 from .lines import LineWatch
 from .run import LINE_SEEDS, Found, plan, run_script, run_worlds, violation_of
 from .script import steps
@@ -33,6 +33,14 @@ def test_random_worlds_keep_every_rule(share: int) -> None:
 def test_random_worlds_of_other_kinds_keep_every_rule() -> None:
     """Chains whose numbers skip, counters that only say where they stand or start anew by right, and packed frames."""
     found = run_worlds(OTHER_KINDS, 200, STEPS)
+    assert found is None, str(found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(170)
+def test_random_worlds_with_names_of_the_connection_keep_every_rule() -> None:
+    """Ids that another key had on the connection before, over every other kind of feed."""
+    found = run_worlds(NAMED, 200, STEPS)
     assert found is None, str(found)
 
 

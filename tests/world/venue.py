@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Optional
 import msgspec
 
 from .config import KEYS, Config
-from .wire import Wire, fragments, text_frame
+from .wire import ALIAS, Wire, fragments, text_frame
 
 State = tuple[int, int]
 EMPTY: State = (0, 0)
@@ -154,7 +154,11 @@ class Venue:
         numbers, scope = self.keys[key], self.config.scope
         at = {"shared": self.channel, "connection": wire.number}.get(scope)
         at = numbers.number(numbers.version, numbers.era_of(numbers.version)) if at is None else at
-        return self._framed({"k": key, "t": "beat", "i": 1, "n": at, "m": at, "c": "ch"})
+        return self._framed({"k": key, "t": "beat", "i": 1, "n": at, "m": at, "c": "ch", **self._alias(key)})
+
+    def _alias(self, key: str) -> dict[str, Any]:
+        """What stands for the id that each connection has for it."""
+        return {"a": f"{key}{ALIAS}"} if self.config.alias else {}
 
     def count(self) -> int:
         """The next number of the channel."""
@@ -178,7 +182,7 @@ class Venue:
 
         An `odd` one has no number to count with.
         """
-        message: dict[str, Any] = {"k": truth.key, "id": ident}
+        message: dict[str, Any] = {"k": truth.key, "id": ident, **self._alias(truth.key)}
         scope = self.config.scope
         if scope in ("key", "growing"):
             message["n"] = truth.first

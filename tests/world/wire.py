@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import NamedTuple, Optional
 
@@ -9,6 +10,8 @@ import msgspec
 
 from syncstream.core.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
+ALIAS = "?"
+_ALIASED = re.compile(rb'("a":")(.)[?]"')
 NAMES = b'"k":"'
 """What stands before the key in a message."""
 
@@ -75,7 +78,17 @@ class Wire:
 
     def put(self, piece: Piece) -> None:
         if not self.gone:
-            self.out.append(piece)
+            self.out.append(self._named(piece))
+
+    def _named(self, piece: Piece) -> Piece:
+        """With the ids that this connection has for keys, in place of those that stand for them all."""
+        return piece._replace(
+            data=_ALIASED.sub(lambda found: found[1] + self.alias(found[2].decode()).encode() + b'"', piece.data)
+        )
+
+    def alias(self, key: str) -> str:
+        """The id of a key here: another key had it on the connection before."""
+        return f"{chr(ord('a') + (ord(key) - ord('A') + self.epoch) % 5)}#"
 
     @property
     def gone(self) -> bool:

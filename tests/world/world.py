@@ -20,7 +20,7 @@ from syncstream.errors import ConnectFailed, DataFailed, DialError, Overflow, Se
 from syncstream.events import Closed, Disconnected, Event, Gap, Refused, Resynced, Snapshot, Stale, Subscribed
 
 from . import checks
-from .config import FINAL_CODE, IN_BAND, KEYS, Config, rules
+from .config import FINAL_CODE, IN_BAND, KEYS, Config, key_of, rules
 from .fold import Fold, Notes
 from .inband import Pleas, answered, places, tell_state
 from .lines import LineWatch
@@ -29,7 +29,7 @@ from .requests import Reply, Request, Service
 from .silences import Silences
 from .venue import Truth, Venue
 from .violation import Violation, require
-from .wire import DATA, FEED, REFUSAL, Piece, Wire, goodbye, pong, word
+from .wire import ALIAS, DATA, FEED, REFUSAL, Piece, Wire, goodbye, pong, text_frame, word
 
 MOST_TICKS = 20  # at one moment
 START = 1000.0
@@ -244,7 +244,7 @@ class World:
             if isinstance(item, (Gap, Snapshot, Resynced)) and item.key is not None:
                 self.silences.delivered(str(item.key), self.now, counts=isinstance(item, Snapshot))
         else:
-            self.silences.delivered(item["k"], self.now, counts=True)
+            self.silences.delivered(key_of(item), self.now, counts=True)
 
     def _press(self, items: list[Any]) -> None:
         """The consumer's queue, and what the reader does about it."""
@@ -510,6 +510,7 @@ class World:
             return
         if mode == "open":
             self.venue.wires[dial.line] = Wire(dial.line, dial.epoch, self.venue.first_number())
+            self._name(self.venue.wires[dial.line])
             if not any(other.open is not None for other in self.watches):
                 self.service.reopened(self.now)
             watch.opened(self.now)
@@ -524,6 +525,11 @@ class World:
             engine.refused(dial.line, dial.epoch, error, self.now)
             require(engine.closing or not first, "loud", "the first dial is refused for good, and the stream goes on")
         self.settle()
+
+    def _name(self, wire: Wire) -> None:
+        """The connection tells its ids first."""
+        for key in self.venue.keys if self.config.alias else ():
+            wire.put(Piece(text_frame(msgspec.json.encode({"t": "name", "k": key, "a": f"{key}{ALIAS}"})), FEED))
 
     def _on_called(self, call: Call, count: int) -> None:
         """The user's callables have said what to send, or raised."""
