@@ -5,7 +5,8 @@
 
 * while the engine holds the key back, or no line is open: its levels stay as they were;
 * from a `Gap` that nothing heals until the next `Snapshot`: what comes in between has no beginning, and is left out;
-* from a message that could not be applied, likewise; it is counted, and the first one of each key is in the log;
+* from a message that could not be applied, likewise; it is counted, and the first one of each key is in the log. Where others
+  could be, since the last snapshot, the key is healed as after a wrong checksum: else it is the feed that reads them wrongly;
 * from a wrong checksum until the next `Snapshot`: `take` says which keys are wrong, and from which item on, so that the engine
   doubts them, and heals them where it can. A check that failed `_SUSPECTED` times and never succeeded switches itself off, and
   says so in the log: venues have given up their checksums before. The last of these doubts nothing any more; what came before
@@ -33,10 +34,11 @@ _SUSPECTED = 10
 
 
 class Wrong(NamedTuple):
-    """Where a book turned out wrong: its item's place in the batch, and the position the book has since (`None`: not known)."""
+    """Where a book turned out wrong: its item's place in the batch, the book's position (`None`: not known), and why."""
 
     place: int
     position: Any
+    reason: str = "checksum"
 
 
 class Shelf:
@@ -53,6 +55,7 @@ class Shelf:
         self._position = position
         self._keys = keys
         self._broken: set[Hashable] = set()  # what comes cannot be applied until there is a snapshot
+        self._followed: set[Hashable] = set()  # a message was applied since the last one
         self._wrong: set[Hashable] = set()  # by their checksums, since their last snapshot
         self._found: dict[Hashable, Wrong] = {}  # of these, what has turned out so in this call of `take`
         self._index = 0  # of the item in hand
@@ -85,7 +88,7 @@ class Shelf:
         """Forget the books of keys that nobody wants any more."""
         for key in [key for key in self.books if key not in self._keys.syncs]:
             self.books.pop(key).doubt()
-            for marked in (self._broken, self._wrong, self._told):
+            for marked in (self._broken, self._followed, self._wrong, self._told):
                 marked.discard(key)
 
     def close(self) -> None:
@@ -130,7 +133,10 @@ class Shelf:
             book.apply(*changes, position=self._position_of(message))
         except Exception as error:
             self._cannot(key, error)
+            if key in self._followed and self._keys.rules.source:
+                self._found[key] = Wrong(self._index, book.position, "unreadable")
             return
+        self._followed.add(key)
         self._check(key, book, message)
 
     def _follow_whole(self, key: Hashable, message: Any) -> None:
@@ -151,6 +157,7 @@ class Shelf:
         book.replace(*changes, position=position, live=False)
         self.books[key] = book
         self._broken.discard(key)
+        self._followed.discard(key)
         self._wrong.discard(key)
         self._found.pop(key, None)
         self._check(key, book, told)

@@ -55,7 +55,8 @@ class Gap(Event, frozen=True, kw_only=True):
 
     `after` is the last position applied, `before` the one that showed the hole (each `None` where unknown); `missing` how many
     positions, where they can be counted. `reason`: `"hole"`, `"reconnect"`, `"restart"`, `"drop"`, `"quiet"`, `"checksum"` (what
-    was delivered is wrong), `"unnamed"` (messages came before the venue told whose they are, see `Feed.alias`) or `"unhealed"`.
+    was delivered is wrong), `"unreadable"` (a book could not follow it), `"unnamed"` (messages came before the venue told whose
+    they are, see `Feed.alias`) or `"unhealed"`.
     With `healing` a snapshot will follow; otherwise nothing can heal it and the default view shows it.
     """
 

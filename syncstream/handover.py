@@ -25,6 +25,8 @@ from .logs import logger
 
 _log = logger("syncstream.reader")
 
+_WRONG = ("checksum", "unreadable")
+
 _Entry = tuple[Any, int]
 """An item, and its bytes."""
 
@@ -80,12 +82,12 @@ class Handover:
 
     def _doubt(self, shelf: Shelf, entries: list[_Entry], wrong: dict[Hashable, Wrong], now: float) -> list[_Entry]:
         """Have the engine doubt the keys whose books are wrong, and say so where it was seen."""
-        for key in wrong:
-            self._engine.mismatched(key, now)
+        for key, seen in wrong.items():
+            self._engine.mismatched(key, now, seen.reason)
         told = self._engine.take_deliveries()
         more = _entries(told, self._engine.take_sizes(told))
         shelf.take(told)
-        gaps = {item.key: item for item in told if isinstance(item, Gap) and item.reason == "checksum"}
+        gaps = {item.key: item for item in told if isinstance(item, Gap) and item.reason in _WRONG}
         line = []
         for index, entry in enumerate(entries):
             key = shelf.key_of(entry[0])

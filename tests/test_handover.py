@@ -165,3 +165,21 @@ def test_a_book_whose_check_ended_with_it_waits_for_its_snapshot() -> None:
     assert [key for key, book in house.shelf.books.items() if book.live] == ["T"]
     assert said(house.turn(whole(u=7), delta(8, 8, 99))) == ["K=7", "K8"]
     assert house.shelf.books["K"].live
+
+
+@pytest.mark.parametrize(("source", "heals"), [(Resubscribe(), True), (None, False)], ids=["healed", "no source"])
+def test_a_message_that_a_book_cannot_follow_is_told_and_healed(source: Any, heals: bool) -> None:
+    """Where others could be followed: then it is not the feed that reads them wrongly. Nothing of the key comes after it."""
+    house = House(source)
+    unreadable = '{"s":"K","u":3,"b":[["x",1]],"a":[]}'
+    items = said(house.turn(whole(), whole("L"), delta(2, 8, 2), unreadable, delta(4, 6, 4), delta(2, 8, 2, "L")))
+    assert items == ["K=1", "L=1", "K2", "K3", *([("K", "unreadable", 2, True)] if heals else ["K4"]), "L2"]
+    if heals:
+        assert said(house.turn(whole(u=4), delta(5, 8, 2))) == ["K=4", "K5"]
+
+
+def test_what_never_could_be_followed_is_not_healed() -> None:
+    """The next one could not be either."""
+    house = House(Resubscribe())
+    unreadable = '{"s":"K","u":2,"b":[["x",1]],"a":[]}'
+    assert said(house.turn(whole(), unreadable, delta(3, 6, 4))) == ["K=1", "K2", "K3"]

@@ -174,10 +174,10 @@ class Engine:
         self.keys.unfetched(epoch, error, now, self.random())
         self._after_keys(now)
 
-    def mismatched(self, key: Hashable, now: float) -> None:
-        """What was delivered of this key is not what the venue has, as a checksum of its own shows."""
+    def mismatched(self, key: Hashable, now: float, reason: str = "checksum") -> None:
+        """What was delivered of this key is not what the venue has, as a checksum of its own shows; or nobody can read it."""
         if not self.closing:
-            self.keys.mismatched(key, now, self.random())
+            self.keys.mismatched(key, now, self.random(), reason)
             self._after_keys(now)
 
     def dropped(self, keys: Iterable[Hashable], now: float) -> None:

@@ -364,8 +364,10 @@ class Keys(Placement):
             self.fetches.want(sync, now + max(self.rules.verify_after, self.rules.comes_within or 0.0))  # it is subscribed first
             self.comes(sync, now)
 
-    def mismatched(self, key: Hashable, now: float, chance: float) -> None:
+    def mismatched(self, key: Hashable, now: float, chance: float, reason: str = "checksum") -> None:
         """The venue's own checksum says that what was delivered of this key is wrong. What the messages say is no help any more.
+
+        `reason` is what the gap says.
 
         It is healed at most once per `resync_interval`; one that is wrong again soon after it was healed waits longer each time,
         and is given up as if nothing had come, in the end.
@@ -375,7 +377,7 @@ class Keys(Placement):
             return  # it is being healed as it is, or will be
         delivered = self._delivered(sync, sync.counter.position if sync.counter is not None else None)
         comes_at = sync.fetch_at if self.rules.comes_within is not None and sync.state is State.UNPROVEN else None
-        self.doubt(sync, "checksum", delivered, None, now)
+        self.doubt(sync, reason, delivered, None, now)
         if self.rules.source:
             backoff = self.rules.fetch_backoff
             sync.mistakes = sync.mistakes + 1 if now - sync.resynced_at <= backoff.maximum else 0

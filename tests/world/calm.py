@@ -125,6 +125,8 @@ def _speaking(world: World) -> str:
     wires = world.venue.wires.values()
     left_out = silent in world.service.untrue | world.lossy or any(silent in wire.lossy for wire in wires)
     left_out |= any(_anew(world, ident, silent) for wire in wires for ident, _ in wire.sent)
+    standing, numbers = world.fold.keys.get(silent), world.venue.keys[silent]
+    left_out |= standing is not None and standing.era < numbers.era and standing.version < numbers.version
     tells = config.source == "rest" and not config.small  # whether a snapshot alone shows what was missed
     if config.keys == 1 or world.steps % 2 or left_out or silent not in world.fold.keys or not tells:
         return KEYS[: config.keys]
