@@ -41,6 +41,11 @@ def wall_offset() -> int:
     return best[1]
 
 
+def give_way() -> None:
+    """Let other threads run, for a millisecond: they want the interpreter, and perhaps a processor."""
+    time.sleep(0.001)
+
+
 def wait(condition: threading.Condition, timeout: Optional[float] = None) -> bool:
     """Wait on `condition`, which the caller holds, until it is notified or `timeout` seconds have passed (`None`: no limit).
 

@@ -142,6 +142,11 @@ class Delivery(queue.Queue[Any]):
         return self._pressure.paused_at is not None
 
     @property
+    def crowded(self) -> bool:
+        """More than half full, and somebody takes: it may be that the system has not let him for a while."""
+        return self.started and 2 * self._backlog.depth > self.maxsize
+
+    @property
     def relieved(self) -> bool:
         """The depth is below half: there is room to heal what was dropped."""
         with self.mutex:

@@ -53,7 +53,8 @@ class Rig:
         self.delivery = Delivery(
             queue_size, overflow=overflow, key=lambda item: item.get("k"), heals=feed.snapshot is not None, wake=waker.wake
         )
-        self.delivery.use(view)
+        if view:
+            self.delivery.use(view)
         self.reader = Reader(feed, self.delivery, waker)
         self.turns = 0
         turn = self.reader._turn
@@ -198,6 +199,29 @@ def test_a_message_that_comes_in_crumbs_is_one_message() -> None:
 
     with Server(script) as server, running(feed_to(server)) as rig:
         assert rig.numbers(2) == [1, 2]
+
+
+@pytest.mark.parametrize(("consumed", "size", "ways"), [(True, 100, True), (True, 100_000, False), (False, 100, False)])
+def test_the_reader_gives_way_to_a_consumer_that_may_not_have_been_let_run(
+    consumed: bool, size: int, ways: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While there is more to read and the queue is more than half full; a reader alone fills it before anybody is woken."""
+    given: list[bool] = []
+    monkeypatch.setattr(clock, "give_way", lambda: given.append(True))
+
+    def script(peer: Peer) -> None:
+        peer.upgrade(more=b"".join(message(n) for n in range(1, 5_001)))
+        listen(peer)
+
+    with Server(script) as server:
+        rig = Rig(feed_to(server), queue_size=size, overflow="drop_oldest")
+        if not consumed:
+            rig = Rig(feed_to(server), queue_size=size, overflow="drop_oldest", view="")
+        rig.reader.start()
+        assert within(PATIENCE, lambda: rig.reader.engine.keys.messages == 5_000)
+        rig.reader.post(Close())
+        assert rig.reader.join(PATIENCE) == []
+    assert bool(given) is ways
 
 
 def test_a_flood_does_not_hold_up_what_is_sent() -> None:

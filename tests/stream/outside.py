@@ -82,8 +82,13 @@ class Program:
         self._said.put(None)
 
     def hear(self) -> str:
-        """The next line it says."""
-        line = self._said.get(timeout=LONG)
+        """The next line it says. If it says none in time, it tells where it stands, and ends."""
+        try:
+            line = self._said.get(timeout=LONG)
+        except queue.Empty:
+            self._process.send_signal(signal.SIGABRT)  # in dev mode that shows what each thread does
+            self._readers[1].join(LONG)
+            raise AssertionError(f"the program hangs:\n{''.join(self._errors)}") from None
         if line is None:
             self._readers[1].join()
             raise AssertionError(f"the program has ended:\n{''.join(self._errors)}")

@@ -199,22 +199,25 @@ INTERRUPTED = """
         place.gate.shut = True
         stream.run(workers=2, markers="ignore")
 
-    def interrupt(where):  # as soon as the main thread waits there
-        while not waits(main, where):
-            time.sleep(0.001)
-        os.kill(os.getpid(), signal.SIGINT)
+    def interrupt(where, done):  # as soon as the main thread waits there; whoever sees nothing happen presses once more
+        while not done.wait(2.0 if pressed else 0.001):
+            if waits(main, where):
+                pressed.append(now())
+                os.kill(os.getpid(), signal.SIGINT)
 
     signal.alarm(60)
     for name, (state, call, where) in WAITS.items():
         with Place() as place:
             stream = Stream(STATES[state].feed(place)) if state == "live" else bring(place, state)
-            killer = threading.Thread(target=interrupt, args=(where,))
+            pressed, done = [], threading.Event()
+            killer = threading.Thread(target=interrupt, args=(where, done))
             killer.start()
             began = now()
             try:
                 call()
             except KeyboardInterrupt:
                 say(name + ":", "interrupted", now() - began < 1.0 + 5.0)
+            done.set()
             killer.join()
             usable = stream.closed or stream.status.state in ("live", "connecting", "waiting", "syncing")
             place.gate.open()
