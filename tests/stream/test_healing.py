@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from syncstream import (
     DataFailed,
     Disconnected,
     Event,
+    Feed,
     Gap,
     Increasing,
     Quarantined,
@@ -246,7 +248,8 @@ def test_a_key_that_no_message_has_is_one_clear_error(broker: Broker) -> None:
 
 def test_nobody_listens_gives_up_in_the_end() -> None:
     """A host that refuses cannot hang a loop for ever: the first line has a deadline."""
-    with Broker(symbols=("ABC",)) as broker:
-        feed = feed_of(broker, first_live_limit=0.5)
-    with Stream(feed) as stream, pytest.raises(ConnectFailed, match="refused"):
-        stream.get(timeout=PATIENCE)
+    with socket.socket() as taken:  # nobody else can listen there, and we do not
+        taken.bind(("127.0.0.1", 0))
+        feed = Feed(f"ws://127.0.0.1:{taken.getsockname()[1]}/", key="symbol", first_live_limit=0.5)
+        with Stream(feed) as stream, pytest.raises(ConnectFailed, match="refused"):
+            stream.get(timeout=PATIENCE)

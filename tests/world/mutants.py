@@ -1518,7 +1518,7 @@ MUTANTS = (
         "mistake-not-doubted",
         "keys",
         "Keys.mismatched",
-        'self.doubt(sync, "checksum", delivered, None, now)',
+        "self.doubt(sync, reason, delivered, None, now)",
         "self.gaps += 0",
         "The checksum is wrong, and what follows is delivered as if it were right.",
         took=1,
