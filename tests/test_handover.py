@@ -173,7 +173,8 @@ def test_a_message_that_a_book_cannot_follow_is_told_and_healed(source: Any, hea
     house = House(source)
     unreadable = '{"s":"K","u":3,"b":[["x",1]],"a":[]}'
     items = said(house.turn(whole(), whole("L"), delta(2, 8, 2), unreadable, delta(4, 6, 4), delta(2, 8, 2, "L")))
-    assert items == ["K=1", "L=1", "K2", "K3", *([("K", "unreadable", 2, True)] if heals else ["K4"]), "L2"]
+    follows: list[Any] = [("K", "unreadable", 2, True)] if heals else ["K4"]
+    assert items == ["K=1", "L=1", "K2", "K3", *follows, "L2"]
     if heals:
         assert said(house.turn(whole(u=4), delta(5, 8, 2))) == ["K=4", "K5"]
 
