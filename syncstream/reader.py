@@ -232,8 +232,10 @@ class Reader:
             data = link.receive(_PACKED_READ_SIZE if packed else _READ_SIZE)
         except OSError as error:
             data, ended = None, f"the connection broke: {error}"
-        link.more = data is not None and len(data) > 0 and (len(data) >= _MORE_SIZE or link.connection.pending() > 0)
+        link.more = False
         if data:
+            # After a failed send it is only a read of nothing that shows the end; the selector would tell of no such thing.
+            link.more = len(data) >= _MORE_SIZE or link.connection.pending() > 0 or link.failed is not None
             self._changed = True
             self.heard_at = now
             if not self.engine.batch(link.line, link.epoch, data, now):

@@ -105,14 +105,15 @@ def test_a_venue_that_takes_nothing_is_read_to_its_end(tls: bool, tmp_path: Path
     assert (lost.code, lost.reason) == (4001, "closed by the venue: 4001 bad key")
 
 
-def test_without_a_close_frame_the_reason_is_that_of_the_send(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What there is is delivered; that nothing more came is no reason."""
+@pytest.mark.parametrize("end", [1001, COUNT], ids=["a little", "a lot"])
+def test_without_a_close_frame_the_reason_is_that_of_the_send(end: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What there is is delivered, however little; that nothing more came is no reason."""
     monkeypatch.setattr(link, "SEND_LIMIT", 0.2)
 
-    with paused(lambda peer: peer.send(TAIL)) as rig:
+    with paused(lambda peer: peer.send(numbered(1000, end))) as rig:
         assert rig.send("x" * LARGE).done.wait(PATIENCE)
         numbers, lost = told(rig)
-    assert numbers == list(range(COUNT))
+    assert numbers == list(range(end))
     assert (lost.code, lost.reason) == (1006, "sending failed: the venue took no bytes for 0.2 s")
 
 
