@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable, Iterator, Optional
 
 import pytest
@@ -32,14 +33,17 @@ GOODBYE = close_frame(4001, "bad key")
 
 
 @contextlib.contextmanager
-def paused(script: Callable[[Peer], None], folder: Optional[Path] = None) -> Iterator[Rig]:
-    """A reader whose consumer takes nothing: it does not read any more when the venue plays its script. TLS with a `folder`."""
+def paused(script: Callable[[Peer], None], folder: Optional[Path] = None, first: int = 1000) -> Iterator[Rig]:
+    """A reader whose consumer takes nothing: it does not read any more when the venue plays its script. TLS with a `folder`.
+
+    So many messages are `first` said.
+    """
     pausing, played = threading.Event(), threading.Event()
 
     def play(peer: Peer) -> None:
         if folder is not None:
             peer.start_tls(certificates.server_context())
-        peer.upgrade(more=numbered(0, 1000))
+        peer.upgrade(more=numbered(0, first))
         assert pausing.wait(PATIENCE)
         script(peer)
         played.set()
@@ -105,12 +109,12 @@ def test_a_venue_that_takes_nothing_is_read_to_its_end(tls: bool, tmp_path: Path
     assert (lost.code, lost.reason) == (4001, "closed by the venue: 4001 bad key")
 
 
-@pytest.mark.parametrize("end", [1001, COUNT], ids=["a little", "a lot"])
-def test_without_a_close_frame_the_reason_is_that_of_the_send(end: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("first", "end"), [(100, 101), (1000, COUNT)], ids=["a little", "a lot"])
+def test_without_a_close_frame_the_reason_is_that_of_the_send(first: int, end: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What there is is delivered, however little; that nothing more came is no reason."""
     monkeypatch.setattr(link, "SEND_LIMIT", 0.2)
 
-    with paused(lambda peer: peer.send(numbered(1000, end))) as rig:
+    with paused(lambda peer: peer.send(numbered(first, end)), first=first) as rig:
         assert rig.send("x" * LARGE).done.wait(PATIENCE)
         numbers, lost = told(rig)
     assert numbers == list(range(end))
@@ -151,3 +155,16 @@ def test_closing_does_not_wait_for_a_tail() -> None:
         until_refused(rig)
         began = clock.now()
     assert clock.now() - began < SLACK
+
+
+@pytest.mark.parametrize(("failed", "more"), [("sending failed", True), (None, False)])
+def test_after_a_failed_send_a_short_read_is_not_the_last(
+    failed: Optional[str], more: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a read of nothing shows the end; of an empty socket the selector tells nothing."""
+    rig = Rig(Feed("ws://127.0.0.1:1/"))
+    monkeypatch.setattr(rig.reader.engine, "batch", lambda *came: True)
+    connection = SimpleNamespace(deflate=None, pending=lambda: 0)
+    some: Any = SimpleNamespace(line=0, epoch=1, more=True, failed=failed, connection=connection, receive=lambda size: b"little")
+    rig.reader._read(some, 0.0)
+    assert some.more is more
