@@ -146,6 +146,10 @@ class Delivery(queue.Queue[Any]):
         """More than half full, and somebody takes: it may be that the system has not let him for a while."""
         return self.started and 2 * self._backlog.depth > self.maxsize
 
+    def holds(self, count: int) -> bool:
+        """Whether so many more items leave it half empty."""
+        return 2 * (self._backlog.depth + count) <= self.maxsize
+
     @property
     def relieved(self) -> bool:
         """The depth is below half: there is room to heal what was dropped."""
