@@ -14,9 +14,14 @@ Rules
 from __future__ import annotations
 
 import enum
+from types import MappingProxyType
 from typing import Any, Hashable, NamedTuple, Optional
 
 from .sequence import Rule, Verdict
+
+# What nearly every counter has none of. They cannot be changed; what is to be put there needs a place of its own.
+_NONE: Any = MappingProxyType({})
+_NOTHING: Any = ()
 
 RESTART_WINDOW = 2.0
 RESTART_LEAST = 3
@@ -93,15 +98,21 @@ class Counter:
         self.name = name
         self.rule = rule
         self.position: Any = None
-        self.keys: dict[Hashable, None] = {}  # a set that keeps its order, so that what is told does
-        self.shown: dict[int, Any] = {}
+        self.keys: dict[Hashable, None] = _NONE  # a set that keeps its order, so that what is told does
+        self.shown: dict[int, Any] = _NONE
         self.unproven = False  # the line was lost; the next message shows whether its keys are complete
         self.run = 0
         self.run_at = 0.0
         self.run_from: Any = None
         self.run_began: Any = None
-        self.early: list[tuple[float, Numbered]] = []  # until when each one waits; as they came
+        self.early: list[tuple[float, Numbered]] = _NOTHING  # until when each one waits; as they came
         self.early_until: Optional[float] = None
+
+    def see(self, key: Hashable) -> None:
+        """A message of this key is counted here."""
+        if not self.keys:
+            self.keys = {}
+        self.keys[key] = None
 
     def judge(self, item: Numbered, now: float, *, restart_after: int, reorder: float = 0.0, lines: int = 1) -> Outcome:
         """Say what `item` is, and move on. Raises `TypeError` for a number that cannot be counted with; nothing moved then."""
@@ -121,6 +132,8 @@ class Counter:
             self._restart(last, item.line, lines)
             return Outcome.RESTART
         if verdict is Verdict.HOLE and reorder > 0:
+            if not self.early:
+                self.early = []
             self.early.append((now + reorder, item))
             self.early_until = self.early[0][0]
             return Outcome.EARLY
@@ -140,16 +153,16 @@ class Counter:
     def expire(self) -> list[Numbered]:
         """The window is over: all early messages, by position, to be judged without one."""
         late = sorted((item for _, item in self.early), key=lambda item: (item.first, item.last))
-        self.early = []
+        self.early = _NOTHING
         self.early_until = None
         return late
 
     def forget(self) -> None:
         """Start anew: whatever number comes next is the first."""
         self.position = None
-        self.shown.clear()
+        self.shown = _NONE
         self.run = 0
-        self.early = []
+        self.early = _NOTHING
         self.early_until = None
 
     def stand(self, last: Any, line: int, lines: int) -> int:
@@ -174,14 +187,14 @@ class Counter:
     def _move(self, last: Any, line: int, lines: int) -> None:
         self.position = last
         if lines > 1:
-            self.shown[line] = last
+            self.shown = {**self.shown, line: last}
 
     def _backward(self, item: Numbered, now: float, restart_after: int, lines: int) -> Outcome:
         last = item.last
-        reference = self.shown.setdefault(item.line, last) if lines > 1 else self.position
+        reference = self.shown.get(item.line, last) if lines > 1 else self.position
+        if lines > 1:
+            self.shown = {**self.shown, item.line: max(last, reference)}
         if last >= reference:
-            if lines > 1:
-                self.shown[item.line] = last
             return Outcome.DUPLICATE
         if self.run == 0 or self.run_from != self.position:
             self.run, self.run_at, self.run_from, self.run_began = 0, now, self.position, item.first

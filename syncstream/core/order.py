@@ -402,7 +402,7 @@ class Order:
             elif item.reset and outcome is Outcome.NEXT:
                 keys.anew(sync, item.first, now)
         else:
-            counter.keys[item.key] = None
+            counter.see(item.key)
         if whole:
             keys.in_band(sync, item.held.last, item.held.message, now, item.held.size)
             return

@@ -21,10 +21,12 @@ Table of moves
 from __future__ import annotations
 
 import enum
-from typing import Any, Hashable, Optional
+from typing import Any, Generic, Hashable, Optional, TypeVar
 
 from .counter import Counter, Held
 from .sequence import Rule, Verdict
+
+T = TypeVar("T")
 
 
 class State(enum.Enum):
@@ -44,18 +46,15 @@ class Fit(enum.Enum):
     OLD = "old"  # cannot be joined: ask again
 
 
-class Sync:
-    """Owned by: the engine. One key."""
+class Trouble:
+    """Owned by: its `Sync`. What a key has that was ever in trouble; most never are, and a hundred thousand keys are many."""
 
     __slots__ = (
-        "anchor",
         "attempts",
         "behind",
         "behind_at",
         "comes_at",
-        "counter",
         "covered",
-        "delivered",
         "doubts",
         "epoch",
         "fetch_at",
@@ -63,29 +62,18 @@ class Sync:
         "gaps",
         "healed",
         "incomplete",
-        "key",
         "mistakes",
-        "own",
         "resynced_at",
         "sealed",
         "segments",
-        "since",
-        "state",
         "unbroken",
         "vain",
     )
 
-    def __init__(self, key: Hashable, state: State, now: float) -> None:
-        self.key = key
-        self.state = state
-        self.delivered: Any = None  # the position delivered last, known exactly only when not LIVE or when anchored
-        self.anchor: Any = None  # a snapshot's position that no message has joined yet; only while nothing is missing
-        self.counter: Optional[Counter] = None  # its own, where the numbers count per key
-        self.own: Optional[Counter] = None  # elsewhere: follows the key's numbering, only to see it start anew
+    def __init__(self) -> None:
         self.segments: list[list[Held]] = []  # what is held; between two of them is a hole
         self.sealed = 0  # so many segments were there when the snapshot was asked for: a doubt since is a segment more
         self.covered = 0  # so many messages were in the last of them
-        self.since = now
         self.incomplete = False  # its source was given up; what is delivered has no beginning
         self.unbroken = False  # SYNCING, and what is held goes on from what was delivered
         self.doubts = 0  # gaps told since the key was LIVE
@@ -101,6 +89,65 @@ class Sync:
         self.behind_at = 0.0
         self.resynced_at = float("-inf")
         self.comes_at = float("-inf")  # until then a snapshot may come that need not be asked for, or was
+
+
+class _Rare(Generic[T]):
+    """An attribute of a `Sync` that stands in its `Trouble`. Without one it is as new, and setting it to that makes none."""
+
+    def __init__(self, new: T) -> None:
+        self._new = new
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, sync: Sync, owner: type) -> T:
+        found: T = self._new if sync.trouble is None else getattr(sync.trouble, self._name)
+        return found
+
+    def __set__(self, sync: Sync, value: T) -> None:
+        if sync.trouble is None:
+            if value == self._new:
+                return
+            sync.trouble = Trouble()
+        setattr(sync.trouble, self._name, value)
+
+
+_NOTHING: Any = ()  # what is held, where nothing is: it cannot be changed
+
+
+class Sync:
+    """Owned by: the engine. One key."""
+
+    __slots__ = ("anchor", "counter", "delivered", "key", "own", "since", "state", "trouble")
+
+    def __init__(self, key: Hashable, state: State, now: float) -> None:
+        self.key = key
+        self.state = state
+        self.delivered: Any = None  # the position delivered last, known exactly only when not LIVE or when anchored
+        self.anchor: Any = None  # a snapshot's position that no message has joined yet; only while nothing is missing
+        self.counter: Optional[Counter] = None  # its own, where the numbers count per key
+        self.own: Optional[Counter] = None  # elsewhere: follows the key's numbering, only to see it start anew
+        self.since = now
+        self.trouble: Optional[Trouble] = None
+
+    segments: _Rare[list[list[Held]]] = _Rare(_NOTHING)
+    sealed = _Rare(0)
+    covered = _Rare(0)
+    incomplete = _Rare(False)
+    unbroken = _Rare(False)
+    doubts = _Rare(0)
+    gaps = _Rare(0)
+    healed = _Rare(0)
+    epoch = _Rare(0)
+    fetching = _Rare(False)
+    fetch_at = _Rare[Optional[float]](None)
+    attempts = _Rare(0)
+    vain = _Rare(0)
+    mistakes = _Rare(0)
+    behind = _Rare(0)
+    behind_at = _Rare(0.0)
+    resynced_at = _Rare(float("-inf"))
+    comes_at = _Rare(float("-inf"))
 
     @property
     def held(self) -> int:
@@ -151,13 +198,15 @@ class Sync:
 
     def clear(self) -> None:
         """Hold nothing."""
-        self.segments = []
+        self.segments = _NOTHING if self.trouble is None else []
         self.sealed = self.covered = 0
         self.unbroken = False
 
     def cut(self) -> None:
         """The next message held does not follow the one before, or that is not known."""
-        if len(self.segments) == self.sealed or self.segments[-1]:
+        if not self.segments:
+            self.segments = [[]]
+        elif len(self.segments) == self.sealed or self.segments[-1]:
             self.segments.append([])
 
     def shed(self) -> None:
@@ -169,7 +218,7 @@ class Sync:
 
     def hold(self, item: Held) -> None:
         if not self.segments:
-            self.segments.append([])
+            self.segments = [[]]
         self.segments[-1].append(item)
 
     def asked(self) -> None:

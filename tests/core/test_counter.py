@@ -97,7 +97,7 @@ def test_what_cannot_be_counted_on_with(value: Any) -> None:
         for first in (7, 9, value):
             with pytest.raises(TypeError):
                 c.judge(Numbered(first, value, "ABC", None, 0), 0.0, restart_after=100, reorder=WINDOW)
-        assert (c.position, c.early, c.run) == (6, [], 0)
+        assert (c.position, [*c.early], c.run) == (6, [], 0)
         assert judge(c, 7) == [NEXT]
 
 
@@ -220,7 +220,7 @@ def test_a_restart_throws_away_what_came_early() -> None:
     c = counter(1_000)
     assert judge(c, 1_002, reorder=WINDOW) == [EARLY]
     assert judge(c, 1, 2, 3, after=2, reorder=WINDOW) == [DUPLICATE, DUPLICATE, RESTART]
-    assert (c.early, c.early_until, c.ready()) == ([], None, None)
+    assert ([*c.early], c.early_until, c.ready()) == ([], None, None)
 
 
 @pytest.mark.parametrize("numbers", [[1, 2, 3], [7, 8, 9, 10]])
@@ -248,7 +248,7 @@ def test_forget() -> None:
     c = counter(10)
     judge(c, 7, 8, 9, 10, 20, reorder=WINDOW)
     c.forget()
-    assert (c.position, c.early, c.early_until, c.shown) == (None, [], None, {})
+    assert (c.position, [*c.early], c.early_until, c.shown) == (None, [], None, {})
     assert judge(c, 3, 4) == [NEXT, NEXT]
     assert judge(c, 1, 2, after=2) == [DUPLICATE, DUPLICATE]  # counted from none
 

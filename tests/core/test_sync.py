@@ -58,7 +58,20 @@ def test_a_new_key() -> None:
     assert [made.incomplete, made.unbroken, made.fetching] == [False] * 3
     assert [made.doubts, made.gaps, made.healed, made.epoch, made.attempts, made.behind, made.held] == [0] * 7
     assert (made.sealed, made.covered) == (0, 0)
-    assert made.segments == []
+    assert list(made.segments) == []
+
+
+def test_a_key_that_was_never_in_trouble_has_none() -> None:
+    """What it would have then reads as new, and cannot be changed by accident; a hundred thousand keys are many."""
+    made = Sync("A", LIVE, 1.0)
+    made.live()
+    made.gaps, made.fetching, made.fetch_at = 0, False, None
+    assert made.trouble is None
+    with pytest.raises(AttributeError):
+        made.segments.append([])
+    other = Sync("B", LIVE, 1.0)
+    other.gaps += 1
+    assert (other.trouble is not None, other.gaps, other.healed, list(other.segments), made.gaps) == (True, 1, 0, [], 0)
 
 
 # ---------------------------------------------------------------- the table of moves

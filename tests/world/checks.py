@@ -23,7 +23,7 @@ from typing import Any, Hashable
 
 from syncstream.core.engine import Engine
 from syncstream.core.line import Line
-from syncstream.core.sync import Sync
+from syncstream.core.sync import Sync, Trouble
 
 from .fold import Fold
 from .violation import Violation, require
@@ -113,7 +113,7 @@ def _slots(thing: Any, *, without: tuple[str, ...] = ()) -> str:
 
 
 def _sync(sync: Sync) -> str:
-    return _slots(sync, without=("counter",))
+    return repr((_slots(sync, without=("counter", "trouble")), [(name, getattr(sync, name)) for name in Trouble.__slots__]))
 
 
 def _line(line: Line) -> str:
