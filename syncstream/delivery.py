@@ -20,7 +20,7 @@ from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequen
 from . import clock
 from .core.backlog import Backlog, Tally
 from .core.histogram import FRESH, Histogram, Spread
-from .core.items import keys_of, shown_sized
+from .core.items import has_markers, keys_of, shown_sized
 from .core.pressure import POLICIES, Pressure, Verdict
 from .errors import Empty, FeedError, Overflow, StreamClosed, StreamFailed, UsageError
 from .events import Closed
@@ -102,26 +102,32 @@ class Delivery(queue.Queue[Any]):
         A `Closed` at the end of a batch waits for the end of the queue; `events()` shows it last. (If none is given, one is
         made.) After the end (closed, failed) everything is discarded.
         """
-        if items and isinstance(items[-1], Closed):
-            self._last_word = items[-1]
-            items = items[:-1]
-            sizes = sizes and sizes[:-1]
-        view = self._backlog.view
-        items, sizes = shown_sized(items, sizes, view)
-        size = sum(sizes or ())
+        backlog, marked = self._backlog, has_markers(items)
+        view = backlog.view
+        if marked:
+            if isinstance(items[-1], Closed):
+                self._last_word = items[-1]
+                items = items[:-1]
+                sizes = sizes and sizes[:-1]
+            items, sizes = shown_sized(items, sizes, view)
+        size = sum(sizes) if sizes else 0
         with self.mutex:
-            if view is not self._backlog.view:  # it was fixed between the lines above
-                items, sizes = shown_sized(items, sizes, self._backlog.view)
+            if marked and view is not backlog.view:  # it was fixed between the lines above
+                items, sizes = shown_sized(items, sizes, backlog.view)
                 size = sum(sizes or ())
             if self.is_shutdown:
-                self._backlog.refuse(items)
+                backlog.refuse(items)
                 return []
             if len(self._fresh) >= FRESH:
                 self._latency.fold(now)
-            backlog, consumed = self._backlog, self.started
-            before = backlog.depth
-            depth, total = before + len(items), backlog.size + size
-            verdict = self._pressure.arrived(depth, now, consumed=consumed, size=total, alone=not before)
+            depth = backlog.depth + len(items)
+            if backlog.maxbytes is None and depth * 5 < self.maxsize * 4:  # nothing to weigh
+                backlog.append(items, now, sizes)
+                self._added(len(items))
+                return []
+            consumed, total = self.started, backlog.size + size
+            alone = depth == len(items)
+            verdict = self._pressure.arrived(depth, now, consumed=consumed, size=total, alone=alone)
             warn = self._pressure.may_warn(depth, now, consumed=consumed, size=total)
             if verdict is Verdict.FITS:
                 backlog.append(items, now, sizes)
@@ -479,7 +485,7 @@ class Delivery(queue.Queue[Any]):
         return bool(self.queue or self._backlog.ahead or self._backlog.in_hand)
 
     def _added(self, count: int) -> None:
-        self._settle()
+        self.unfinished_tasks = max(0, self._backlog.owed - self._done)
         self.not_empty.notify(count)
         self._tell()
 
@@ -593,6 +599,7 @@ class Delivery(queue.Queue[Any]):
                 if lost is not None:
                     if not self._pressure.relieved(self._backlog.depth, self._backlog.size):
                         self._pressure.press()
+                    self._settle()
                     self._added(len(self.queue) + self._backlog.ahead)
                     return lost
             del seen  # not under the lock

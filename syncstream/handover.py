@@ -49,8 +49,7 @@ class Handover:
         engine, delivery = self._engine, self._delivery
         items = engine.take_deliveries()
         dropped = self._hand(items, now) if items else []
-        overdue = delivery.deadline()
-        if overdue is not None and now >= overdue:
+        if delivery.paused:
             dropped += delivery.tick(now)
         if dropped:
             engine.dropped(dropped, now)
@@ -70,11 +69,12 @@ class Handover:
     def _hand(self, items: list[Any], now: float) -> list[Hashable]:
         """Into the queue; the keys of what had to be thrown away."""
         sizes = self._engine.take_sizes(items)
-        wrong = self._shelf.take(items) if self._shelf is not None else {}
-        if self._shelf is not None and wrong:
-            entries = self._doubt(self._shelf, _entries(items, sizes), wrong, now)
-            items = [item for item, _ in entries]
-            sizes = None if sizes is None else [size for _, size in entries]
+        if self._shelf is not None:
+            wrong = self._shelf.take(items)
+            if wrong:
+                entries = self._doubt(self._shelf, _entries(items, sizes), wrong, now)
+                items = [item for item, _ in entries]
+                sizes = None if sizes is None else [size for _, size in entries]
         dropped = self._delivery.put_batch(items, now, sizes)
         if self._sent_ns is not None and not has_markers(items):  # with markers comes what was held: it is older
             self._time(self._sent_ns, items[0])

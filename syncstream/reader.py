@@ -182,8 +182,11 @@ class Reader:
             due_at = self.engine.deadline()
             self._due_at = math.inf if due_at is None else due_at
             self._moved = False
-        busy = not self._paused and any(link.more for link in self._links.values())
-        blind = busy and self._blind_turns < _SELECT_EVERY and not any(link.waiting for link in self._links.values())
+        busy = sends = False
+        for link in self._links.values():
+            busy, sends = busy or link.more, sends or link.waiting > 0
+        busy = busy and not self._paused
+        blind = busy and not sends and self._blind_turns < _SELECT_EVERY
         self._blind_turns = self._blind_turns + 1 if blind else 0
         if not blind:
             for link in self._links.values():
@@ -222,9 +225,10 @@ class Reader:
     def _timeout(self, now: float) -> float:
         if not self._inbox.empty():
             return 0.0
-        moments = [self._due_at, self._delivery.deadline(), self._status_at if self._changed else None]
-        moments += [link.deadline() for link in self._links.values()]
-        first = min(moment for moment in moments if moment is not None)
+        first = min(self._due_at, self._status_at) if self._changed else self._due_at
+        for deadline in (self._delivery.deadline(), *[link.deadline() for link in self._links.values()]):
+            if deadline is not None and deadline < first:
+                first = deadline
         return min(max(0.0, first - now), _LONGEST_WAIT)
 
     def _read(self, link: Link, now: float) -> None:

@@ -181,10 +181,13 @@ class Backlog:
 
     def append(self, items: list[Any], at: float = 0.0, sizes: Optional[Sequence[int]] = None) -> None:
         """A batch that came `at` this moment. `sizes`: the bytes of each of it, if they are counted."""
-        self._received += len(items)
+        count = len(items)
+        self._received += count
         self.queue.extend(items)
-        self.arrivals.add(len(items), at, sizes)
-        self._high_water = max(self._high_water, self.depth)
+        self.arrivals.add(count, at, sizes)
+        depth = len(self.queue) + self.in_hand
+        if depth > self._high_water:
+            self._high_water = depth
 
     def refuse(self, items: list[Any]) -> None:
         """Count items that come when nothing can be delivered any more."""

@@ -94,16 +94,19 @@ class Frames:
         if self._head:
             data = self._head + data
             self._head = b""
+        at = self._plain(data, 0, messages) if self._opcode is None and self._kind is None else 0
+        if at == len(data):
+            return messages
         try:
-            self._cut(data, messages)
+            self._cut(data, at, messages)
         except FrameError as error:
             self.error = error.with_traceback(None)  # its frames would keep the chunk alive
         if self.error is not None or self.closed:
             self._message = bytearray()  # what is not whole now never will be
         return messages
 
-    def _cut(self, data: bytes, messages: list[tuple[int, bytes]]) -> None:
-        at, end = 0, len(data)
+    def _cut(self, data: bytes, at: int, messages: list[tuple[int, bytes]]) -> None:
+        end = len(data)
         while at < end and not self.closed:
             if self._opcode is None:
                 if self._kind is None:

@@ -11,6 +11,8 @@ from ..events import Event
 
 def has_markers(items: list[Any]) -> bool:
     """Whether any of them is not a message."""
+    if len(items) == 1:
+        return isinstance(items[0], Event)
     return any(issubclass(kind, Event) for kind in set(map(type, items)))  # one look per type: the usual batch at C speed
 
 
