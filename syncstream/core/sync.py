@@ -91,28 +91,26 @@ class Trouble:
         self.comes_at = float("-inf")  # until then a snapshot may come that need not be asked for, or was
 
 
+_NEW = Trouble()
+_NEW.segments = ()  # type: ignore[assignment]  # what was never there cannot be changed by accident
+
+
 class _Rare(Generic[T]):
     """An attribute of a `Sync` that stands in its `Trouble`. Without one it is as new, and setting it to that makes none."""
-
-    def __init__(self, new: T) -> None:
-        self._new = new
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, sync: Sync, owner: type) -> T:
-        found: T = self._new if sync.trouble is None else getattr(sync.trouble, self._name)
+        found: T = getattr(sync.trouble or _NEW, self._name)
         return found
 
     def __set__(self, sync: Sync, value: T) -> None:
         if sync.trouble is None:
-            if value == self._new:
+            if value == getattr(_NEW, self._name):
                 return
             sync.trouble = Trouble()
         setattr(sync.trouble, self._name, value)
-
-
-_NOTHING: Any = ()  # what is held, where nothing is: it cannot be changed
 
 
 class Sync:
@@ -130,24 +128,24 @@ class Sync:
         self.since = now
         self.trouble: Optional[Trouble] = None
 
-    segments: _Rare[list[list[Held]]] = _Rare(_NOTHING)
-    sealed = _Rare(0)
-    covered = _Rare(0)
-    incomplete = _Rare(False)
-    unbroken = _Rare(False)
-    doubts = _Rare(0)
-    gaps = _Rare(0)
-    healed = _Rare(0)
-    epoch = _Rare(0)
-    fetching = _Rare(False)
-    fetch_at = _Rare[Optional[float]](None)
-    attempts = _Rare(0)
-    vain = _Rare(0)
-    mistakes = _Rare(0)
-    behind = _Rare(0)
-    behind_at = _Rare(0.0)
-    resynced_at = _Rare(float("-inf"))
-    comes_at = _Rare(float("-inf"))
+    segments = _Rare[list[list[Held]]]()
+    sealed = _Rare[int]()
+    covered = _Rare[int]()
+    incomplete = _Rare[bool]()
+    unbroken = _Rare[bool]()
+    doubts = _Rare[int]()
+    gaps = _Rare[int]()
+    healed = _Rare[int]()
+    epoch = _Rare[int]()
+    fetching = _Rare[bool]()
+    fetch_at = _Rare[Optional[float]]()
+    attempts = _Rare[int]()
+    vain = _Rare[int]()
+    mistakes = _Rare[int]()
+    behind = _Rare[int]()
+    behind_at = _Rare[float]()
+    resynced_at = _Rare[float]()
+    comes_at = _Rare[float]()
 
     @property
     def held(self) -> int:
@@ -198,15 +196,15 @@ class Sync:
 
     def clear(self) -> None:
         """Hold nothing."""
-        self.segments = _NOTHING if self.trouble is None else []
+        self.segments = _NEW.segments if self.trouble is None else []
         self.sealed = self.covered = 0
         self.unbroken = False
 
     def cut(self) -> None:
         """The next message held does not follow the one before, or that is not known."""
         if not self.segments:
-            self.segments = [[]]
-        elif len(self.segments) == self.sealed or self.segments[-1]:
+            self.segments = []  # of its own
+        if len(self.segments) == self.sealed or self.segments[-1]:
             self.segments.append([])
 
     def shed(self) -> None:

@@ -333,3 +333,11 @@ def test_a_restart_forgets_what_every_line_has_shown() -> None:
     judge(c, 100, line=1, lines=2)
     assert judge(c, 1, 2, 3, line=1, lines=2, after=2) == [DUPLICATE, DUPLICATE, RESTART]
     assert judge(c, 1, 2, 3, 4, line=0, lines=2, after=2) == [DUPLICATE, DUPLICATE, DUPLICATE, NEXT]
+
+
+def test_keys_are_seen_in_their_order_and_on_this_counter_only() -> None:
+    """What is told of several keys is told in the order in which they came."""
+    one, other = Counter("one", Contiguous("n")), Counter("other", Contiguous("n"))
+    for key in ("B", "A", "B"):
+        one.see(key)
+    assert (list(one.keys), list(other.keys)) == (["B", "A"], [])

@@ -50,13 +50,19 @@ def snapshot(key: Sync, position: Any, rule: Optional[Rule] = EACH) -> str:
     return f"joins [{replayed}] {key.state.value}"
 
 
-def test_a_new_key() -> None:
-    """It stands nowhere, holds nothing, was never asked for and never healed."""
+@pytest.mark.parametrize("troubled", [False, True])
+def test_a_new_key(troubled: bool) -> None:
+    """It stands nowhere, holds nothing, was never asked for and never healed; also where there is a place for all that."""
     made = Sync("A", SYNCING, 1.0)
+    if troubled:
+        made.gaps = 1
+        made.gaps = 0
     assert (made.key, made.state, made.since, made.resynced_at) == ("A", SYNCING, 1.0, float("-inf"))
     assert [made.delivered, made.anchor, made.counter, made.own, made.fetch_at] == [None] * 5
     assert [made.incomplete, made.unbroken, made.fetching] == [False] * 3
     assert [made.doubts, made.gaps, made.healed, made.epoch, made.attempts, made.behind, made.held] == [0] * 7
+    assert (made.trouble is not None, made.vain, made.mistakes, made.behind_at) == (troubled, 0, 0, 0.0)
+    assert made.comes_at == float("-inf")
     assert (made.sealed, made.covered) == (0, 0)
     assert list(made.segments) == []
 
@@ -70,8 +76,9 @@ def test_a_key_that_was_never_in_trouble_has_none() -> None:
     with pytest.raises(AttributeError):
         made.segments.append([])
     other = Sync("B", LIVE, 1.0)
+    other.healed += 1
     other.gaps += 1
-    assert (other.trouble is not None, other.gaps, other.healed, list(other.segments), made.gaps) == (True, 1, 0, [], 0)
+    assert (other.trouble is not None, other.gaps, other.healed, list(other.segments), made.gaps) == (True, 1, 1, [], 0)
 
 
 # ---------------------------------------------------------------- the table of moves
