@@ -26,8 +26,8 @@ from .deflate import Agreed
 from .dialogue import Dialogue
 from .line import Line, Phase
 from .order import Order
-from .parts import Entry
 from .quiet import Mark, Quiet
+from .received import Received
 from .rules import Rules
 
 
@@ -105,7 +105,7 @@ class Engine:
         self._plain = True
         received = place.frames.receive(data)
         start = self._scan(place, received, 0, now) if place.phase is Phase.LIVE and self.order.parts is None else 0
-        if start and start == len(received) and place.frames.error is None:
+        if start and start == len(received.payloads) and place.frames.error is None:
             self.connections.check_data(now)
             return True  # the usual batch, in a few calls: at some thousand messages a second each comes alone
         place.clocks.proved_transport(now)
@@ -116,7 +116,7 @@ class Engine:
             return False
         return self._plain and place.is_live() and place.frames.error is None
 
-    def _came(self, place: Line, received: list[tuple[int, bytes]], start: int, size: int, now: float) -> None:
+    def _came(self, place: Line, received: Received, start: int, size: int, now: float) -> None:
         self._read(place, received, start, now)
         place.received += size
         if place.is_open() and place.frames.error is not None:
@@ -318,7 +318,7 @@ class Engine:
 
     # ---------------------------------------------------------------- within
 
-    def _read(self, place: Line, received: list[tuple[int, bytes]], start: int, now: float) -> None:
+    def _read(self, place: Line, received: Received, start: int, now: float) -> None:
         """Everything that came, in order, from `start` on."""
         order = self.order
         for entries in order.entries(received):
@@ -333,7 +333,7 @@ class Engine:
             self._watch_keys(now)
         self._after_keys(now)
 
-    def _scan(self, place: Line, entries: list[Entry], start: int, now: float) -> int:
+    def _scan(self, place: Line, entries: Received, start: int, now: float) -> int:
         """Deliver what is plain; the index of the first that is not."""
         plain = self.order.scan(entries, start)
         if plain > start:
@@ -341,7 +341,7 @@ class Engine:
             place.carried(now)
         return plain
 
-    def _follow(self, place: Line, entries: list[Entry], index: int, now: float) -> bool:
+    def _follow(self, place: Line, entries: Received, index: int, now: float) -> bool:
         """Each of them from `index` on, in order. False if the connection is over with one, or the stream."""
         count = len(entries)
         while index < count:

@@ -21,6 +21,7 @@ import struct
 from typing import Optional
 
 from .deflate import LARGEST, Agreed, Inflate
+from .received import Received
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
@@ -31,6 +32,7 @@ _LENGTH_16 = 126  # that it follows in two bytes; one more: in eight
 _LONGEST_CONTROL = 125
 _OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 _WHOLE_TEXT, _WHOLE_BINARY = _FINAL | TEXT, _FINAL | BINARY
+_WHOLE = {_WHOLE_TEXT: bytes((TEXT,)), _WHOLE_BINARY: bytes((BINARY,))}
 _WHOLE_COMPRESSED = (_WHOLE_TEXT | _COMPRESSED, _WHOLE_BINARY | _COMPRESSED)
 
 _COMPRESSED_SLACK = 1024  # bytes that a short message may be longer when it is compressed
@@ -39,6 +41,7 @@ _PROTOCOL_ERROR, _INVALID_DATA, _TOO_BIG = 1002, 1007, 1009
 _CLOSE_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 
 _unpack_short = struct.Struct(">BBH").unpack_from
+_unpack_shorts = struct.Struct(">HH").unpack_from
 
 
 class FrameError(Exception):
@@ -82,13 +85,13 @@ class Frames:
         self._came = 0  # bytes of payload in the headers of its frames
         self._utf8 = codecs.getincrementaldecoder("utf-8")()  # for TEXT; the end of a valid one leaves it as new
 
-    def receive(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Whole messages and control frames completed by `data`, in order, as (opcode, payload). Never raises.
+    def receive(self, data: bytes) -> Received:
+        """Whole messages and control frames completed by `data`, in order, each an opcode and a payload. Never raises.
 
         The opcode is TEXT, BINARY, CLOSE, PING or PONG. Fragments are joined; TEXT payloads are valid UTF-8 and stay bytes.
         What came before an error is returned, the error itself is then in `error`.
         """
-        messages: list[tuple[int, bytes]] = []
+        messages = Received()
         if self.error is not None or self.closed:
             return messages
         if self._head:
@@ -105,7 +108,7 @@ class Frames:
             self._message = bytearray()  # what is not whole now never will be
         return messages
 
-    def _cut(self, data: bytes, at: int, messages: list[tuple[int, bytes]]) -> None:
+    def _cut(self, data: bytes, at: int, messages: Received) -> None:
         end = len(data)
         while at < end and not self.closed:
             if self._opcode is None:
@@ -114,44 +117,52 @@ class Frames:
                     at = self._plain(data, at, messages)
                     if self._inflate is not None:
                         at = self._packed(self._inflate, data, at, messages)
-                        if at > start:
-                            continue  # perhaps plain ones again
+                    if at > start:
+                        continue  # perhaps others of one frame
                 at = self._header(data, at)
             if self._opcode is not None:
                 at = self._payload(data, at, messages)
 
-    def _plain(self, data: bytes, at: int, messages: list[tuple[int, bytes]]) -> int:
-        """Cuts data messages of one frame while they are complete and good. Returns where that ends.
+    def _plain(self, data: bytes, at: int, messages: Received) -> int:
+        """Cuts data messages of one frame while they are complete, good, and all text or all binary. Returns where that ends.
 
         The hot path of the library: no call and no slice but the one of the payload. Only between two messages.
         """
         last_header = len(data) - 4  # a shorter rest is left to the other way: a header of four bytes can always be unpacked
-        end, largest, append = len(data), self._max_message_size, messages.append
+        whole = data[at] if at <= last_header else 0
+        if whole not in _WHOLE:
+            return at
+        begun, end, largest = at, len(data), self._max_message_size
+        short = whole << 8  # a header, and its length where that is up to 125; what is masked or longer has more
+        long = short | _LENGTH_16
+        payloads: list[bytes] = []
+        append = payloads.append
         while at <= last_header:
-            first, length, long_length = _unpack_short(data, at)
-            if length < _LENGTH_16:
-                start = at + 2
-            elif length != _LENGTH_16 or long_length < _LENGTH_16:
-                break
-            else:
-                length = long_length
+            head, length = _unpack_shorts(data, at)
+            if head == long:
                 start = at + 4
+                if length < _LENGTH_16:
+                    break
+            else:
+                start = at + 2
+                length = head - short
+                if not 0 <= length < _LENGTH_16:
+                    break
             stop = start + length
             if stop > end or length > largest:
                 break
-            if first == _WHOLE_TEXT:
-                payload = data[start:stop]
-                if not payload.isascii() and not _is_utf8(payload):
-                    break
-                append((TEXT, payload))
-            elif first != _WHOLE_BINARY:
-                break
-            else:
-                append((BINARY, data[start:stop]))
+            append(data[start:stop])
             at = stop
+        if whole == _WHOLE_TEXT and not all(map(bytes.isascii, payloads)):
+            good = _leading_utf8(payloads)
+            if good < len(payloads):
+                del payloads[good:]
+                at = begun + sum(len(payload) + (2 if len(payload) < _LENGTH_16 else 4) for payload in payloads)
+        messages.opcodes += _WHOLE[whole] * len(payloads)
+        messages.payloads += payloads
         return at
 
-    def _packed(self, inflate: Inflate, data: bytes, at: int, messages: list[tuple[int, bytes]]) -> int:
+    def _packed(self, inflate: Inflate, data: bytes, at: int, messages: Received) -> int:
         """The same for compressed data messages of one frame. These cannot be left to the other way once they are inflated."""
         last_header = len(data) - 4
         end, largest = len(data), self._max_message_size
@@ -176,7 +187,7 @@ class Frames:
                 raise FrameError(_INVALID_DATA, "text is not valid UTF-8")
             if not fits:
                 raise self._too_big()
-            messages.append((opcode, payload))
+            messages.add(opcode, payload)
             at = stop
         return at
 
@@ -217,7 +228,7 @@ class Frames:
     def _too_big(self) -> FrameError:
         return FrameError(_TOO_BIG, f"message of more than {self._max_message_size} bytes")
 
-    def _payload(self, data: bytes, at: int, messages: list[tuple[int, bytes]]) -> int:
+    def _payload(self, data: bytes, at: int, messages: Received) -> int:
         """Takes what is here of the payload of the frame in hand, and leaves the frame if that is all. Returns where it ends."""
         piece = data[at : at + self._missing]
         self._missing -= len(piece)
@@ -232,7 +243,7 @@ class Frames:
             self._data(piece, whole and self._final, messages)
         return at + len(piece)
 
-    def _data(self, piece: bytes, whole: bool, messages: list[tuple[int, bytes]]) -> None:
+    def _data(self, piece: bytes, whole: bool, messages: Received) -> None:
         """Adds a piece to the message in hand, and hands it out if that makes it whole. Bad text fails as early as it shows."""
         room = self._max_message_size - len(self._message)
         if self._compressed:
@@ -245,7 +256,7 @@ class Frames:
         self._message += piece
         if whole:
             assert self._kind is not None  # set by `_enter`: a continuation of nothing is refused
-            messages.append((self._kind, bytes(self._message)))
+            messages.add(self._kind, bytes(self._message))
             self._kind = None
             self._message = bytearray()
 
@@ -260,13 +271,13 @@ class Frames:
             raise FrameError(_INVALID_DATA, str(error)) from None
         return data
 
-    def _leave_control(self, opcode: int, messages: list[tuple[int, bytes]]) -> None:
+    def _leave_control(self, opcode: int, messages: Received) -> None:
         payload = bytes(self._control)
         self._control.clear()
         if opcode == CLOSE:
             parse_close(payload)
             self.closed = True
-        messages.append((opcode, payload))
+        messages.add(opcode, payload)
 
     def _continues_utf8(self, piece: bytes, last: bool) -> bool:
         try:
@@ -328,6 +339,14 @@ def _long_length(field: bytes) -> int:
     if length < (_LENGTH_16 if len(field) == 2 else 1 << 16):
         raise FrameError(_PROTOCOL_ERROR, f"length {length} in {len(field)} bytes is not the shortest form")
     return length
+
+
+def _leading_utf8(payloads: list[bytes]) -> int:
+    """How many of them are good text, up to the first that is not."""
+    for index, payload in enumerate(payloads):
+        if not payload.isascii() and not _is_utf8(payload):
+            return index
+    return len(payloads)
 
 
 def _is_utf8(payload: bytes) -> bool:

@@ -19,8 +19,9 @@ from ..events import Quarantined, Snapshot
 from .aliases import Aliases, Named
 from .counter import Counter, Held, Numbered, Outcome, countable
 from .keys import Keys
-from .parts import Entry, Part, Parts, Unreadable
+from .parts import Part, Parts, Unreadable
 from .paths import MISSING
+from .received import Received
 from .rules import DELIVERED, Kind, Rules, Scope
 from .scan import Scan
 from .sync import State
@@ -66,7 +67,7 @@ class Order:
 
     # ---------------------------------------------------------------- messages
 
-    def entries(self, frames: list[tuple[int, bytes]]) -> Iterable[list[Entry]]:
+    def entries(self, frames: Received) -> Iterable[Received]:
         """What there is to read in these frames, a few at a time: the frames themselves, or the messages in them."""
         return (frames,) if self.parts is None else self.parts.entries(frames)
 

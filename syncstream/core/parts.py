@@ -18,6 +18,7 @@ import msgspec
 
 from .deflate import LARGEST
 from .frames import BINARY, TEXT
+from .received import Entry, Received
 
 _FLOW = 256 * 1024  # bytes, unpacked: when so much is there it is handed on before more is unpacked
 _MEMBERS = 64  # so many of gzip may stand in a frame: each costs a copy of what follows it
@@ -49,10 +50,6 @@ class Unreadable(msgspec.Struct, frozen=True, gc=False):
 
 class Empty(msgspec.Struct, frozen=True, gc=False):
     """A frame without a message."""
-
-
-Entry = tuple[int, Any]
-"""An opcode with a `Part`, an `Unreadable` or `Empty`; or with bytes: a control frame, or a literal."""
 
 
 def inflater(name: str, limit: int) -> Callable[[bytes], bytes]:
@@ -111,22 +108,22 @@ class Parts:
         self.path = path
         self.limit = limit
 
-    def entries(self, frames: list[tuple[int, bytes]]) -> Iterator[list[Entry]]:
+    def entries(self, frames: Iterable[tuple[int, bytes]]) -> Iterator[Received]:
         """What is in these frames, in their order; a few at a time, so that it is never in memory together."""
-        entries: list[Entry] = []
+        entries = Received()
         flow = 0
         for opcode, payload in frames:
             if opcode > BINARY or (opcode == TEXT and payload in self.literals):
-                entries.append((opcode, payload))
+                entries.add(opcode, payload)
                 continue
             flow += self._unpack(opcode, payload, entries)
             if flow >= _FLOW:
                 yield entries
-                entries, flow = [], 0
-        if entries:
+                entries, flow = Received(), 0
+        if len(entries):
             yield entries
 
-    def _unpack(self, opcode: int, payload: bytes, entries: list[Entry]) -> int:
+    def _unpack(self, opcode: int, payload: bytes, entries: Received) -> int:
         """Add what is in this frame; returns how many bytes that is."""
         text = opcode == TEXT
         try:
@@ -135,14 +132,14 @@ class Parts:
             frame = self.decode(payload, text)
             parts = None if self.split is None else self.split(frame)
             if parts is None:
-                entries.append((opcode, Part(frame, len(payload), payload)))
+                entries.add(opcode, Part(frame, len(payload), payload))
             elif isinstance(parts, (list, tuple)):
-                entries += self._shares(opcode, parts, len(payload))
+                entries.extend(self._shares(opcode, parts, len(payload)))
             else:
                 raise TypeError(f"split returned {type(parts).__name__}, which is no list")
         except Exception as error:  # user code and strangers' bytes: whatever it is, it is this frame's trouble only
             rescued = self._rescued(opcode, payload) if self.path is not None else None
-            entries += rescued or [(opcode, Unreadable(payload, f"{type(error).__name__}: {error}"))]
+            entries.extend(rescued or [(opcode, Unreadable(payload, f"{type(error).__name__}: {error}"))])
         return len(payload)
 
     def _transformed(self, payload: bytes) -> bytes:

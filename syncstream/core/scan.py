@@ -12,12 +12,13 @@ is kept in `Keys.plain`, each with the counter it is on.
 
 from __future__ import annotations
 
+from operator import length_hint
 from typing import Any, Callable, Hashable, Optional
 
 from .aliases import Named
 from .counter import Counter
 from .keys import Keys
-from .parts import Entry
+from .received import Received
 from .rules import Kind, Rules, Scope
 from .sequence import Increasing
 
@@ -26,6 +27,9 @@ _TOGETHER = 256
 
 _WORTH = 8
 """So many at least: fewer are faster one by one."""
+
+_DATA = bytes((1, 2))
+"""The opcodes of text and binary."""
 
 _SINGLY = 1024
 """So many are looked at one by one after one that was not plain."""
@@ -57,23 +61,23 @@ class Scan:
         self._read = getattr(rules.decode, "read", None) if self._usual and not self._unpacked else None
         self._singly = 0  # so many frames are to be looked at one by one
 
-    def __call__(self, frames: list[Entry], start: int) -> int:
+    def __call__(self, frames: Received, start: int) -> int:
         """Deliver the plain messages that lead `frames[start:]`; returns the index of the first frame that is not plain."""
         keys = self.keys
         if not self.enabled or not keys.plain:
             return start
-        if self._read is not None and not self._singly and len(frames) - start >= _WORTH:
+        if self._read is not None and not self._singly and len(frames.payloads) - start >= _WORTH:
             index = self._together(self._read, frames, start)
         else:
             index = self._numbered(frames, start) if self._usual else self._any(frames, start)
             self._singly = max(0, self._singly - 1 - (index - start))
         keys.messages += index - start
         if keys.sizes is not None:
-            came = frames[start:index]
-            keys.sizes += [part.size for _, part in came] if self._unpacked else [len(payload) for _, payload in came]
+            came = frames.payloads[start:index]
+            keys.sizes += [part.size for part in came] if self._unpacked else map(len, came)
         return index
 
-    def _together(self, read: Callable[[bytes], Any], frames: list[Entry], start: int) -> int:
+    def _together(self, read: Callable[[bytes], Any], frames: Received, start: int) -> int:
         """As `_numbered`, some at a time, where a decoder reads every frame alike: `read`.
 
         What is done for a whole list is one call of C code, and only the comparison is left for each message. If one of them is
@@ -82,29 +86,28 @@ class Scan:
         rules, keys = self.rules, self.keys
         key_of, first_of, last_of = rules.key or _only_key, rules.first or _only_key, rules.last or _only_key
         one_number, ahead = first_of is last_of, 0 if rules.rule is None else rules.rule.ahead
-        counter_of, index, count = keys.plain.__getitem__, start, len(frames)
+        counter_of, index, count = keys.plain.__getitem__, start, len(frames.payloads)
+        if frames.opcodes[start:].translate(None, _DATA):  # there are control frames among them
+            return self._numbered(frames, start)
         while index < count:
-            part = frames[index : index + _TOGETHER]
-            payloads = [payload for opcode, payload in part if opcode <= 2]
-            done = 0
+            part = frames.payloads[index : index + _TOGETHER]
             try:
-                messages = list(map(read, payloads))
+                messages = list(map(read, part))
                 names = list(map(key_of, messages))
                 firsts = list(map(first_of, messages))
                 lasts = firsts if one_number else list(map(last_of, messages))
             except Exception:  # whatever it was, that one shows it by itself
-                payloads = []
-            if len(payloads) < len(part):  # or there is a control frame among them
                 self._singly = _SINGLY
                 return self._numbered(frames, index)
+            left, done = iter(firsts), len(part)
             try:
-                for counter, first, last in zip(map(counter_of, names), firsts, lasts):
+                for first, last, counter in zip(left, lasts, map(counter_of, names)):
                     if first != counter.position + ahead or last < first:
+                        done -= length_hint(left) + 1  # what is left says how far it came: nothing is counted
                         break
                     counter.position = last
-                    done += 1
             except Exception:  # as above: a key that is not plain, a number that is none
-                pass
+                done -= length_hint(left) + 1
             if done < len(part):
                 del messages[done:], names[done:]
                 self._singly = _SINGLY
@@ -114,7 +117,7 @@ class Scan:
             index += done
         return index
 
-    def _numbered(self, frames: list[Entry], start: int) -> int:
+    def _numbered(self, frames: Received, start: int) -> int:
         """Where each key has a counter, and all that comes is data: nothing is asked that need not be."""
         rules, keys = self.rules, self.keys
         decode, key_of = self._decode, rules.key or _only_key
@@ -122,13 +125,13 @@ class Scan:
         one_number = first_of is last_of
         ahead = 0 if rules.rule is None else rules.rule.ahead
         plain, latest, deliver = keys.plain, keys.latest, keys.out.append
-        index = start
+        opcodes, payloads, index = frames.opcodes, frames.payloads, start
         try:
-            for index in range(start, len(frames)):
-                opcode, payload = frames[index]
+            for index in range(start, len(payloads)):
+                opcode = opcodes[index]
                 if opcode > 2:
                     break
-                message = decode(payload, opcode == 1)
+                message = decode(payloads[index], opcode == 1)
                 key = key_of(message)
                 counter = plain[key]
                 first = first_of(message)
@@ -141,12 +144,12 @@ class Scan:
                 latest[key] = message
                 deliver(message)
             else:
-                index = len(frames)
+                index = len(payloads)
         except Exception:  # whatever it was, `read` or `use` meets it again and names it
             pass
         return index
 
-    def _any(self, frames: list[Entry], start: int) -> int:
+    def _any(self, frames: Received, start: int) -> int:
         """The same for every feed."""
         rules, keys = self.rules, self.keys
         decode, classify, key_of, counter_of = self._decode, rules.classify, rules.key or _only_key, rules.counter
@@ -156,13 +159,13 @@ class Scan:
         idle, reset, ordered = rules.idle, rules.reset, rule is None or rule.ordered
         many, counters, aliases = rules.scope is not Scope.KEY, self.counters, self.aliases
         plain, latest, deliver, data = keys.plain, keys.latest, keys.out.append, Kind.DATA
-        index = start
+        opcodes, payloads, index = frames.opcodes, frames.payloads, start
         try:
-            for index in range(start, len(frames)):
-                opcode, payload = frames[index]
+            for index in range(start, len(payloads)):
+                opcode = opcodes[index]
                 if opcode > 2:
                     break
-                message = decode(payload, opcode == 1)
+                message = decode(payloads[index], opcode == 1)
                 if classify is not None:
                     kind = classify(message)
                     if kind is not None and kind is not data:
@@ -191,7 +194,7 @@ class Scan:
                 latest[key] = message
                 deliver(message)
             else:
-                index = len(frames)
+                index = len(payloads)
         except Exception:  # as above
             pass
         return index

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from syncstream.core.aliases import Named
 from syncstream.core.frames import TEXT
+from syncstream.core.received import Received
 from syncstream.core.rules import Kind, Rules, Scope
 from syncstream.core.sequence import Contiguous
 from syncstream.events import Event, Gap, Quarantined, Snapshot
@@ -53,7 +54,8 @@ def test_a_message_has_the_key_its_id_stands_for(rules: Rules) -> None:
     said(rig)
     rig.send({"chan": 0}, ack(7, "A"), delta(7, 5), delta(7, 6), delta(7, 7))
     assert said(rig) == ["A=75", "A=76", "A=77"]
-    assert rig.order.scan([(TEXT, msgspec.json.encode(delta(7, 8))), (TEXT, msgspec.json.encode(delta(9, 9)))], 0) == 1
+    came = Received.of((TEXT, msgspec.json.encode(message)) for message in (delta(7, 8), delta(9, 9)))
+    assert rig.order.scan(came, 0) == 1
     assert said(rig) == ["A=78"]
     assert rig.keys.latest == {"A": Named("A", delta(7, 8))}
     assert list(rig.keys.syncs) == ["A"]

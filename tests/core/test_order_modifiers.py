@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncstream.core.frames import TEXT
+from syncstream.core.received import Received
 from syncstream.core.rules import Kind, Rules, Scope
 from syncstream.core.sequence import Chained
 
@@ -224,7 +225,7 @@ def test_names_are_followed_and_repeats_dropped() -> None:
     rig.send(named("A", "x", "q"), named("A", "q", "b"), named("A", "q", "b"), named("A", "b", "z"))
     assert rig.said() == ["Aq", "Ab", "Az"]
     entries = [(TEXT, msgspec.json.encode(one)) for one in (named("A", "z", "a"), named("A", "a", "m"), named("A", "b", "c"))]
-    assert rig.order.scan(entries, 0) == 2
+    assert rig.order.scan(Received.of(entries), 0) == 2
     rig.send(named("A", "k", "l"))
     assert rig.said() == ["Aa", "Am", "gap A hole m..k told", "Al"]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from syncstream.core.frames import BINARY, PING, TEXT
 from syncstream.core.parts import Empty, Part, Unreadable
+from syncstream.core.received import Received
 from syncstream.core.rules import Kind, Rules, Scope
 
 from .rig import (
@@ -53,8 +54,8 @@ def test_the_hot_path_takes_what_is_plain_and_nothing_else() -> None:
     rig = Rig(NUMBERED)
     rig.live("A", 5)
     frames = [(TEXT, msgspec.json.encode(message)) for message in run_of("A", 6, 8)]
-    assert rig.order.scan([*frames, (PING, msgspec.json.encode(delta("A", 9)))], 0) == 3  # whatever is in it
-    assert rig.order.scan([*frames[:1], (BINARY, msgspec.json.encode(delta("A", 9)))], 1) == 2
+    assert rig.order.scan(Received.of([*frames, (PING, msgspec.json.encode(delta("A", 9)))]), 0) == 3  # whatever is in it
+    assert rig.order.scan(Received.of([*frames[:1], (BINARY, msgspec.json.encode(delta("A", 9)))]), 1) == 2
     for stopper in (
         b"{",
         b"{}",
@@ -62,7 +63,7 @@ def test_the_hot_path_takes_what_is_plain_and_nothing_else() -> None:
         msgspec.json.encode(delta("A", 11)),
         msgspec.json.encode(delta("B", 1)),
     ):
-        assert rig.order.scan([(TEXT, stopper)], 0) == 0
+        assert rig.order.scan(Received.of([(TEXT, stopper)]), 0) == 0
     assert (rig.said(), rig.keys.messages) == (["A6", "A7", "A8", "A9"], 5)
 
 
@@ -72,7 +73,7 @@ def test_where_there_is_no_hot_path(rules: Rules) -> None:
     rig = Rig(rules)
     rig.live("A", 5)
     rig.send(delta("A", 6, v=6, c="c"))
-    assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 7, v=7, c="c")))], 0) == 0
+    assert rig.order.scan(Received.of([(TEXT, msgspec.json.encode(delta("A", 7, v=7, c="c")))]), 0) == 0
 
 
 def encoded(*messages: Any) -> list[tuple[int, bytes]]:
@@ -86,9 +87,9 @@ def test_messages_that_were_taken_out_of_a_frame_are_plain() -> None:
     rig.live("A", 5)
     rig.sizes.clear()
     entries = [(TEXT, Part(delta("A", 6), 20)), (TEXT, Part(delta("A", 7), 19)), (TEXT, Unreadable(b"", ""))]
-    assert rig.order.scan(entries, 0) == 2
+    assert rig.order.scan(Received.of(entries), 0) == 2
     for other in (Empty(), b"pong"):
-        assert rig.order.scan([(TEXT, other)], 0) == 0
+        assert rig.order.scan(Received.of([(TEXT, other)]), 0) == 0
     assert (rig.said(), rig.sizes) == (["A6", "A7"], [20, 19])
 
 
@@ -96,9 +97,9 @@ def test_messages_that_are_classified_as_data_are_plain() -> None:
     """What is called data, or nothing; a snapshot, a heartbeat and what cannot be classified are left to the long way."""
     rig = Rig(change(NUMBERED, classify=kind_of))
     rig.live("A", 5)
-    assert rig.order.scan(encoded(delta("A", 6), delta("A", 7, t="data"), delta("A", 8)), 0) == 3
+    assert rig.order.scan(Received.of(encoded(delta("A", 6), delta("A", 7, t="data"), delta("A", 8))), 0) == 3
     for kind in ("snap", "beat", "ignore", "word", "bad"):
-        assert rig.order.scan(encoded(delta("A", 9, t=kind)), 0) == 0
+        assert rig.order.scan(Received.of(encoded(delta("A", 9, t=kind))), 0) == 0
     assert (rig.said(), rig.keys.messages) == (["A6", "A7", "A8"], 4)
     rig.send(delta("A", 9, t="word"), delta("A", 9, t="bad"), delta("A", 9))
     assert rig.said() == ["quarantined", "quarantined", "A9"]
@@ -109,7 +110,7 @@ def test_messages_that_do_not_count_as_others_do_are_not_plain(modifier: str) ->
     """Even where their number is the next one; it is only asked then."""
     rig = Rig(change(NUMBERED, **{modifier: lambda message: message.get("x")}))
     rig.live("A", 5)
-    assert rig.order.scan(encoded(delta("A", 6), delta("A", 7, x=True)), 0) == 1
+    assert rig.order.scan(Received.of(encoded(delta("A", 6), delta("A", 7, x=True))), 0) == 1
     assert rig.said() == ["A6"]
 
 
@@ -119,7 +120,7 @@ def test_messages_that_name_an_id_are_plain_where_it_is_known() -> None:
     rig.open()
     rig.send({"id": 1}, delta("B", 5))
     rig.items.clear()
-    assert rig.order.scan(encoded(delta("B", 6), delta("A", 7)), 0) == 1
+    assert rig.order.scan(Received.of(encoded(delta("B", 6), delta("A", 7))), 0) == 1
     rig.gather()
     assert rig.items == [("A", delta("B", 6))]
     assert rig.keys.latest == {"A": ("A", delta("B", 6))}
@@ -131,22 +132,22 @@ def test_without_numbers_what_is_live_is_plain(rules: Rules) -> None:
     rig = Rig(rules)
     rig.live("A", 5)
     rig.send(delta("A", 6))
-    assert rig.order.scan(encoded(delta("A", 9), delta("A", 2), delta("B", 1)), 0) == 2
+    assert rig.order.scan(Received.of(encoded(delta("A", 9), delta("A", 2), delta("B", 1))), 0) == 2
     assert rig.said() == ["A6", "A9", "A2"]
     if rules.source:
         rig.drop("A")
-        assert rig.order.scan(encoded(delta("A", 3)), 0) == 0
+        assert rig.order.scan(Received.of(encoded(delta("A", 3))), 0) == 0
 
 
 def test_numbers_that_grow_are_plain() -> None:
     """However far; what does not grow goes the long way."""
     rig = Rig(GROWING)
     rig.live("A", 5)
-    assert rig.order.scan(encoded(delta("A", 6)), 0) == 0  # has to join the snapshot
+    assert rig.order.scan(Received.of(encoded(delta("A", 6))), 0) == 0  # has to join the snapshot
     rig.send(delta("A", 6))
-    assert rig.order.scan(encoded(delta("A", 7), delta("A", 70), delta("A", 70)), 0) == 2
-    assert rig.order.scan(encoded(delta("A", 69)), 0) == 0
-    assert rig.order.scan(encoded(delta("A", "x")), 0) == 0
+    assert rig.order.scan(Received.of(encoded(delta("A", 7), delta("A", 70), delta("A", 70))), 0) == 2
+    assert rig.order.scan(Received.of(encoded(delta("A", 69))), 0) == 0
+    assert rig.order.scan(Received.of(encoded(delta("A", "x"))), 0) == 0
     assert rig.order.counters["A"].position == 70
 
 
@@ -161,10 +162,10 @@ def test_many_keys_on_one_counter_are_plain(rules: Rules) -> None:
     rig.live("A", 5)
     rig.send(delta("B", 6, c="c"))
     numbers = [delta("A", 7, c="c"), delta("B", 8, c="c"), delta("B", 9, c="c"), delta("C", 10, c="c")]
-    assert rig.order.scan(encoded(*numbers), 0) == 3
-    assert rig.order.scan(encoded(delta("A", 11, c="c")), 0) == 0
+    assert rig.order.scan(Received.of(encoded(*numbers)), 0) == 3
+    assert rig.order.scan(Received.of(encoded(delta("A", 11, c="c"))), 0) == 0
     rig.send(numbers[3])
-    assert rig.order.scan(encoded(delta("A", 11, c="c")), 0) == 1
+    assert rig.order.scan(Received.of(encoded(delta("A", 11, c="c"))), 0) == 1
 
 
 def test_a_key_on_two_counters_is_plain_on_the_one_it_was_on_last() -> None:
@@ -172,8 +173,8 @@ def test_a_key_on_two_counters_is_plain_on_the_one_it_was_on_last() -> None:
     rig = Rig(CHANNELS)
     rig.live("A", 5)
     rig.send(delta("A", 6, c="d"))
-    assert rig.order.scan(encoded(delta("A", 6, c="c")), 0) == 0
-    assert rig.order.scan(encoded(delta("A", 7, c="d"), delta("A", 8)), 0) == 1
+    assert rig.order.scan(Received.of(encoded(delta("A", 6, c="c"))), 0) == 0
+    assert rig.order.scan(Received.of(encoded(delta("A", 7, c="d"), delta("A", 8))), 0) == 1
 
 
 @pytest.mark.parametrize("rules", [ONE_COUNTER, CHANNELS])
@@ -182,10 +183,10 @@ def test_a_counter_with_a_window_open_has_no_hot_path(rules: Rules) -> None:
     rig = Rig(change(rules, reorder=0.5))
     rig.live("A", 5)
     rig.send(delta("B", 6, c="c"), delta("B", 8, c="c"))
-    assert rig.order.scan(encoded(delta("A", 7, c="c")), 0) == 0
+    assert rig.order.scan(Received.of(encoded(delta("A", 7, c="c"))), 0) == 0
     rig.send(delta("A", 7, c="c"))
     assert rig.said() == ["B6", "A7", "B8"]
-    assert rig.order.scan(encoded(delta("A", 9, c="c")), 0) == 1
+    assert rig.order.scan(Received.of(encoded(delta("A", 9, c="c"))), 0) == 1
 
 
 @pytest.mark.parametrize("rules", [ONE_COUNTER, CHANNELS])
@@ -195,10 +196,10 @@ def test_after_numbers_that_went_backwards_the_next_goes_the_long_way(rules: Rul
     rig.live("A", 100)
     rig.send(delta("B", 101, c="c"), *(delta("B", number, c="c") for number in (1, 2, 3)))
     rig.said()
-    assert rig.order.scan(encoded(delta("A", 102, c="c")), 0) == 0
+    assert rig.order.scan(Received.of(encoded(delta("A", 102, c="c"))), 0) == 0
     rig.send(delta("A", 102, c="c"))
     assert "gap A restart 101..102 told" in rig.said()
-    assert rig.order.scan(encoded(delta("A", 103, c="c")), 0) == 1
+    assert rig.order.scan(Received.of(encoded(delta("A", 103, c="c"))), 0) == 1
 
 
 @pytest.mark.parametrize("classified", [False, True])
@@ -206,7 +207,7 @@ def test_a_range_that_ends_before_it_begins_is_not_plain(classified: bool) -> No
     """The long way says what it is."""
     rig = Rig(change(RANGED_ALONE, classify=kind_of if classified else None))
     rig.live("A", 5)
-    assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 6, m=5)))], 0) == 0
+    assert rig.order.scan(Received.of([(TEXT, msgspec.json.encode(delta("A", 6, m=5)))]), 0) == 0
     rig.send(delta("A", 6, m=5), delta("A", 6, m=8), delta("A", 9))
     assert rig.said() == ["A6", "A9"]
 
@@ -216,7 +217,7 @@ def test_the_hot_path_without_a_key() -> None:
     rig = Rig(KEYLESS)
     rig.open()
     rig.send({"n": 5})
-    assert rig.order.scan([(TEXT, b'{"n":6}'), (BINARY, b'{"n":7}'), (TEXT, b'{"n":9}')], 0) == 2
+    assert rig.order.scan(Received.of([(TEXT, b'{"n":6}'), (BINARY, b'{"n":7}'), (TEXT, b'{"n":9}')]), 0) == 2
 
 
 def test_the_decoder_is_told_what_came_as_text() -> None:
@@ -230,7 +231,7 @@ def test_the_decoder_is_told_what_came_as_text() -> None:
     rig = Rig(change(NUMBERED, decode=decode))
     rig.open()
     rig.send(delta("A", 5))
-    assert rig.order.scan([(BINARY, b'{"k":"A","n":6}'), (TEXT, b'{"k":"A","n":7}')], 0) == 2
+    assert rig.order.scan(Received.of([(BINARY, b'{"k":"A","n":6}'), (TEXT, b'{"k":"A","n":7}')]), 0) == 2
     assert told == [True, False, True]
 
 
@@ -241,8 +242,8 @@ def test_the_hot_path_tells_the_bytes_of_what_it_delivers(sized: bool) -> None:
     rig.live("A", 5)
     payloads = [b'{"k":"A","n":6}', b'{"k":"A","n":7 }', b'{"k":"A","n":8  }', b'{"k":"A","n":11}']
     rig.sizes.clear()
-    assert rig.order.scan([(TEXT, payload) for payload in payloads], 0) == 3
-    assert rig.order.scan([(TEXT, payload) for payload in (payloads[0], b'{"k":"A","n":9   }', payloads[3])], 1) == 2
+    assert rig.order.scan(Received.of([(TEXT, payload) for payload in payloads]), 0) == 3
+    assert rig.order.scan(Received.of([(TEXT, payload) for payload in (payloads[0], b'{"k":"A","n":9   }', payloads[3])]), 1) == 2
     assert rig.said() == ["A6", "A7", "A8", "A9"]
     assert rig.sizes == ([15, 16, 17, 18] if sized else [])
     rig.send(payloads[3])
@@ -270,7 +271,7 @@ def test_two_lines_have_no_hot_path() -> None:
     rig.start()
     rig.open(0)
     rig.send(delta("A", 5))
-    assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 6)))], 0) == 0
+    assert rig.order.scan(Received.of([(TEXT, msgspec.json.encode(delta("A", 6)))]), 0) == 0
 
 
 # ---------------------------------------------------------------- literals
@@ -287,7 +288,7 @@ def test_a_literal_that_could_be_data_ends_the_hot_path(literals: list[bytes], s
     rig = Rig(change(NUMBERED, literals=dict.fromkeys(literals, Kind.HEARTBEAT)))
     rig.live("A", 4)
     frames = [(TEXT, msgspec.json.encode(message)) for message in run_of("A", 5, 6)]
-    assert rig.order.scan([*frames, (TEXT, b"pong")], 0) == scanned
+    assert rig.order.scan(Received.of([*frames, (TEXT, b"pong")]), 0) == scanned
 
 
 def test_whether_a_literal_could_be_data_is_asked_as_text() -> None:
@@ -298,7 +299,7 @@ def test_whether_a_literal_could_be_data_is_asked_as_text() -> None:
 
     rig = Rig(change(NUMBERED, decode=decode, literals={b"pong": Kind.PONG}))
     rig.live("A", 4)
-    assert rig.order.scan([(TEXT, b'{"k":"A","n":5}')], 0) == 1
+    assert rig.order.scan(Received.of([(TEXT, b'{"k":"A","n":5}')]), 0) == 1
 
 
 # ---------------------------------------------------------------- any frames
@@ -372,8 +373,8 @@ def test_the_hot_path_follows_a_chain(rules: Rules) -> None:
     rig.live("A", 5)
     rig.send(delta("A", 6))  # what joins the snapshot goes the long way
     frames = [(TEXT, msgspec.json.encode(message)) for message in run_of("A", 7, 9)]
-    assert rig.order.scan(frames, 0) == 3
-    assert rig.order.scan([(TEXT, msgspec.json.encode(delta("A", 11)))], 0) == 0
+    assert rig.order.scan(Received.of(frames), 0) == 3
+    assert rig.order.scan(Received.of([(TEXT, msgspec.json.encode(delta("A", 11)))]), 0) == 0
     assert rig.order.counters["A"].position == 9
 
 
@@ -440,7 +441,7 @@ def test_without_a_key_in_the_feed_all_is_plain() -> None:
     rig = Rig(change(PLAIN, key=None))
     rig.open()
     rig.send(delta("A", 1))
-    assert rig.order.scan(encoded(delta("A", 2), delta("B", 3)), 0) == 2
+    assert rig.order.scan(Received.of(encoded(delta("A", 2), delta("B", 3))), 0) == 2
 
 
 def test_without_numbers_text_and_bytes_are_plain_and_nothing_else() -> None:
@@ -449,7 +450,7 @@ def test_without_numbers_text_and_bytes_are_plain_and_nothing_else() -> None:
     rig.open()
     rig.send(delta("A", 1))
     rig.items.clear()
-    assert rig.order.scan([(TEXT, b"1"), (BINARY, b"2"), (PING, b"3")], 0) == 2
+    assert rig.order.scan(Received.of([(TEXT, b"1"), (BINARY, b"2"), (PING, b"3")]), 0) == 2
     rig.gather()
     assert [item["text"] for item in rig.items] == [True, False]
 
@@ -458,4 +459,4 @@ def test_what_was_transformed_is_taken_apart_too() -> None:
     """Its messages are there already."""
     rig = Rig(change(NUMBERED, transform=lambda data: data))
     rig.live("A", 5)
-    assert rig.order.scan([(TEXT, Part(delta("A", 6), 20))], 0) == 1
+    assert rig.order.scan(Received.of([(TEXT, Part(delta("A", 6), 20))]), 0) == 1

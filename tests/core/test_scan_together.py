@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from syncstream import Contiguous, Feed
 from syncstream.core.frames import PING, TEXT
+from syncstream.core.received import Received
 from syncstream.core.rules import Rules
 from syncstream.core.scan import _SINGLY, _TOGETHER
 from syncstream.schema import Json
@@ -47,7 +48,7 @@ def test_json_is_read_alike_in_every_frame() -> None:
 def test_all_that_is_plain_is_taken(rules: Rules, count: int) -> None:
     """However many they are."""
     rig = live(rules)
-    assert rig.order.scan(encoded(*run_of("A", 6, 5 + count)), 0) == count
+    assert rig.order.scan(Received.of(encoded(*run_of("A", 6, 5 + count))), 0) == count
     assert rig.said() == [f"A{number}" for number in range(6, 6 + count)]
     assert (rig.keys.messages, rig.keys.latest["A"]["n"]) == (count + 2, 5 + count)
     assert rig.order.counters["A"].position == 5 + count
@@ -61,18 +62,30 @@ def test_it_stops_at_what_is_not_plain(stopper: tuple[int, bytes], place: int) -
     """At its place, and nothing behind it has happened; what follows is looked at one by one for a while."""
     rig = live(RULES["numbers"])
     plain = encoded(*run_of("A", 6, 25))
-    assert rig.order.scan([*plain[:place], stopper, *plain[place:]], 0) == place
+    assert rig.order.scan(Received.of([*plain[:place], stopper, *plain[place:]]), 0) == place
     assert rig.said() == [f"A{number}" for number in range(6, 6 + place)]
-    assert rig.order.counters["A"].position == 5 + place
-    assert 0 < rig.order.scan._singly <= _SINGLY
-    assert rig.order.scan(plain[place:], 0) == len(plain) - place
+    assert rig.order.counters["A"].position == rig.keys.latest["A"]["n"] == 5 + place
+    assert (0 < rig.order.scan._singly <= _SINGLY) is (stopper[0] != PING)  # behind a ping nothing need be wrong
+    assert rig.order.scan(Received.of(plain[place:]), 0) == len(plain) - place
+
+
+def test_numbers_that_end_before_they_begin_are_not_plain() -> None:
+    """Also where the first of them is what comes next."""
+    rules = change(LINKED, decode=READ, source=False, first=lambda message: message["p"], last=lambda message: message["n"])
+    rig = Rig(rules)
+    rig.open()
+    rig.send(delta("A", 5, p=4))
+    rig.said()
+    came = encoded(*(delta("A", number, p=number - 1) for number in range(6, 20)), delta("A", 18, p=19), delta("A", 20, p=19))
+    assert rig.order.scan(Received.of(came), 0) == 14
+    assert rig.order.counters["A"].position == 19
 
 
 def test_after_a_while_they_are_looked_at_together_again() -> None:
     """So many plain ones have followed."""
     rig = live(RULES["numbers"])
-    rig.order.scan(encoded(*([delta("A", 99)] * 10)), 0)
-    rig.order.scan(encoded(*run_of("A", 6, 5 + _SINGLY)), 0)
+    rig.order.scan(Received.of(encoded(*([delta("A", 99)] * 10))), 0)
+    rig.order.scan(Received.of(encoded(*run_of("A", 6, 5 + _SINGLY))), 0)
     assert rig.order.scan._singly == 0
 
 
