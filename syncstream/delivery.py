@@ -121,7 +121,7 @@ class Delivery(queue.Queue[Any]):
             if len(self._fresh) >= FRESH:
                 self._latency.fold(now)
             depth = backlog.depth + len(items)
-            if backlog.maxbytes is None and depth * 5 < self.maxsize * 4:  # nothing to weigh
+            if depth * 5 < self.maxsize * 4 and backlog.roomy(size):  # nothing to weigh
                 backlog.append(items, now, sizes)
                 self._added(len(items))
                 return []
@@ -151,10 +151,6 @@ class Delivery(queue.Queue[Any]):
     def crowded(self) -> bool:
         """More than half full, and somebody takes: it may be that the system has not let him for a while."""
         return self.started and 2 * self._backlog.depth > self.maxsize
-
-    def holds(self, count: int) -> bool:
-        """Whether so many more items leave it half empty."""
-        return 2 * (self._backlog.depth + count) <= self.maxsize
 
     @property
     def relieved(self) -> bool:

@@ -77,7 +77,6 @@ class Link:
         self.epoch = epoch
         self.connection = connection
         self.more = True  # it may have bytes that the selector does not know of: read before it is selected
-        self.crowd: Optional[float] = None  # messages a byte in the last read, if that was a full one
         self.registered = 0  # the selector's mask it stands with
         self.waiting = 0  # bytes
         self.stuck_at: Optional[float] = None

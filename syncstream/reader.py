@@ -1,10 +1,9 @@
 """The thread that drives the engine: one selector over the lines and the wake pipe.
 
-It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line, or 256 KiB where the last
-read was full and its messages are so long that half a queue holds such a turn (8 KiB where messages may be compressed: by
-permessage-deflate, or in a way that the feed's `transform` undoes), parses all of it before an end of the stream counts, then
-takes the inbox, the deadlines and the sends. A send that failed counts only when all that had come by then is read. Under load
-a line is read without asking the selector first; that is asked only when the socket would block.
+It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line (8 KiB where messages may
+be compressed: by permessage-deflate, or in a way that the feed's `transform` undoes), parses all of it before an end of the
+stream counts, then takes the inbox, the deadlines and the sends. A send that failed counts only when all that had come by then
+is read. Under load a line is read without asking the selector first; that is asked only when the socket would block.
 
 Not here: decisions (the engine), what goes to the consumers (`handover.py`), user code (the dialer, the workers), waiting for
 anything but the selector.
@@ -41,7 +40,6 @@ from .watch import watched
 _log = logger("syncstream.reader")
 
 _READ_SIZE = 64 * 1024
-_WIDE_READ_SIZE = 256 * 1024  # for each turn costs, and beside a busy thread it costs 5 ms
 _PACKED_READ_SIZE = 8 * 1024  # where messages may be compressed: a turn holds what they inflate to, 1,000 times as much at most
 _MORE_SIZE = 4 * 1024  # a read of less has emptied the socket, nearly always: the selector is asked before the next one
 _SELECT_EVERY = 16  # turns without the selector, at most, while there is always more to read
@@ -153,6 +151,8 @@ class Reader:
             self._end()
 
     def _turn(self) -> None:
+        if len(self._links) == 1 and not self._moved and self._inbox.empty():
+            self._calm()
         self._wait(clock.now())
         now = clock.now()
         for link in list(self._links.values()):
@@ -164,6 +164,34 @@ class Reader:
             self.engine.tick(now)
             self._changed = self._moved = True
         self._go_on(now)
+
+    def _calm(self) -> None:
+        """Turns in which the only line brings little, all of it plain, and nothing else happens: what they need, and no more.
+
+        At some thousand messages a second each comes alone, and what a turn does is what a message costs. Whatever is not so ends
+        it, and is found by the turn that follows.
+        """
+        (link,) = self._links.values()
+        while self._quiet(link):
+            now = clock.now()
+            timeout = min(self._due_at, self._status_at) - now
+            if timeout <= 0.0:
+                return
+            ready = [key.data for key, _ in self._selector.select(min(timeout, _LONGEST_WAIT))]
+            if ready != [link]:
+                link.more = link in ready
+                if None in ready:
+                    self._waker.drain()
+                return
+            now = clock.now()
+            self._read(link, now)
+            self._deliver(now)
+
+    def _quiet(self, link: Link) -> bool:
+        """Whether nothing is to be done now, and only reading is waited for."""
+        if link.more or link.waiting or self._moved or self.engine.stirred or self._delivery.paused:
+            return False
+        return link.registered == selectors.EVENT_READ and not link.connection.wants_write
 
     def _go_on(self, now: float) -> None:
         if self.engine.stirred:
@@ -234,7 +262,8 @@ class Reader:
     def _read(self, link: Link, now: float) -> None:
         ended: Optional[str] = None
         try:
-            data = link.receive(self._read_size(link))
+            packed = self._transforms or link.connection.deflate is not None
+            data = link.receive(_PACKED_READ_SIZE if packed else _READ_SIZE)
         except OSError as error:
             data, ended = None, f"the connection broke: {error}"
         link.more = False
@@ -243,24 +272,14 @@ class Reader:
             link.more = len(data) >= _MORE_SIZE or link.connection.pending() > 0 or link.failed is not None
             self._changed = True
             self.heard_at = now
-            before = self.engine.keys.messages
-            for at in range(0, len(data), _READ_SIZE):  # of what is cut at once too much to stay in the processor's cache is slow
-                if not self.engine.batch(link.line, link.epoch, data[at : at + _READ_SIZE], now):
-                    self._moved = True
-            link.crowd = (self.engine.keys.messages - before) / len(data) if len(data) >= _READ_SIZE else None
+            if not self.engine.batch(link.line, link.epoch, data, now):
+                self._moved = True
             return
         if data is not None:
             ended = "the venue ended the connection without a close frame"
         if ended is not None or link.failed is not None:
             self._changed = self._moved = True
             self.engine.lost(link.line, link.epoch, link.failed or ended or "", now)
-
-    def _read_size(self, link: Link) -> int:
-        if self._transforms or link.connection.deflate is not None:
-            return _PACKED_READ_SIZE
-        if link.crowd is not None and self._delivery.holds(int(link.crowd * _WIDE_READ_SIZE)):
-            return _WIDE_READ_SIZE
-        return _READ_SIZE
 
     def _take_inbox(self, now: float) -> None:
         engine = self.engine

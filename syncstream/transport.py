@@ -33,6 +33,7 @@ from .proxy import choose, pass_through
 from .tcp import BoundedSocket, Deadline, connect, reason
 from .urls import redact
 
+_AHEAD = 4  # times as much is read as is asked for, where there is more: each read costs, beside a busy thread 5 ms
 _RECORD = 16 * 1024  # what one TLS record holds
 _BODY_PATIENCE = 0.25  # seconds that the body of a refusal may take to arrive, for a better message
 _CONTROL_LIMIT = 125  # bytes of payload of a control frame
@@ -253,7 +254,9 @@ class Connection:
         """Over TLS, rarely: the last `send` can only go on once the socket can be read from."""
         self._sock = sock
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
-        self._rest = rest  # came together with the upgrade
+        self._rest = rest  # came together with the upgrade, or was read ahead
+        self._given = 0  # bytes of it
+        self._full = False  # the last read brought all it could: there is more
         self._end: Optional[OSError] = None  # why nothing more will come, once that is known
 
     @property
@@ -272,15 +275,19 @@ class Connection:
 
     def receive(self, size: int = 64 * 1024) -> Optional[bytes]:
         """Up to `size` bytes. `None`: it would block. `b""`: the end of the stream. Raises `OSError` when the line is broken."""
-        if self._rest:
-            data, self._rest = self._rest[:size], self._rest[size:]
-            return data
-        if self._tls is None:
+        if not self._rest:
+            if self._tls is not None:
+                return self._receive_records(self._tls, size)
             try:
-                return self._sock.recv(size)
+                self._rest = self._sock.recv(_AHEAD * size if self._full else size)
             except BlockingIOError:
                 return None
-        return self._receive_records(self._tls, size)
+            self._full = len(self._rest) >= size
+        data = self._rest[self._given : self._given + size]
+        self._given += len(data)
+        if self._given >= len(self._rest):
+            self._rest, self._given = b"", 0
+        return data
 
     def _receive_records(self, sock: ssl.SSLSocket, size: int) -> Optional[bytes]:
         """One read gives one TLS record, and venues send a record per message: take as many as there are.
@@ -318,9 +325,8 @@ class Connection:
 
     def pending(self) -> int:
         """More than 0 if `receive` has something to tell that a selector cannot see: bytes, or over TLS the end."""
-        if self._tls is None:
-            return len(self._rest)
-        return len(self._rest) + self._tls.pending() + (self._end is not None)
+        rest = len(self._rest) - self._given
+        return rest if self._tls is None else rest + self._tls.pending() + (self._end is not None)
 
     def send(self, data: Union[bytes, memoryview]) -> int:
         """How many of the bytes the kernel took; 0: it would block. Raises `OSError` when the line is broken.

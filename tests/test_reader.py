@@ -33,7 +33,7 @@ from syncstream.core.frames import CLOSE, TEXT
 from syncstream.delivery import Delivery
 from syncstream.dialer import Opened
 from syncstream.inbox import Close
-from syncstream.link import Link, Ticket
+from syncstream.link import Ticket
 from syncstream.reader import Reader
 from syncstream.testing.wire import close_frame, text_frame
 from syncstream.transport import Connection, frame
@@ -187,38 +187,6 @@ def test_of_what_inflates_less_is_read_in_a_turn(
         rig.reader.post(Close())
         assert rig.reader.join(PATIENCE) == []
     assert least <= max(sizes) <= most
-
-
-@pytest.mark.parametrize(
-    ("length", "queue_size", "most"),
-    [(200, 20_000, 262_144), (0, 20_000, 65_536), (200, 2_000, 65_536)],
-    ids=["long", "short", "long, and a short queue"],
-)
-def test_more_is_read_in_a_turn_where_messages_are_so_long_that_half_the_queue_holds_them(
-    length: int, queue_size: int, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each turn costs, but one that brings more than there is room for would end the stream before anybody could take of it."""
-    padding = "x" * length
-    left = b"".join(text_frame(f'{{"k":"A","n":{n},"x":"{padding}"}}'.encode()) for n in range(1, 10_001))
-    asked: list[int] = []
-    receive = Link.receive
-
-    def measured(self: Link, size: int) -> Optional[bytes]:
-        nonlocal left
-        asked.append(size)
-        if not left:
-            return receive(self, size)
-        data, left = left[:size], left[size:]  # as if all of it waited in the socket
-        return data
-
-    def script(peer: Peer) -> None:
-        peer.upgrade()
-        listen(peer)
-
-    monkeypatch.setattr(Link, "receive", measured)
-    with Server(script) as server, running(feed_to(server), queue_size=queue_size, overflow="block", view="messages") as rig:
-        assert rig.numbers(10_000) == list(range(1, 10_001))
-    assert max(asked) == most
 
 
 def test_a_message_that_comes_in_crumbs_is_one_message() -> None:

@@ -165,7 +165,7 @@ def test_after_a_failed_send_a_short_read_is_not_the_last(
     rig = Rig(Feed("ws://127.0.0.1:1/"))
     monkeypatch.setattr(rig.reader.engine, "batch", lambda *came: True)
     connection = SimpleNamespace(deflate=None, pending=lambda: 0)
-    some: Any = SimpleNamespace(line=0, epoch=1, more=True, crowd=None, failed=failed, connection=connection)
+    some: Any = SimpleNamespace(line=0, epoch=1, more=True, failed=failed, connection=connection)
     some.receive = lambda size: b"little"
     rig.reader._read(some, 0.0)
     assert some.more is more

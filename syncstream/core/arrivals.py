@@ -62,6 +62,10 @@ class Arrivals:
         """Bytes of `waiting` items."""
         return self.batches[-1].size_end - self._size_before(waiting) if self.oldest(waiting) is not None else 0
 
+    def most(self, waiting: int) -> int:
+        """Bytes of `waiting` items and of those of the oldest batch that were taken: what needs no counting."""
+        return 0 if self.oldest(waiting) is None else self.batches[-1].size_end - self._before.size_end
+
     def sizes(self, waiting: int, count: int) -> list[int]:
         """The bytes of each of the oldest `count` of `waiting` items."""
         self.oldest(waiting)

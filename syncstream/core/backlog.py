@@ -150,6 +150,10 @@ class Backlog:
         """Bytes of what the bound counts."""
         return self.arrivals.size(len(self.queue)) + self._hand_size
 
+    def roomy(self, more: int) -> bool:
+        """Whether with so many bytes more it is far from its bound, were nothing taken of the batches that wait."""
+        return self.maxbytes is None or 5 * (self.arrivals.most(len(self.queue)) + self._hand_size + more) < 4 * self.maxbytes
+
     @property
     def waiting(self) -> int:
         """Items that can be taken. Before a view is fixed: those that the default view shows."""

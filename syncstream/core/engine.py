@@ -104,7 +104,8 @@ class Engine:
             return False
         self._plain = True
         received = place.frames.receive(data)
-        start = self._scan(place, received, 0, now) if place.phase is Phase.LIVE and self.order.parts is None else 0
+        usual = place.phase is Phase.LIVE and self.order.parts is None
+        start = self._scan(place, received, 0, now) if usual else None
         if start and start == len(received.payloads) and place.frames.error is None:
             self.connections.check_data(now)
             return True  # the usual batch, in a few calls: at some thousand messages a second each comes alone
@@ -116,7 +117,7 @@ class Engine:
             return False
         return self._plain and place.is_live() and place.frames.error is None
 
-    def _came(self, place: Line, received: Received, start: int, size: int, now: float) -> None:
+    def _came(self, place: Line, received: Received, start: Optional[int], size: int, now: float) -> None:
         self._read(place, received, start, now)
         place.received += size
         if place.is_open() and place.frames.error is not None:
@@ -318,8 +319,8 @@ class Engine:
 
     # ---------------------------------------------------------------- within
 
-    def _read(self, place: Line, received: Received, start: int, now: float) -> None:
-        """Everything that came, in order, from `start` on."""
+    def _read(self, place: Line, received: Received, start: Optional[int], now: float) -> None:
+        """Everything that came, in order; from `start` on, if so many were plain and that one is not."""
         order = self.order
         for entries in order.entries(received):
             if not self._follow(place, entries, start, now):
@@ -341,11 +342,12 @@ class Engine:
             place.carried(now)
         return plain
 
-    def _follow(self, place: Line, entries: Received, index: int, now: float) -> bool:
-        """Each of them from `index` on, in order. False if the connection is over with one, or the stream."""
-        count = len(entries)
+    def _follow(self, place: Line, entries: Received, start: Optional[int], now: float) -> bool:
+        """Each of them, in order, as `_read`. False if the connection is over with one, or the stream."""
+        count, index, scans = len(entries), start or 0, start is None
         while index < count:
-            plain = self._scan(place, entries, index, now) if place.phase is Phase.LIVE else index
+            plain = self._scan(place, entries, index, now) if scans and place.phase is Phase.LIVE else index
+            scans = True
             if plain > index:
                 index = plain
                 continue

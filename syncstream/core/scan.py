@@ -83,30 +83,25 @@ class Scan:
         What is done for a whole list is one call of C code, and only the comparison is left for each message. If one of them is
         not plain the rest was decoded in vain, so those that follow are looked at one by one.
         """
-        rules, keys = self.rules, self.keys
-        key_of, first_of, last_of = rules.key or _only_key, rules.first or _only_key, rules.last or _only_key
-        one_number, ahead = first_of is last_of, 0 if rules.rule is None else rules.rule.ahead
-        counter_of, index, count = keys.plain.__getitem__, start, len(frames.payloads)
-        if frames.opcodes[start:].translate(None, _DATA):  # there are control frames among them
-            return self._numbered(frames, start)
+        keys, ahead = self.keys, 0 if self.rules.rule is None else self.rules.rule.ahead
+        index, count = start, len(frames.payloads)
         while index < count:
             part = frames.payloads[index : index + _TOGETHER]
-            try:
-                messages = list(map(read, part))
-                names = list(map(key_of, messages))
-                firsts = list(map(first_of, messages))
-                lasts = firsts if one_number else list(map(last_of, messages))
-            except Exception:  # whatever it was, that one shows it by itself
+            found = None
+            if not frames.opcodes[index : index + _TOGETHER].translate(None, _DATA):  # no control frame is among them
+                found = self._columns(read, part)
+            if found is None:
                 self._singly = _SINGLY
                 return self._numbered(frames, index)
+            messages, names, firsts, lasts, counters = found
             left, done = iter(firsts), len(part)
             try:
-                for first, last, counter in zip(left, lasts, map(counter_of, names)):
+                for first, last, counter in zip(left, lasts, counters):
                     if first != counter.position + ahead or last < first:
                         done -= length_hint(left) + 1  # what is left says how far it came: nothing is counted
                         break
                     counter.position = last
-            except Exception:  # as above: a key that is not plain, a number that is none
+            except Exception:  # as above: a number that is none
                 done -= length_hint(left) + 1
             if done < len(part):
                 del messages[done:], names[done:]
@@ -116,6 +111,22 @@ class Scan:
             keys.out += messages
             index += done
         return index
+
+    def _columns(self, read: Callable[[bytes], Any], part: list[bytes]) -> Optional[tuple[list[Any], ...]]:
+        """The messages, their keys, numbers and counters. `None` if one of them has not all of it, which it shows by itself."""
+        rules = self.rules
+        first_of, last_of = rules.first or _only_key, rules.last or _only_key
+        try:
+            messages = list(map(read, part))
+            names = list(map(rules.key or _only_key, messages))
+            firsts = list(map(first_of, messages))
+            lasts = firsts if first_of is last_of else list(map(last_of, messages))
+            counters = list(map(self.keys.plain.__getitem__, names))
+        except Exception:  # the user's code, and a stranger's bytes: whatever it was
+            return None
+        if not len(part) == len(counters) == len(firsts) == len(lasts):  # a StopIteration has ended one of them early
+            return None
+        return messages, names, firsts, lasts, counters
 
     def _numbered(self, frames: Received, start: int) -> int:
         """Where each key has a counter, and all that comes is data: nothing is asked that need not be."""

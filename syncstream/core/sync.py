@@ -47,7 +47,7 @@ class Fit(enum.Enum):
 
 
 class Trouble:
-    """Owned by: its `Sync`. What a key has that was ever in trouble; most never are, and a hundred thousand keys are many."""
+    """Owned by: its `Sync`. What a key has that was ever in doubt, or fetched; without a source most never were."""
 
     __slots__ = (
         "attempts",

@@ -45,6 +45,12 @@ def test_each_item_has_its_own_bytes() -> None:
     assert arrivals(*TWO).sizes(2, 2) == [9, 1]  # whoever asks first
 
 
+def test_what_need_not_be_counted_is_never_too_little() -> None:
+    """With the batch that was begun as if nothing of it had been taken, and without those that were taken whole."""
+    a = arrivals(*TWO)
+    assert [a.most(waiting) for waiting in (5, 4, 3, 2, 1, 0)] == [110, 110, 90, 90, 90, 0]
+
+
 def test_where_nobody_counts_there_are_no_bytes() -> None:
     """Beside batches that have some, too."""
     a = arrivals(TWO[0])

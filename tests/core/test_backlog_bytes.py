@@ -191,3 +191,14 @@ def test_bytes_of_what_goes_alone_are_free() -> None:
     things = [Resynced(key="A"), message("A", 1), message("A", 2), message("B", 1)]
     for excess, expected in [(10, (2, {"A"})), (11, (4, {"A", "B"}))]:
         assert falls(things, ["A", "A", "A", "B"], 0, sizes=[5, 3, 2, 9], excess=excess, old=4) == expected
+
+
+def test_room_by_bytes() -> None:
+    """Up to four fifths of the bound, with what workers have in hand; always where there is none."""
+    backlog = Backlog(10, heals=False, maxbytes=100)
+    backlog.view = "default"
+    backlog.append(["a", "b"], 0.0, [20, 20])
+    assert [backlog.roomy(more) for more in (39, 40)] == [True, False]
+    backlog.take_in_hand(1, 0.0)
+    assert [backlog.roomy(more) for more in (19, 20)] == [True, False]  # 20 wait, 20 are in hand, and 20 are counted twice
+    assert Backlog(10, heals=False).roomy(10**9)

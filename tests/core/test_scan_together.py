@@ -65,7 +65,7 @@ def test_it_stops_at_what_is_not_plain(stopper: tuple[int, bytes], place: int) -
     assert rig.order.scan(Received.of([*plain[:place], stopper, *plain[place:]]), 0) == place
     assert rig.said() == [f"A{number}" for number in range(6, 6 + place)]
     assert rig.order.counters["A"].position == rig.keys.latest["A"]["n"] == 5 + place
-    assert (0 < rig.order.scan._singly <= _SINGLY) is (stopper[0] != PING)  # behind a ping nothing need be wrong
+    assert 0 < rig.order.scan._singly <= _SINGLY
     assert rig.order.scan(Received.of(plain[place:]), 0) == len(plain) - place
 
 
@@ -115,3 +115,40 @@ def test_together_or_one_by_one_is_the_same(drawn: list[tuple[str, int]], cuts: 
             at += cut
         said.append((rig.said(), rig.keys.messages, dict(rig.keys.latest), rig.order.duplicates))
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("of", ["decode", "key", "first", "last"])
+def test_a_callable_that_ends_an_iteration_ends_nothing(of: str) -> None:
+    """A StopIteration out of the user's code is an error like any other: what goes before is delivered, and nothing behind it."""
+
+    def broken(message: Any) -> Any:
+        if message["n"] == 9:
+            raise StopIteration
+        return message["n"]
+
+    def read(payload: bytes) -> Any:
+        message = msgspec.json.decode(payload)
+        broken(message)
+        return message
+
+    changes: dict[str, Any] = {
+        "decode": {"decode": Json(read)},
+        "key": {"key": lambda message: broken(message) and message["k"]},
+        "first": {"first": broken},
+        "last": {"last": broken},
+    }
+    rig = live(change(NUMBERED, **{"decode": READ, **changes[of]}))
+    assert rig.order.scan(Received.of(encoded(*run_of("A", 6, 25))), 0) == 3
+    assert rig.said() == ["A6", "A7", "A8"]
+    assert rig.order.counters["A"].position == rig.keys.latest["A"]["n"] == 8
+
+
+def test_control_frames_are_not_looked_for_again_and_again() -> None:
+    """Of many between the messages each is met once: what follows is looked at one by one for a while."""
+    rig = live(RULES["numbers"])
+    entries = [entry for each in encoded(*run_of("A", 6, 105)) for entry in (each, (PING, b""))]
+    came, at = Received.of(entries), 0
+    while at < len(came):
+        at = rig.order.scan(came, at) + 1
+        assert rig.order.scan._singly > 0
+    assert rig.order.counters["A"].position == 105
