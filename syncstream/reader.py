@@ -172,10 +172,11 @@ class Reader:
         it, and is found by the turn that follows.
         """
         (link,) = self._links.values()
-        while self._quiet(link):
+        while not link.more:
             now = clock.now()
+            self._deliver(now)
             timeout = min(self._due_at, self._status_at) - now
-            if timeout <= 0.0:
+            if timeout <= 0.0 or not self._quiet(link):
                 return
             ready = [key.data for key, _ in self._selector.select(min(timeout, _LONGEST_WAIT))]
             if ready != [link]:
@@ -183,13 +184,11 @@ class Reader:
                 if None in ready:
                     self._waker.drain()
                 return
-            now = clock.now()
-            self._read(link, now)
-            self._deliver(now)
+            self._read(link, clock.now())
 
     def _quiet(self, link: Link) -> bool:
         """Whether nothing is to be done now, and only reading is waited for."""
-        if link.more or link.waiting or self._moved or self.engine.stirred or self._delivery.paused:
+        if link.waiting or self._moved or self.engine.stirred or self._delivery.paused:
             return False
         return link.registered == selectors.EVENT_READ and not link.connection.wants_write
 

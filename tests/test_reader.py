@@ -189,6 +189,36 @@ def test_of_what_inflates_less_is_read_in_a_turn(
     assert least <= max(sizes) <= most
 
 
+def test_before_it_waits_all_that_came_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the turn before was: nothing lies with the reader until the next message comes, or a deadline."""
+    turn = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        for number in range(1, 201):
+            peer.send(message(number))
+            assert turn.wait(PATIENCE)  # each comes alone
+            turn.clear()
+        listen(peer)
+
+    with Server(script) as server:
+        rig = Rig(feed_to(server), view="messages")
+        select, left = rig.reader._selector.select, []
+
+        def watched(timeout: Optional[float] = None) -> Any:
+            left.append(len(rig.reader.engine.keys.out))
+            return select(timeout)
+
+        monkeypatch.setattr(rig.reader._selector, "select", watched)
+        rig.reader.start()
+        for number in range(1, 201):
+            assert rig.numbers(1) == [number]
+            turn.set()
+        rig.reader.post(Close())
+        assert rig.reader.join(PATIENCE) == []
+    assert set(left) == {0}
+
+
 def test_a_message_that_comes_in_crumbs_is_one_message() -> None:
     """Also when every byte is a turn of its own."""
 
