@@ -69,14 +69,15 @@ def test_it_stops_at_what_is_not_plain(stopper: tuple[int, bytes], place: int) -
     assert rig.order.scan(Received.of(plain[place:]), 0) == len(plain) - place
 
 
-def test_numbers_that_end_before_they_begin_are_not_plain() -> None:
-    """Also where the first of them is what comes next."""
+@pytest.mark.parametrize("last", [18, "x"])
+def test_numbers_that_end_before_they_begin_are_not_plain(last: Any) -> None:
+    """Also where the first of them is what comes next; nor is what ends with none."""
     rules = change(LINKED, decode=READ, source=False, first=lambda message: message["p"], last=lambda message: message["n"])
     rig = Rig(rules)
     rig.open()
     rig.send(delta("A", 5, p=4))
     rig.said()
-    came = encoded(*(delta("A", number, p=number - 1) for number in range(6, 20)), delta("A", 18, p=19), delta("A", 20, p=19))
+    came = encoded(*(delta("A", number, p=number - 1) for number in range(6, 20)), delta("A", last, p=19), delta("A", 20, p=19))
     assert rig.order.scan(Received.of(came), 0) == 14
     assert rig.order.counters["A"].position == 19
 
