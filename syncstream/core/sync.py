@@ -196,7 +196,9 @@ class Sync:
 
     def clear(self) -> None:
         """Hold nothing."""
-        self.segments = _NEW.segments if self.trouble is None else []
+        if self.trouble is None:
+            return
+        self.segments = []
         self.sealed = self.covered = 0
         self.unbroken = False
 
