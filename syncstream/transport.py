@@ -360,7 +360,7 @@ class Connection:
 
     def close(self) -> None:
         """Release the descriptor at once. Never blocks and sends neither a close frame nor TLS's; may be called again."""
-        self._rest = b""
+        self._rest, self._given = b"", 0
         self._sock.close()
 
 
