@@ -120,15 +120,13 @@ class Delivery(queue.Queue[Any]):
                 return []
             if len(self._fresh) >= FRESH:
                 self._latency.fold(now)
-            depth = backlog.depth + len(items)
-            if depth * 5 < self.maxsize * 4 and backlog.roomy(size):  # nothing to weigh
-                backlog.append(items, now, sizes)
-                self._added(len(items))
-                return []
-            consumed, total = self.started, backlog.size + size
-            alone = depth == len(items)
-            verdict = self._pressure.arrived(depth, now, consumed=consumed, size=total, alone=alone)
-            warn = self._pressure.may_warn(depth, now, consumed=consumed, size=total)
+            consumed, depth, total = self.started, backlog.depth + len(items), size
+            verdict, warn = Verdict.FITS, False
+            if not backlog.roomy(len(items), size):  # else there is nothing to weigh
+                total += backlog.size
+                alone = depth == len(items)
+                verdict = self._pressure.arrived(depth, now, consumed=consumed, size=total, alone=alone)
+                warn = self._pressure.may_warn(depth, now, consumed=consumed, size=total)
             if verdict is Verdict.FITS:
                 backlog.append(items, now, sizes)
                 self._added(len(items))
@@ -481,7 +479,7 @@ class Delivery(queue.Queue[Any]):
         return bool(self.queue or self._backlog.ahead or self._backlog.in_hand)
 
     def _added(self, count: int) -> None:
-        self.unfinished_tasks = max(0, self._backlog.owed - self._done)
+        self._owe()
         self.not_empty.notify(count)
         self._tell()
 
@@ -495,8 +493,11 @@ class Delivery(queue.Queue[Any]):
         waiting = len(self.queue)
         return self._backlog.arrivals.taken(waiting, min(most - min(most, self._backlog.ahead), waiting))
 
-    def _settle(self) -> None:
+    def _owe(self) -> None:
         self.unfinished_tasks = max(0, self._backlog.owed - self._done)
+
+    def _settle(self) -> None:
+        self._owe()
         if not self.unfinished_tasks:
             self.all_tasks_done.notify_all()
 

@@ -150,9 +150,11 @@ class Backlog:
         """Bytes of what the bound counts."""
         return self.arrivals.size(len(self.queue)) + self._hand_size
 
-    def roomy(self, more: int) -> bool:
-        """Whether with so many bytes more it is far from its bound, were nothing taken of the batches that wait."""
-        return self.maxbytes is None or 5 * (self.arrivals.most(len(self.queue)) + self._hand_size + more) < 4 * self.maxbytes
+    def roomy(self, count: int, size: int) -> bool:
+        """Whether so many items and bytes more leave it below four fifths of its bounds, were nothing taken of what waits."""
+        if 5 * (len(self.queue) + self.in_hand + count) >= 4 * self.maxsize:
+            return False
+        return self.maxbytes is None or 5 * (self.arrivals.most(len(self.queue)) + self._hand_size + size) < 4 * self.maxbytes
 
     @property
     def waiting(self) -> int:

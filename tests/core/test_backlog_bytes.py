@@ -198,7 +198,16 @@ def test_room_by_bytes() -> None:
     backlog = Backlog(10, heals=False, maxbytes=100)
     backlog.view = "default"
     backlog.append(["a", "b"], 0.0, [20, 20])
-    assert [backlog.roomy(more) for more in (39, 40)] == [True, False]
+    assert [backlog.roomy(1, more) for more in (39, 40)] == [True, False]
     backlog.take_in_hand(1, 0.0)
-    assert [backlog.roomy(more) for more in (19, 20)] == [True, False]  # 20 wait, 20 are in hand, and 20 are counted twice
-    assert Backlog(10, heals=False).roomy(10**9)
+    assert [backlog.roomy(1, more) for more in (19, 20)] == [True, False]  # 20 wait, 20 are in hand, and 20 are counted twice
+    assert Backlog(10, heals=False).roomy(1, 10**9)
+
+
+def test_room_by_items() -> None:
+    """The same, whether bytes are bounded or not."""
+    for backlog in (Backlog(10, heals=False), Backlog(10, heals=False, maxbytes=100)):
+        backlog.view = "default"
+        backlog.append(["a", "b"], 0.0, [1, 1])
+        backlog.take_in_hand(1, 0.0)
+        assert [backlog.roomy(count, 1) for count in (5, 6)] == [True, False]
