@@ -26,7 +26,7 @@ def of(
     """A picture of everything."""
     keys = order.keys
     states = keys.status()
-    syncing = sum(1 for state in states.values() if state.state != "live")
+    syncing = len(states) - [state.state for state in states.values()].count("live")
     live = [place for place in lines if place.is_live()]
     if closing:
         state = "closed" if failure is None else "failed"
