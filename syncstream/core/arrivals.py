@@ -10,10 +10,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from itertools import accumulate, compress
-from typing import NamedTuple, Optional, Sequence
+from typing import Optional, Sequence
+
+import msgspec
 
 
-class Arrival(NamedTuple):
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One batch: the number of its last item, all bytes up to there, when it came, and the bytes of each item, if it has any."""
 
     end: int
@@ -112,7 +114,7 @@ class Arrivals:
         first = self.end - waiting
         if self.batches:  # what was taken of the first is no part of it any more
             head = self.batches[0]
-            self.batches[0] = head._replace(sizes=head.sizes[first - self._before.end :])
+            self.batches[0] = msgspec.structs.replace(head, sizes=head.sizes[first - self._before.end :])
         self.batches.appendleft(Arrival(first, size_before, at, sizes or ()))
         self._before = Arrival(first - count, size_before - sum(sizes or ()), at)
 
