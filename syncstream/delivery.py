@@ -77,6 +77,7 @@ class Delivery(queue.Queue[Any]):
         self._fresh = self._latency.fresh
         self._wall = 0  # wall clock at moment 0, ns
         self._listeners: weakref.WeakSet[threading.Event] = weakref.WeakSet()
+        self._listened = False  # somebody did once
         self._policy = overflow
         self._keeps = overflow in ("raise", "block")  # all that waits: nothing but the end changes the order of the queue
         # How much workers may have out of reach of the policy: all of it where nothing that waits is thrown away.
@@ -129,7 +130,7 @@ class Delivery(queue.Queue[Any]):
                 warn = self._pressure.may_warn(depth, now, consumed=consumed, size=total)
             if verdict is Verdict.FITS:
                 backlog.append(items, now, sizes)
-                self._added(len(items))
+                self._came(len(items))
             elif verdict is Verdict.FAILS:
                 self._overflow(
                     items, f"{self._amount(depth, total)} came together and the queue holds {self._bound()}", sizes, now
@@ -139,6 +140,18 @@ class Delivery(queue.Queue[Any]):
             reason = "the consumer is slow" if consumed else "nobody consumes yet"
             _log.warning("the queue is over 80 %% full (%s): %s", self._share(depth, total), reason)
         return lost
+
+    def put_plain(self, messages: list[Any], sizes: list[int], now: float) -> bool:
+        """As `put_batch` with some messages, and no marker among them, where there is room. False: nothing was put."""
+        backlog = self._backlog
+        with self.mutex:
+            if self.is_shutdown or not backlog.roomy(len(messages), sum(sizes)):
+                return False
+            if len(self._fresh) >= FRESH:
+                self._latency.fold(now)
+            backlog.append(messages, now, sizes if backlog.maxbytes is not None else None)
+            self._came(len(messages))
+        return True
 
     @property
     def paused(self) -> bool:
@@ -462,6 +475,7 @@ class Delivery(queue.Queue[Any]):
         """Set `event` whenever something comes, or nothing will any more, as long as somebody else holds it."""
         with self.mutex:
             self._listeners.add(event)
+            self._listened = True
 
     def __repr__(self) -> str:
         state = "failed" if self.error else "closed" if self.is_shutdown else f"overflow={self._policy!r}, view={self.view!r}"
@@ -478,15 +492,25 @@ class Delivery(queue.Queue[Any]):
     def _busy(self) -> bool:
         return bool(self.queue or self._backlog.ahead or self._backlog.in_hand)
 
+    def _came(self, count: int) -> None:
+        """So many more are owed."""
+        if self.unfinished_tasks > 0:
+            self.unfinished_tasks += count
+        else:
+            self._owe()  # it may have been below nothing
+        self.not_empty.notify(count)
+        if self._listened:
+            self._tell()
+
     def _added(self, count: int) -> None:
         self._owe()
         self.not_empty.notify(count)
-        self._tell()
+        if self._listened:
+            self._tell()
 
     def _tell(self) -> None:
-        if self._listeners:
-            for event in self._listeners:
-                event.set()
+        for event in self._listeners:
+            event.set()
 
     def _ages(self, most: int) -> list[tuple[float, int]]:
         """When what will be taken came. What stands ahead of the queue came from nowhere."""

@@ -42,6 +42,7 @@ class Handover:
         self._delivery = delivery
         self._shelf = shelf
         self._sent_ns = sent_ns
+        self._simple = shelf is None and sent_ns is None
         self._untimed = 0  # messages whose timestamp could not be read
 
     def deliver(self, now: float) -> None:
@@ -57,6 +58,10 @@ class Handover:
             engine.relieved(now)
         if delivery.error is not None and not engine.closing:
             engine.fail(delivery.error, now)
+
+    def put_plain(self, messages: list[Any], sizes: list[int], now: float) -> bool:
+        """Hand over some plain messages. False: that takes more, the engine is to deliver them."""
+        return self._simple and self._delivery.put_plain(messages, sizes, now)
 
     def finish(self, now: float) -> None:
         """The last items of all. Nothing is doubted any more, and nothing follows."""

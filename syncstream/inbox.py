@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Hashable, NamedTuple, Optional
 
 from .core.engine import Payload
@@ -49,3 +50,9 @@ class Want(NamedTuple):
     wanted: bool
     topics: tuple[Hashable, ...]
     payloads: list[Payload]
+
+
+class Show(NamedTuple):
+    """Somebody wants to know how the stream is; `done` is set when the picture is there."""
+
+    done: threading.Event

@@ -19,7 +19,7 @@ import selectors
 import threading
 from typing import Any, Optional
 
-from . import clock
+from . import clock, poll
 from .books import Shelf
 from .core.engine import Abandon, Call, Dial, Engine, Hangup, Payload, Send
 from .core.keys import Fetch
@@ -30,7 +30,8 @@ from .errors import NotConnected, StreamFailed
 from .events import Status
 from .feed import Feed, Rest
 from .handover import Handover
-from .inbox import Fail, Tell, Transmit, Want, Withdraw
+from .inbox import Fail, Show, Tell, Transmit, Want, Withdraw
+from .intake import Intake
 from .link import Link, Ticket
 from .logs import logger
 from .snapshots import Fetched, Snapshots
@@ -39,22 +40,21 @@ from .watch import watched
 
 _log = logger("syncstream.reader")
 
-_READ_SIZE = 64 * 1024
-_PACKED_READ_SIZE = 8 * 1024  # where messages may be compressed: a turn holds what they inflate to, 1,000 times as much at most
-_MORE_SIZE = 4 * 1024  # a read of less has emptied the socket, nearly always: the selector is asked before the next one
 _SELECT_EVERY = 16  # turns without the selector, at most, while there is always more to read
 _LONGEST_WAIT = 3600.0  # seconds; the system takes no endless number
-_STATUS_EVERY = 0.1
+_PICTURE_EVERY = 0.1
+_PICTURE_WITHIN = 0.1  # seconds that somebody waits for it
+_CLOCK_EVERY = 1.0
 _FETCHER = "syncstream-snapshot"  # how the names of the threads that fetch begin
-_STATUS_SHARE = 50e-6  # seconds between two pictures for each key in them: at most a few per cent of the reader's time
+_PICTURE_SHARE = 50e-6  # seconds between two for each key in them: at most a few per cent of the reader's time
 
 
 class Reader:
     """Owned by: its own thread, `syncstream-reader`. Others may call: start(), post(), transmit(), status, join()."""
 
-    def __init__(self, feed: Feed, delivery: Delivery, waker: Waker) -> None:
-        self.status = Status()
-        self.heard_at: Optional[float] = None  # when the last bytes came
+    def __init__(self, feed: Feed, delivery: Delivery, waker: Waker, *, coalesce: float = 0.0) -> None:
+        """`coalesce`: seconds that a message may wait for others that follow it closely."""
+        self._picture = Status()
         self.ended = threading.Event()
         self._delivery = delivery
         self._waker = waker
@@ -75,14 +75,17 @@ class Reader:
         self._dialers = Dialers(feed, self.post)
         self._snapshots = Snapshots(feed.snapshot, self.post, name=_FETCHER) if isinstance(feed.snapshot, Rest) else None
         self._max_pings = feed.max_pings
-        self._transforms = feed.transform is not None
+        self._poll = poll.of(self._selector)
+        self._intake = Intake(
+            self.engine, self._handover, delivery, self._poll.wait, transforms=feed.transform is not None, coalesce=coalesce
+        )
         self._paused = False
         self._warned = False  # that TLS does not check all it could
         self._blind_turns = 0
         self._due_at = math.inf  # when the engine has something to do: not later than that, but perhaps it has been put off
         self._moved = True  # that may have become sooner
-        self._status_at = 0.0
-        self._changed = True  # since the picture that other threads see
+        self._picture_at = -math.inf  # when another may be taken
+        self._clock_at = 0.0  # when to compare the clocks again
         self._thread = threading.Thread(target=self._run, name="syncstream-reader", daemon=True)
 
     # ---------------------------------------------------------------- any thread
@@ -105,6 +108,25 @@ class Reader:
         self.post(Transmit(frame, ticket, payload))
         if self.ended.is_set():  # it may have come too late to be found
             self._refuse_inbox()
+
+    @property
+    def status(self) -> Status:
+        """How the stream is. It is asked for: taking a picture of many keys holds up what comes, so nobody's is not taken.
+
+        Waits for it, a tenth of a second at most; a reader that takes longer is held up itself, and its last one is older.
+        """
+        asked = threading.Event()
+        if clock.now() >= self._picture_at and self._thread.is_alive() and not self.inside:
+            self.post(Show(asked))
+            if self.ended.is_set():
+                self._refuse_inbox()
+            clock.wait_event(asked, _PICTURE_WITHIN)
+        return self._picture
+
+    @property
+    def heard_at(self) -> Optional[float]:
+        """When the last bytes came."""
+        return self._intake.heard_at
 
     @property
     def inside(self) -> bool:
@@ -130,6 +152,7 @@ class Reader:
         self._delivery.queue.clear()  # which an iterator takes from without asking whose it is
         for link in self._links.values():
             link.connection.close()
+        self._poll.close()
         self._selector.close()  # nothing is unregistered: the kernel's list is the parent's too
         self._waker.close()
 
@@ -152,39 +175,27 @@ class Reader:
 
     def _turn(self) -> None:
         if len(self._links) == 1 and not self._moved and self._inbox.empty():
-            self._calm()
+            self._calm(clock.now())
         self._wait(clock.now())
         now = clock.now()
+        if now >= self._clock_at:
+            self._compare_clocks(now)
         for link in list(self._links.values()):
             if link.more and not self._paused:
-                self._read(link, now)
+                self._moved = not self._intake.read(link, now) or self._moved
         if not self._inbox.empty():
             self._take_inbox(now)
         if now >= self._due_at:
             self.engine.tick(now)
-            self._changed = self._moved = True
+            self._moved = True
         self._go_on(now)
 
-    def _calm(self) -> None:
-        """Turns in which the only line brings little, all of it plain, and nothing else happens: what they need, and no more.
-
-        At some thousand messages a second each comes alone, and what a turn does is what a message costs. Whatever is not so ends
-        it, and is found by the turn that follows.
-        """
+    def _calm(self, now: float) -> None:
+        """Leave the only line to the short way, until something is due, or is there, that is more than that."""
         (link,) = self._links.values()
-        while not link.more:
-            now = clock.now()
-            self._deliver(now)
-            timeout = min(self._due_at, self._status_at) - now
-            if timeout <= 0.0 or not self._quiet(link):
-                return
-            ready = [key.data for key, _ in self._selector.select(min(timeout, _LONGEST_WAIT))]
-            if ready != [link]:
-                link.more = link in ready
-                if None in ready:
-                    self._waker.drain()
-                return
-            self._read(link, clock.now())
+        self._deliver(now)
+        if not link.more and self._quiet(link):
+            self._moved = not self._intake.calm(link, min(self._due_at, self._clock_at))
 
     def _quiet(self, link: Link) -> bool:
         """Whether nothing is to be done now, and only reading is waited for."""
@@ -219,10 +230,7 @@ class Reader:
             for link in self._links.values():
                 self._watch(link)
         timeout = 0.0 if busy else self._timeout(now)
-        shows = self._changed and now >= self._status_at
         self._deliver(now)
-        if shows:
-            self._show(now)
         if busy and self._delivery.crowded:
             clock.give_way()  # a reader fills a queue of 10,000 in six milliseconds: so long a consumer may not be let run
         if self.engine.stirred or self._moved:  # by what became of the queue
@@ -252,37 +260,15 @@ class Reader:
     def _timeout(self, now: float) -> float:
         if not self._inbox.empty():
             return 0.0
-        first = min(self._due_at, self._status_at) if self._changed else self._due_at
+        first = self._due_at
         for deadline in (self._delivery.deadline(), *[link.deadline() for link in self._links.values()]):
             if deadline is not None and deadline < first:
                 first = deadline
         return min(max(0.0, first - now), _LONGEST_WAIT)
 
-    def _read(self, link: Link, now: float) -> None:
-        ended: Optional[str] = None
-        try:
-            packed = self._transforms or link.connection.deflate is not None
-            data = link.receive(_PACKED_READ_SIZE if packed else _READ_SIZE)
-        except OSError as error:
-            data, ended = None, f"the connection broke: {error}"
-        link.more = False
-        if data:
-            # After a failed send it is only a read of nothing that shows the end; the selector would tell of no such thing.
-            link.more = len(data) >= _MORE_SIZE or link.connection.pending() > 0 or link.failed is not None
-            self._changed = True
-            self.heard_at = now
-            if not self.engine.batch(link.line, link.epoch, data, now):
-                self._moved = True
-            return
-        if data is not None:
-            ended = "the venue ended the connection without a close frame"
-        if ended is not None or link.failed is not None:
-            self._changed = self._moved = True
-            self.engine.lost(link.line, link.epoch, link.failed or ended or "", now)
-
     def _take_inbox(self, now: float) -> None:
         engine = self.engine
-        self._changed = self._moved = True
+        self._moved = True
         for _ in range(self._inbox.qsize()):
             item = self._inbox.get_nowait()
             if isinstance(item, Fetched):
@@ -307,6 +293,8 @@ class Reader:
                 engine.fail(item.error, now)
             elif isinstance(item, Tell):
                 engine.tell(item.event)
+            elif isinstance(item, Show):
+                self._show(item, now)
             else:
                 if item.discard:
                     self._delivery.close(drain=False)
@@ -409,13 +397,21 @@ class Reader:
         except OSError as error:
             link.fail(f"sending failed: {error}")
 
-    def _show(self, now: float) -> None:
-        """Replace the picture that other threads see."""
-        self.engine.keys.wall_ns = clock.wall_offset()  # it may have been set, or the machine have slept
+    def _show(self, item: Show, now: float) -> None:
+        if now >= self._picture_at:
+            self._take_picture(now)
+        item.done.set()
+
+    def _take_picture(self, now: float) -> None:
         tally = self._delivery.tally()
-        self.status = self.engine.status(now, queued=tally.queued, dropped=tally.dropped)
-        self._changed = False
-        self._status_at = now + max(_STATUS_EVERY, (len(self.status.keys) + len(self.status.topics)) * _STATUS_SHARE)
+        status = self.engine.status(now, queued=tally.queued, dropped=tally.dropped)
+        self._picture = status
+        self._picture_at = now + max(_PICTURE_EVERY, (len(status.keys) + len(status.topics)) * _PICTURE_SHARE)
+
+    def _compare_clocks(self, now: float) -> None:
+        """The wall clock may have been set, or the machine have slept."""
+        self.engine.keys.wall_ns = clock.wall_offset()
+        self._clock_at = now + _CLOCK_EVERY
 
     def _end(self) -> None:
         """Leave nothing open and nobody waiting."""
@@ -427,9 +423,10 @@ class Reader:
             for link in self._links.values():
                 link.close()
             self._links.clear()
+            self._poll.close()
             self._selector.close()
             self._handover.finish(now)
-            self._show(now)
+            self._take_picture(now)
         finally:
             if self.engine.failure is not None:
                 self._delivery.fail(self.engine.failure)
@@ -447,6 +444,8 @@ class Reader:
                     item.connection.close()
                 elif isinstance(item, Transmit):
                     item.ticket.settle(NotConnected("the stream is closed"))
+                elif isinstance(item, Show):
+                    item.done.set()
 
 
 def _shelf(feed: Feed, engine: Engine) -> Optional[Shelf]:

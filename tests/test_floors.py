@@ -26,7 +26,7 @@ FLOORS = (
     ),
     (
         *("turnstile", "dialer", "link", "inbox", "watch", "reader", "live", "workers", "handlers", "quarantine"),
-        *("callbacks", "views", "books", "handover"),
+        *("callbacks", "views", "books", "handover", "intake", "poll"),
         *("consumer", "stats", "timings", "watchdog", "dispatcher", "notebook"),
     ),
     ("stream", "turns", "merge", "joined", "sharded"),

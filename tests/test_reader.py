@@ -608,8 +608,7 @@ def test_a_break_while_it_ends_leaves_nobody_waiting(monkeypatch: pytest.MonkeyP
 
     with Server(quiet) as server:
         rig = Rig(feed_to(server))
-        monkeypatch.setattr(rig.reader, "_show", break_down)
-        monkeypatch.setattr(rig.reader, "_status_at", float("inf"))
+        monkeypatch.setattr(rig.reader, "_take_picture", break_down)
         rig.reader.start()
         rig.until(Connected)
         rig.reader.post(Close())

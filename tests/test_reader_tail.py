@@ -167,5 +167,5 @@ def test_after_a_failed_send_a_short_read_is_not_the_last(
     connection = SimpleNamespace(deflate=None, pending=lambda: 0)
     some: Any = SimpleNamespace(line=0, epoch=1, more=True, failed=failed, connection=connection)
     some.receive = lambda size: b"little"
-    rig.reader._read(some, 0.0)
+    rig.reader._intake.read(some, 0.0)
     assert some.more is more

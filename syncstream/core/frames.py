@@ -85,6 +85,12 @@ class Frames:
         self._came = 0  # bytes of payload in the headers of its frames
         self._utf8 = codecs.getincrementaldecoder("utf-8")()  # for TEXT; the end of a valid one leaves it as new
 
+    @property
+    def between(self) -> bool:
+        """Whether the next byte begins a frame, and a message, and counts."""
+        inside = self._head or self._opcode is not None or self._kind is not None
+        return not (inside or self.closed or self.error is not None)
+
     def receive(self, data: bytes) -> Received:
         """Whole messages and control frames completed by `data`, in order, each an opcode and a payload. Never raises.
 

@@ -58,7 +58,10 @@ class Scan:
         plainly = rules.idle is None and rules.reset is None and (rules.rule is None or rules.rule.ordered)
         usual = plainly and rules.classify is None and aliases is None and rules.scope is Scope.KEY
         self._usual = usual and rules.rule is not None and not isinstance(rules.rule, Increasing)
-        self._read = getattr(rules.decode, "read", None) if self._usual and not self._unpacked else None
+        self.read: Optional[Callable[[bytes], Any]] = None
+        """The decoder, where it reads every frame alike, each key has a counter, and all that comes is data."""
+        if self._usual and not self._unpacked:
+            self.read = getattr(rules.decode, "read", None)
         self._singly = 0  # so many frames are to be looked at one by one
 
     def __call__(self, frames: Received, start: int) -> int:
@@ -66,8 +69,8 @@ class Scan:
         keys = self.keys
         if not self.enabled or not keys.plain:
             return start
-        if self._read is not None and not self._singly and len(frames.payloads) - start >= _WORTH:
-            index = self._together(self._read, frames, start)
+        if self.read is not None and not self._singly and len(frames.payloads) - start >= _WORTH:
+            index = self._together(self.read, frames, start)
         else:
             index = self._numbered(frames, start) if self._usual else self._any(frames, start)
             self._singly = max(0, self._singly - 1 - (index - start))

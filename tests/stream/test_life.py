@@ -302,6 +302,8 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "no limit": (lambda: Stream(FEED, block_limit=0), "block_limit=0"),
     "a negative limit": (lambda: Stream(FEED, block_limit=-1.0), "block_limit=-1.0"),
     "not a number": (lambda: Stream(FEED, block_limit=float("nan")), "block_limit=nan"),
+    "a wait below nothing": (lambda: Stream(FEED, coalesce=-1.0), "coalesce=-1.0"),
+    "too long a wait": (lambda: Stream(FEED, coalesce=1.0), "coalesce=1.0"),
     "a name that is none": (lambda: Stream(FEED, name=5), "name=5"),  # type: ignore[arg-type]
     "no name": (lambda: Stream(FEED, name=None), "name=None"),  # type: ignore[arg-type]
     "a limit in words": (lambda: Stream(FEED, block_limit="1"), "block_limit='1'"),  # type: ignore[arg-type]

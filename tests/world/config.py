@@ -20,6 +20,7 @@ from syncstream.core.sequence import Chained, Contiguous, Increasing, Rule
 from syncstream.core.sources import Ask
 from syncstream.core.subscriptions import Acks
 from syncstream.errors import Severity
+from syncstream.schema import Json
 
 KEYS = "ABCDEF"
 KINDS = {
@@ -189,12 +190,8 @@ def draw_over_the_line(dice: random.Random) -> Config:
     return drawn._replace(source=source, lines=1, classify=True, small=False)
 
 
-_decode = msgspec.json.Decoder().decode
-
-
-def decode(payload: bytes, text: bool) -> Any:
-    """A message: what stands in a text frame."""
-    return _decode(payload)
+decode = Json(msgspec.json.Decoder().decode)
+"""A message: what stands in a text frame."""
 
 
 def _field(name: str) -> Callable[[Any], Any]:

@@ -22,6 +22,7 @@ DECIDES = {
     "dialogue",
     "engine",
     "failures",
+    "fast_path",
     "fetches",
     "frames",
     "keepalive",

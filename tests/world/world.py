@@ -67,6 +67,7 @@ class World:
         self.closed_at: Optional[float] = None
         self.last_words: Optional[Disconnected] = None  # told of a line that is not dialled again
         self.feeds = self.data = 0  # whole messages that were read; of these, with data
+        self.heard = 0  # inputs of bytes
         self.acked = 0  # acknowledgements that were read
         self.confirmed = False  # it was told that a topic is subscribed
         self.refused = 0  # refusals in what was read last, before there was any data
@@ -676,7 +677,7 @@ class World:
             if wire.breaking:
                 watch.breaks(self.now)
             due_at, stirred = self.deadline(), engine.stirred
-            if engine.batch(wire.line, wire.epoch, data, self.now):
+            if self._hear(wire, data):
                 sooner = self.deadline()
                 require(
                     engine.stirred is stirred and (sooner is None or (due_at is not None and sooner >= due_at)),
@@ -690,6 +691,17 @@ class World:
         if wire.broken and not wire.unread and self.venue.wires.get(wire.line) is wire:
             engine.lost(wire.line, wire.epoch, "cut", self.now)
             self.settle()
+
+    def _hear(self, wire: Wire, data: bytes) -> bool:
+        """The engine gets it: every other time what leads by the fast path, as the reader does it where little comes."""
+        self.heard += 1
+        if self.heard % 2:
+            return self.engine.batch(wire.line, wire.epoch, data, self.now)
+        path = self.engine.fast_path(wire.line, wire.epoch)
+        messages, sizes, at = path(data, self.now)
+        path.leave(messages, sizes)
+        path.settle()
+        return at == len(data) or self.engine.batch(wire.line, wire.epoch, data[at:], self.now)
 
     # ---------------------------------------------------------------- after a step
 

@@ -1,0 +1,128 @@
+"""What comes over a line on its way into the engine: one read, or, while little comes, one after the other. Reader thread.
+
+At some thousand messages a second each comes alone, and what a turn of the reader does is what a message costs. So while the only
+line brings little, all of it plain, and nothing else happens, a turn is a wait, a read and a hand-over (`calm`). Whatever is not
+so ends it, and is found by the reader's next turn.
+
+Where messages follow each other too closely for that, what comes within `coalesce` is read together: each waits so long at most,
+and reading takes a fraction of the processor's time. Network cards do the same, for the same reason.
+
+Not here: what to do with it (the engine), what becomes of it (`handover.py`), when to read (`reader.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Optional
+
+from . import clock
+from .core.engine import Engine
+from .core.fast_path import FastPath
+from .delivery import Delivery
+from .handover import Handover
+from .link import Link
+
+READ_SIZE = 64 * 1024
+PACKED_READ_SIZE = 8 * 1024  # where messages may be compressed: a turn holds what they inflate to, 1,000 times as much at most
+MORE_SIZE = 4 * 1024  # a read of less has emptied the socket, nearly always: the selector is asked before the next one
+_CLOSELY = 100e-6  # seconds from one read to the next
+_STEADILY = 16  # reads that follow each other so closely: no mere burst
+
+Wait = Callable[[float], "list[tuple[int, int]]"]
+"""Seconds, at most: the descriptors that can be read, each with an event."""
+
+
+class Intake:
+    """Owned by: reader thread. Others may read: `heard_at`."""
+
+    def __init__(
+        self, engine: Engine, handover: Handover, delivery: Delivery, wait: Wait, *, transforms: bool, coalesce: float
+    ) -> None:
+        """`transforms`: messages may be compressed in a way of the feed's own."""
+        self.heard_at: Optional[float] = None  # when the last bytes came
+        self._engine = engine
+        self._handover = handover
+        self._delivery = delivery
+        self._wait = wait
+        self._transforms = transforms
+        self._coalesce = coalesce
+
+    def read(self, link: Link, now: float) -> bool:
+        """Read once, and have the engine hear it. False: something may be due sooner for that, or is to be done."""
+        link.more = False
+        try:
+            data = link.receive(self._size(link))
+        except OSError as error:
+            return self._lost(link, f"the connection broke: {error}", now)
+        if not data:
+            return self._empty(link, data, now)
+        # After a failed send it is only a read of nothing that shows the end; the selector would tell of no such thing.
+        link.more = len(data) >= MORE_SIZE or link.connection.pending() > 0 or link.failed is not None
+        self.heard_at = now
+        return self._engine.batch(link.line, link.epoch, data, now)
+
+    def calm(self, link: Link, until: float) -> bool:
+        """Read what comes until then, and hand it over, as long as all is plain. Returns as `read`."""
+        path = self._engine.fast_path(link.line, link.epoch)
+        try:
+            return self._calm(link, path, until)
+        finally:
+            path.settle()
+
+    def _calm(self, link: Link, path: FastPath, until: float) -> bool:
+        connection, fileno, size = link.connection, link.connection.fileno(), self._size(link)
+        receive, put, wait, clock_now = connection.receive, self._handover.put_plain, self._wait, clock.now
+        blind = connection.freezes  # what TLS has read already no selector sees
+        read_at, closely = 0.0, 0
+        while True:
+            if closely >= _STEADILY:
+                time.sleep(self._coalesce)
+            now = clock_now()
+            if now >= until:
+                return True
+            ready = wait(until - now)
+            if len(ready) != 1 or ready[0][0] != fileno:
+                link.more = fileno in [one for one, _ in ready]
+                return True
+            try:
+                data = receive(size)
+            except OSError as error:
+                return self._lost(link, f"the connection broke: {error}", now)
+            if not data:
+                return self._empty(link, data, now)
+            self.heard_at = now = clock_now()
+            messages, sizes, at = path(data, now) if len(data) < MORE_SIZE else ([], [], 0)
+            if at < len(data) or not put(messages, sizes, now):
+                if not self._leave(link, path, messages, sizes, data[at:], now):
+                    return False
+                if self._engine.stirred or self._delivery.paused:
+                    return True
+            closely = min(closely + 1, _STEADILY) if now - read_at < len(messages) * _CLOSELY and self._coalesce else 0
+            read_at = now
+            if len(data) >= MORE_SIZE or (blind and (connection.pending() > 0 or connection.wants_write)):
+                link.more = not connection.wants_write
+                return True
+
+    def _leave(self, link: Link, path: FastPath, messages: list[Any], sizes: list[int], rest: bytes, now: float) -> bool:
+        """Have the engine deliver these, and hear what is not so plain."""
+        path.leave(messages, sizes)
+        plain = True
+        if rest:
+            path.settle()
+            plain = self._engine.batch(link.line, link.epoch, rest, now)
+            path.look()
+        self._handover.deliver(now)
+        return plain
+
+    def _size(self, link: Link) -> int:
+        packed = self._transforms or link.connection.deflate is not None
+        return PACKED_READ_SIZE if packed else READ_SIZE
+
+    def _empty(self, link: Link, data: Optional[bytes], now: float) -> bool:
+        """Nothing was read: it would have to wait, or the connection has ended."""
+        ended = "" if data is None else "the venue ended the connection without a close frame"
+        return not (ended or link.failed is not None) or self._lost(link, ended, now)
+
+    def _lost(self, link: Link, why: str, now: float) -> bool:
+        self._engine.lost(link.line, link.epoch, link.failed or why, now)
+        return False
