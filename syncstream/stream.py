@@ -258,7 +258,7 @@ class Stream(Consumer[T], Display):
 
     @property
     def status(self) -> Status:
-        """How the stream is, as a frozen picture; at most a tenth of a second old."""
+        """How the stream is, as a frozen picture; at most a tenth of a second old, unless a callable of the feed takes longer."""
         self._check_process()
         status = self._reader.status
         heard_at = self._reader.heard_at

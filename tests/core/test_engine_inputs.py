@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from syncstream import Liveness
@@ -12,6 +13,7 @@ from syncstream.core.opening import Step
 from syncstream.core.rules import Kind
 from syncstream.errors import DataFailed
 from syncstream.events import Disconnected
+from syncstream.schema import Json
 
 from .rig import HEALED, NUMBERED, Rig, change, delta, frame, run_of, text
 
@@ -387,3 +389,16 @@ def test_a_batch_says_whether_all_of_it_was_plain() -> None:
     assert not came(text(delta("A", 6)) + b"\xff\xff")  # what breaks the rules has a deadline
     rig.cut()
     assert not came(text(delta("A", 7)))
+
+
+def test_the_fast_path_is_there_while_the_line_lives() -> None:
+    """On this connection alone; what it has taken counts as delivered."""
+    rig = Rig(change(NUMBERED, decode=Json(msgspec.json.Decoder().decode)))
+    rig.open()
+    rig.send(delta("A", 5))
+    epoch, data = rig.dials[0].epoch, text(delta("A", 6))
+    assert rig.engine.fast_path(0, epoch + 1)(data, rig.now) == ([], [], 0)
+    messages, sizes, at = rig.engine.fast_path(0, epoch)(data, rig.now)
+    assert (messages, sizes, at) == ([delta("A", 6)], [len(data) - 2], len(data))
+    rig.cut()
+    assert rig.engine.fast_path(0, epoch)(text(delta("A", 7)), rig.now) == ([], [], 0)

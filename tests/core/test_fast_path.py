@@ -63,6 +63,25 @@ def test_plain_messages_are_taken() -> None:
     assert place.data_at == place.heard_at == place.clocks.feed_at == rig.now
 
 
+def test_the_line_hears_of_all_that_came_since() -> None:
+    """Once, before the engine has another input: since the first of them it carries data, and the last was heard last."""
+    rig = Rig(RULES["numbers"])
+    rig.open()
+    rig.send(delta("A", 5))
+    rig.said()
+    rig.engine.lines[0].data_from = None
+    path = rig.engine.fast_path(0, rig.dials[0].epoch)
+    for number in (6, 7):
+        rig.now += 1.0
+        path.leave(*path(text(delta("A", number)), rig.now)[:2])
+    place = rig.engine.lines[0]
+    assert place.heard_at < rig.now
+    path.settle()
+    path.settle()
+    assert (place.data_from, place.data_at, place.heard_at) == (rig.now - 1.0, rig.now, rig.now)
+    assert (rig.keys.messages, rig.said()) == (3, ["A6", "A7"])
+
+
 def test_a_length_in_two_bytes() -> None:
     """And one that is too long for that is left."""
     rig = live(RULES["numbers"])

@@ -863,3 +863,17 @@ def test_what_is_not_whole_at_the_end_is_let_go(end: bytes) -> None:
         tracemalloc.stop()
     assert decoder.closed or decoder.error is not None
     assert before > len(LONG) * 10 > 10_000 > after
+
+
+def test_between_two_messages() -> None:
+    """Where nothing has begun, and nothing is over."""
+    piece, end = bytes((TEXT, 1)) + b"x", bytes((0x80 | CONTINUATION, 1)) + b"y"
+    for begun in (b"\x81", b"\x81\x03a", piece, piece + end[:1], b"\x89\x02p", b"\x88\x00", b"\xff\xff"):
+        taken = Frames()
+        assert taken.between
+        taken.receive(begun)
+        assert not taken.between
+    taken.receive(b"")
+    whole = Frames()
+    whole.receive(piece + end + b"\x89\x00\x81\x01z")
+    assert whole.between
