@@ -33,7 +33,7 @@ from .proxy import choose, pass_through
 from .tcp import BoundedSocket, Deadline, connect, reason
 from .urls import redact
 
-_AHEAD = 4  # times as much is read as is asked for, where there is more: each read costs, beside a busy thread 5 ms
+_AHEAD = 16  # times as much is read as is asked for, where there is more: each read costs, beside a busy thread 5 ms
 _RECORD = 16 * 1024  # what one TLS record holds
 _BODY_PATIENCE = 0.25  # seconds that the body of a refusal may take to arrive, for a better message
 _CONTROL_LIMIT = 125  # bytes of payload of a control frame
