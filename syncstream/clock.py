@@ -1,6 +1,6 @@
 """Time: the monotonic clock that everything is reckoned by, and a wait that Ctrl-C can end. Any thread.
 
-Not here: time in `core`, where `now` is an argument; sleeping, because a sleep cannot be woken by `close()`.
+Not here: time in `core`, where `now` is an argument; sleeping for longer than a moment, because `close()` cannot wake a sleep.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ now = time.monotonic
 """Seconds that never go back. Only differences mean something. The function itself: a call in between costs as much as it."""
 
 
+RESOLUTION = time.get_clock_info("monotonic").resolution
+"""Seconds from one of its values to the next: on Windows, before Python 3.13, some milliseconds."""
+
+
 def wall_ns() -> int:
     """Nanoseconds since 1970, for what users read."""
     return time.time_ns()
@@ -40,9 +44,9 @@ def wall_offset() -> int:
     return best[1]
 
 
-def give_way() -> None:
-    """Let other threads run, for a millisecond: they want the interpreter, and perhaps a processor."""
-    time.sleep(0.001)
+def give_way(seconds: float = 0.001) -> None:
+    """Let other threads run, so long: they want the interpreter, and perhaps a processor. Nothing can end it earlier."""
+    time.sleep(seconds)
 
 
 def wait(condition: threading.Condition, timeout: Optional[float] = None) -> bool:

@@ -45,19 +45,23 @@ class Handover:
         self._simple = shelf is None and sent_ns is None
         self._untimed = 0  # messages whose timestamp could not be read
 
-    def deliver(self, now: float) -> None:
-        """Hand over what the engine has let through, and have it hear what became of the queue."""
+    def deliver(self, now: float) -> bool:
+        """Hand over what the engine has let through. True if it heard what became of that: something may be due sooner."""
         engine, delivery = self._engine, self._delivery
         items = engine.take_deliveries()
-        dropped = self._hand(items, now) if items else []
+        dropped, heard = self._hand(items, now) if items else ([], False)
         if delivery.paused:
             dropped += delivery.tick(now)
         if dropped:
             engine.dropped(dropped, now)
+            heard = True
         if engine.keys.dropped_keys and delivery.relieved:
             engine.relieved(now)
+            heard = True
         if delivery.error is not None and not engine.closing:
             engine.fail(delivery.error, now)
+            heard = True
+        return heard
 
     def put_plain(self, messages: list[Any], sizes: list[int], now: float) -> bool:
         """Hand over some plain messages. False: that takes more, the engine is to deliver them."""
@@ -71,8 +75,9 @@ class Handover:
             self._shelf.close()
         self._delivery.put_batch(items, now, self._engine.take_sizes(items))
 
-    def _hand(self, items: list[Any], now: float) -> list[Hashable]:
-        """Into the queue; the keys of what had to be thrown away."""
+    def _hand(self, items: list[Any], now: float) -> tuple[list[Hashable], bool]:
+        """Into the queue; the keys of what had to be thrown away, and whether a book has shown that something is wrong."""
+        wrong: dict[Hashable, Wrong] = {}
         sizes = self._engine.take_sizes(items)
         if self._shelf is not None:
             wrong = self._shelf.take(items)
@@ -83,7 +88,7 @@ class Handover:
         dropped = self._delivery.put_batch(items, now, sizes)
         if self._sent_ns is not None and not has_markers(items):  # with markers comes what was held: it is older
             self._time(self._sent_ns, items[0])
-        return dropped
+        return dropped, bool(wrong)
 
     def _doubt(self, shelf: Shelf, entries: list[_Entry], wrong: dict[Hashable, Wrong], now: float) -> list[_Entry]:
         """Have the engine doubt the keys whose books are wrong, and say so where it was seen."""

@@ -12,8 +12,7 @@ Not here: what to do with it (the engine), what becomes of it (`handover.py`), w
 
 from __future__ import annotations
 
-import time
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
 from . import clock
 from .core.engine import Engine
@@ -25,11 +24,12 @@ from .link import Link
 READ_SIZE = 64 * 1024
 PACKED_READ_SIZE = 8 * 1024  # where messages may be compressed: a turn holds what they inflate to, 1,000 times as much at most
 MORE_SIZE = 4 * 1024  # a read of less has emptied the socket, nearly always: the selector is asked before the next one
-_CLOSELY = 100e-6  # seconds from one read to the next
-_STEADILY = 16  # reads that follow each other so closely: no mere burst
+_CLOSELY = 100e-6  # seconds from one message to the next
+_STEADILY = 64  # reads of messages that follow each other so closely: no mere burst
+_READY = 4  # descriptors to be told of at once: one line, and the waker
 
-Wait = Callable[[float], "list[tuple[int, int]]"]
-"""Seconds, at most: the descriptors that can be read, each with an event."""
+Wait = Callable[[float, int], "list[tuple[int, int]]"]
+"""Seconds, and so many, at most: the descriptors that something can be done with, each with what."""
 
 
 class Intake:
@@ -46,6 +46,8 @@ class Intake:
         self._wait = wait
         self._transforms = transforms
         self._coalesce = coalesce
+        # A clock that steps by more shows no such rate: all that comes within a step would seem to come closely.
+        self._closely = _CLOSELY if coalesce and clock.RESOLUTION < _CLOSELY else 0.0
 
     def read(self, link: Link, now: float) -> bool:
         """Read once, and have the engine hear it. False: something may be due sooner for that, or is to be done."""
@@ -76,43 +78,41 @@ class Intake:
         read_at, closely = 0.0, 0
         while True:
             if closely >= _STEADILY:
-                time.sleep(self._coalesce)
+                clock.give_way(self._coalesce)
             now = clock_now()
             if now >= until:
                 return True
-            ready = wait(until - now)
+            ready = wait(until - now, _READY)
             if len(ready) != 1 or ready[0][0] != fileno:
                 link.more = fileno in [one for one, _ in ready]
                 return True
             try:
                 data = receive(size)
             except OSError as error:
+                path.settle()
                 return self._lost(link, f"the connection broke: {error}", now)
             if not data:
+                path.settle()
                 return self._empty(link, data, now)
+            link.more = len(data) >= MORE_SIZE or (blind and connection.pending() > 0)
             self.heard_at = now = clock_now()
             messages, sizes, at = path(data, now) if len(data) < MORE_SIZE else ([], [], 0)
+            count = len(messages)
             if at < len(data) or not put(messages, sizes, now):
-                if not self._leave(link, path, messages, sizes, data[at:], now):
+                path.settle()
+                path.leave(messages, sizes)
+                before = self._engine.keys.messages
+                plain = at == len(data) or self._engine.batch(link.line, link.epoch, data[at:], now)
+                path.look()
+                count += self._engine.keys.messages - before
+                if self._handover.deliver(now) or not plain:
                     return False
-                if self._engine.stirred or self._delivery.paused:
+                if self._engine.stirred or self._engine.keys.out or self._delivery.paused:
                     return True
-            closely = min(closely + 1, _STEADILY) if now - read_at < len(messages) * _CLOSELY and self._coalesce else 0
-            read_at = now
-            if len(data) >= MORE_SIZE or (blind and (connection.pending() > 0 or connection.wants_write)):
-                link.more = not connection.wants_write
+            if link.more or (blind and connection.wants_write):
                 return True
-
-    def _leave(self, link: Link, path: FastPath, messages: list[Any], sizes: list[int], rest: bytes, now: float) -> bool:
-        """Have the engine deliver these, and hear what is not so plain."""
-        path.leave(messages, sizes)
-        plain = True
-        if rest:
-            path.settle()
-            plain = self._engine.batch(link.line, link.epoch, rest, now)
-            path.look()
-        self._handover.deliver(now)
-        return plain
+            closely = min(closely + 1, _STEADILY) if now - read_at < count * self._closely else 0
+            read_at = now
 
     def _size(self, link: Link) -> int:
         packed = self._transforms or link.connection.deflate is not None

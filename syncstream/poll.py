@@ -17,9 +17,9 @@ class Poll:
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
 
-    def wait(self, timeout: float) -> list[tuple[int, int]]:
+    def wait(self, timeout: float, most: int) -> list[tuple[int, int]]:
         """Up to `timeout` seconds: the descriptors that something can be done with now, each with what that is."""
-        return [(key.fd, mask) for key, mask in self._selector.select(timeout)]
+        return [(key.fd, mask) for key, mask in self._selector.select(timeout)[:most]]
 
     def close(self) -> None:
         """Of no more use. The selector stays."""
@@ -32,7 +32,7 @@ if sys.platform == "linux":
 
         def __init__(self, selector: selectors.EpollSelector) -> None:
             self._epoll = select.epoll.fromfd(os.dup(selector.fileno()))
-            self.wait = self._epoll.poll  # type: ignore[method-assign]
+            self.wait = self._epoll.poll  # type: ignore[assignment,method-assign,unused-ignore]
 
         def close(self) -> None:
             self._epoll.close()

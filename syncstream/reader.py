@@ -43,7 +43,7 @@ _log = logger("syncstream.reader")
 _SELECT_EVERY = 16  # turns without the selector, at most, while there is always more to read
 _LONGEST_WAIT = 3600.0  # seconds; the system takes no endless number
 _PICTURE_EVERY = 0.1
-_PICTURE_WITHIN = 0.1  # seconds that somebody waits for it
+_PICTURE_WITHIN = 1.0  # seconds that somebody waits for it
 _CLOCK_EVERY = 1.0
 _FETCHER = "syncstream-snapshot"  # how the names of the threads that fetch begin
 _PICTURE_SHARE = 50e-6  # seconds between two for each key in them: at most a few per cent of the reader's time
@@ -111,16 +111,20 @@ class Reader:
 
     @property
     def status(self) -> Status:
-        """How the stream is. It is asked for: taking a picture of many keys holds up what comes, so nobody's is not taken.
+        """How the stream is, or was a tenth of a second ago. It is asked for: taking a picture of many keys holds up what comes.
 
-        Waits for it, a tenth of a second at most; a reader that takes longer is held up itself, and its last one is older.
+        Waits for it, a second at most: where a callable of the feed holds up the reader for longer, the last one is older.
         """
+        if clock.now() < self._picture_at or not self._thread.is_alive():
+            return self._picture
+        if self.inside:
+            self._take_picture(clock.now())
+            return self._picture
         asked = threading.Event()
-        if clock.now() >= self._picture_at and self._thread.is_alive() and not self.inside:
-            self.post(Show(asked))
-            if self.ended.is_set():
-                self._refuse_inbox()
-            clock.wait_event(asked, _PICTURE_WITHIN)
+        self.post(Show(asked))
+        if self.ended.is_set():
+            self._refuse_inbox()
+        clock.wait_event(asked, _PICTURE_WITHIN)
         return self._picture
 
     @property
@@ -199,7 +203,8 @@ class Reader:
 
     def _quiet(self, link: Link) -> bool:
         """Whether nothing is to be done now, and only reading is waited for."""
-        if link.waiting or self._moved or self.engine.stirred or self._delivery.paused:
+        engine = self.engine
+        if link.waiting or self._moved or engine.stirred or engine.keys.out or self._delivery.paused:
             return False
         return link.registered == selectors.EVENT_READ and not link.connection.wants_write
 
@@ -294,7 +299,7 @@ class Reader:
             elif isinstance(item, Tell):
                 engine.tell(item.event)
             elif isinstance(item, Show):
-                self._show(item, now)
+                self._show(item)
             else:
                 if item.discard:
                     self._delivery.close(drain=False)
@@ -381,7 +386,7 @@ class Reader:
     def _deliver(self, now: float) -> None:
         """Hand over what the engine has let through; stop reading while the queue says so."""
         engine = self.engine
-        self._handover.deliver(now)
+        self._moved = self._handover.deliver(now) or self._moved
         paused = self._delivery.paused and not engine.closing  # the venue's goodbye stands behind what it has sent
         if paused is not self._paused:
             self._paused = paused
@@ -397,7 +402,8 @@ class Reader:
         except OSError as error:
             link.fail(f"sending failed: {error}")
 
-    def _show(self, item: Show, now: float) -> None:
+    def _show(self, item: Show) -> None:
+        now = clock.now()  # whoever asks looks at the clock, too
         if now >= self._picture_at:
             self._take_picture(now)
         item.done.set()

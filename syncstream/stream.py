@@ -65,9 +65,9 @@ class Stream(Consumer[T], Display):
     over the line, inflated (`None`: no bound). `overflow`: what happens beyond that: `"raise"` (loud: `Overflow` once the queued
     items are taken), `"block"` (do not read for at most `block_limit` seconds, then as `raise`), `"drop_oldest"` (told by
     `Dropped`, healed like a gap) or `"conflate"` (of each key only the newest stays; told and healed the same way). `coalesce`:
-    seconds that a message may wait for others where more than 10,000 a second come, so that they are read together, for a
-    fraction of the processor's time; 0: none waits. The stream starts when it is made. `Stream[Trade](feed)` tells a type checker
-    what the messages are.
+    seconds that a message may wait for others where more than 10,000 a second come for some milliseconds, so that they are read
+    together, for a fraction of the processor's time; 0: none waits. The stream starts when it is made. `Stream[Trade](feed)`
+    tells a type checker what the messages are.
 
     Raises `FeedError` for an option that cannot work.
     """
@@ -258,7 +258,10 @@ class Stream(Consumer[T], Display):
 
     @property
     def status(self) -> Status:
-        """How the stream is, as a frozen picture; at most a tenth of a second old, unless a callable of the feed takes longer."""
+        """How the stream is, as a frozen picture, at most a tenth of a second old.
+
+        It is taken when it is asked for, which takes a moment; of tens of thousands of keys there is one every few seconds.
+        """
         self._check_process()
         status = self._reader.status
         heard_at = self._reader.heard_at

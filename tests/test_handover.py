@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
 
-from syncstream import Contiguous, Event, Feed, Gap, Kind, Levels, Reconnect, Resubscribe, Resynced, Snapshot
+from syncstream import Contiguous, Event, Feed, Gap, Kind, Levels, Reconnect, Resubscribe, Resynced, Snapshot, StreamFailed
 from syncstream.core.engine import Engine
 from syncstream.delivery import Delivery
 from syncstream.handover import Handover
@@ -184,3 +185,36 @@ def test_what_never_could_be_followed_is_not_healed() -> None:
     house = House(Resubscribe())
     unreadable = '{"s":"K","u":2,"b":[["x",1]],"a":[]}'
     assert said(house.turn(whole(), unreadable, delta(3, 6, 4))) == ["K=1", "K2", "K3"]
+
+
+def test_it_says_whether_the_engine_has_heard_of_the_queue() -> None:
+    """What was thrown away, that there is room again, that it has failed; not what simply went into it."""
+    heard: list[str] = []
+    items: list[Any] = []
+    keys = SimpleNamespace(dropped_keys={})
+    engine: Any = SimpleNamespace(
+        keys=keys,
+        closing=False,
+        take_deliveries=lambda: [items.pop() for _ in range(len(items))],
+        take_sizes=lambda taken: None,
+        dropped=lambda *said: heard.append("dropped"),
+        relieved=lambda *said: heard.append("relieved"),
+        fail=lambda *said: heard.append("fail"),
+    )
+    delivery = Delivery(4, overflow="drop_oldest", key=lambda message: message["s"], heals=True)
+    delivery.use("default")
+    handover = Handover(engine, delivery, None, None)
+
+    def deliver(count: int) -> tuple[bool, list[str]]:
+        items.extend({"s": "K"} for _ in range(count))
+        heard.clear()
+        return handover.deliver(NOW), list(heard)
+
+    assert deliver(1) == (False, [])
+    assert deliver(9) == (True, ["dropped"])
+    keys.dropped_keys["K"] = None
+    assert deliver(0) == (True, ["relieved"])
+    keys.dropped_keys.clear()
+    assert deliver(0) == (False, [])
+    delivery.fail(StreamFailed("over"))
+    assert deliver(0) == (True, ["fail"])

@@ -46,7 +46,7 @@ class Table:
         self.engine.take_actions()
         self.delivery = Delivery(maxsize, key=lambda item: None, maxbytes=10**6)
         self.delivery.use("default")
-        handover = Handover(self.engine, self.delivery, None, None)
+        handover = self.handover = Handover(self.engine, self.delivery, None, None)
         self.others: list[int] = []  # descriptors of something else that is ready
         self.intake = Intake(self.engine, handover, self.delivery, self._wait, transforms=False, coalesce=coalesce)
         self.connection = SimpleNamespace(
@@ -61,7 +61,7 @@ class Table:
         self.slept.append(seconds)
         self.now += seconds
 
-    def _wait(self, timeout: float) -> list[tuple[int, int]]:
+    def _wait(self, timeout: float, most: int) -> list[tuple[int, int]]:
         assert timeout > 0
         if self.others:
             return [(number, 1) for number in self.others]
@@ -86,7 +86,7 @@ class Table:
         return self.intake.calm(self.link, until)
 
     def said(self) -> list[int]:
-        items = self.delivery.get_many(timeout=0)
+        items = self.delivery.get_many(10_000, timeout=0)
         return [item["n"] if isinstance(item, dict) else item for item in items]
 
 
@@ -127,6 +127,54 @@ def test_something_else_ends_it(others: list[int], more: bool, monkeypatch: pyte
     table.others = others
     assert table.calm((101.0, message(1)))
     assert (table.said(), table.link.more) == ([], more)
+
+
+@pytest.mark.parametrize("blind", [False, True])
+@pytest.mark.parametrize("size", [10, MORE_SIZE])
+def test_what_is_held_after_what_was_not_plain(size: int, blind: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is read by the turn that follows: no selector tells of it."""
+    table = Table(monkeypatch)
+    table.connection.freezes, table.connection.pending = blind, lambda: 5000 if blind else 0
+    assert not table.calm((101.0, plain(PING, b"x") + message(1, x="y" * size)))
+    assert table.link.more is (blind or size == MORE_SIZE)
+
+
+def test_what_came_counts_before_the_line_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From when to when it carried data says whether it has proved itself, and since when something may be missing."""
+    table = Table(monkeypatch)
+    table.calm((101.0, message(1)), (150.0, message(2)), (200.0, b""))
+    place = table.engine.lines[0]
+    assert (place.good_at, place.data_from, table.engine.keys._lost_at) == (150.0, None, 150.0)
+
+
+def test_what_came_counts_before_anything_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What becomes of the queue is an input of the engine, too."""
+    table = Table(monkeypatch, maxsize=4)
+    seen = []
+    deliver = table.handover.deliver
+
+    def noted(now: float) -> bool:
+        seen.append((now, table.engine.lines[0].data_at))
+        return deliver(now)
+
+    monkeypatch.setattr(table.handover, "deliver", noted)
+    table.calm(*((100.0 + number, message(number)) for number in range(1, 5)), until=110.0)
+    assert seen == [(104.0, 104.0)]
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_became_of_the_queue_ends_it(heard: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something may be due sooner; and what the engine says to it goes before what comes next."""
+    table = Table(monkeypatch)
+
+    def deliver(now: float) -> bool:
+        if not heard:
+            table.engine.keys.out.append("a marker")
+        return heard
+
+    monkeypatch.setattr(table.handover, "deliver", deliver)
+    assert table.calm((101.0, message(1, x="\u00e9")), (102.0, message(2)), until=110.0) is not heard
+    assert table.now == 101.0
 
 
 @pytest.mark.parametrize("end", [b"", ConnectionResetError("reset")])
@@ -171,13 +219,17 @@ RATES = {
 }
 
 
+SCHEMES: dict[str, Any] = {"the fast path": {}, "a decoder of one's own": {"decode": msgspec.json.decode}}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("name", RATES)
-def test_what_comes_closely_is_read_together(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_closely_is_read_together(name: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Above 10,000 a second, when it has lasted a while, each waits for others, so long at most; nothing is lost by it."""
     every, count, coalesces = RATES[name]
-    table = Table(monkeypatch, coalesce=0.0002, maxsize=10_000)
+    table = Table(monkeypatch, coalesce=0.0002, maxsize=10_000, **SCHEMES[scheme])
     reads, number = [], 0
-    for turn in range(100):
+    for turn in range(200):
         numbers = range(number + 1, number + 1 + count)
         number += count
         reads.append((101.0 + turn * every, b"".join(map(message, numbers))))
@@ -189,7 +241,15 @@ def test_what_comes_closely_is_read_together(name: str, monkeypatch: pytest.Monk
 
 def test_a_burst_does_not_make_the_next_message_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has to last; and `coalesce=0` never waits."""
-    for coalesce, count in ((0.0002, 14), (0.0, 100)):
+    for coalesce, count in ((0.0002, 60), (0.0, 100)):
         table = Table(monkeypatch, coalesce=coalesce)
         table.calm(*((101.0 + number * 10e-6, message(1 + number)) for number in range(count)), until=110.0)
         assert (table.said(), table.slept) == (list(range(1, count + 1)), [])
+
+
+def test_a_coarse_clock_shows_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it steps by milliseconds all that comes would seem to come closely."""
+    monkeypatch.setattr(clock, "RESOLUTION", 0.0156)
+    table = Table(monkeypatch, coalesce=0.0002)
+    table.calm(*((101.0 + number * 10e-6, message(1 + number)) for number in range(80)), until=110.0)
+    assert table.slept == []

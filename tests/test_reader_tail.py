@@ -169,3 +169,13 @@ def test_after_a_failed_send_a_short_read_is_not_the_last(
     some.receive = lambda size: b"little"
     rig.reader._intake.read(some, 0.0)
     assert some.more is more
+
+
+def test_what_the_engine_hears_of_the_queue_may_be_due_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot that may be asked for only later, say; nothing else need happen until then."""
+    rig = Rig(Feed("ws://127.0.0.1:1/"))
+    for before, heard in ((False, False), (False, True), (True, False)):
+        rig.reader._moved = before
+        monkeypatch.setattr(rig.reader._handover, "deliver", lambda now, heard=heard: heard)
+        rig.reader._deliver(0.0)
+        assert rig.reader._moved is (before or heard)

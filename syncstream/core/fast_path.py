@@ -57,6 +57,8 @@ class FastPath:
                     size, start = data[start] << 8 | data[start + 1], at + 4
                     if size < _LENGTH_16:
                         break
+                elif size > _LENGTH_16:  # masked, or longer still
+                    break
                 payload = data[start : start + size]
                 if len(payload) != size or size > self._longest or not payload.isascii():
                     break

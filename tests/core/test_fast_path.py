@@ -109,6 +109,8 @@ STRANGE = {
     "a length too long for its form": b"\x81\x7e\x00\x02{}",
     "a length in eight bytes": b"\x81\x7f" + (70_000).to_bytes(8, "big") + b" " * 70_000,
     "masked": b"\x81\x82abcd{}",
+    "masked, and plain if it were not": bytes((0x81, 148)) + msgspec.json.encode(delta("A", 6)).ljust(148),
+    "a length in eight bytes, and plain if it were not": b"\x81\x7f" + msgspec.json.encode(delta("A", 6)).ljust(127),
 }
 
 

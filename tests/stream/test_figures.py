@@ -233,3 +233,44 @@ def test_to_pandas_gives_what_came_before_a_failure(broker: Broker) -> None:
         stream.__exit__(None, None, None)
     with pytest.raises(Overflow):
         stream.to_pandas(seconds=5)
+
+
+def test_a_callable_of_the_feed_sees_how_the_stream_is(broker: Broker) -> None:
+    """It runs on the thread that takes the pictures, which cannot wait for itself; nobody need have asked before."""
+    seen: list[Any] = []
+    made: list[Stream] = []
+
+    def key_of(message: Any) -> Any:
+        if message["seq"] == 3:
+            seen.append(made[0].status)
+        return message["symbol"]
+
+    with Stream(plain_feed(broker, key=key_of)) as stream:
+        made.append(stream)
+        opened(broker)
+        for _ in range(3):
+            broker.publish("ABC")
+            stream.get(timeout=PATIENCE)
+    assert [(status.state, status.lines, list(status.keys)) for status in seen[:1]] == [("live", 1, ["ABC"])]
+
+
+def test_everybody_is_shown_how_the_stream_is(broker: Broker) -> None:
+    """Many at once, and however long nobody has asked."""
+    with Stream(plain_feed(broker)) as stream:
+        opened(broker)
+        broker.publish("ABC", 5)
+        for _ in range(5):
+            stream.get(timeout=PATIENCE)
+        seen: list[int] = []
+        asking = [threading.Thread(target=lambda: seen.append(stream.status.messages)) for _ in range(20)]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join(PATIENCE)
+        assert seen == [5] * 20
+        broker.publish("ABC", 5)
+        for _ in range(5):
+            stream.get(timeout=PATIENCE)
+        pause(0.11)  # a picture may be a tenth of a second old
+        assert stream.status.messages == 10
+    assert stream.status.state == "closed"

@@ -11,7 +11,7 @@ from syncstream import Backoff, Dropped, Event, Gap, Overflow, Rest, Snapshot, S
 from syncstream.clock import now
 from syncstream.testing import Broker, Replica
 
-from .setting import PATIENCE, catch_up, feed_of, messages, plain_feed
+from .setting import PATIENCE, catch_up, feed_of, marker, messages, plain_feed, take_until
 
 SIZE = 100
 BATCH = 64 * 1024 // 100
@@ -26,7 +26,7 @@ def broker() -> Iterator[Broker]:
 
 
 def opened(broker: Broker) -> None:
-    broker.wait_for(lambda: broker.subscriptions and all(broker.subscriptions.values()), PATIENCE)
+    broker.wait_for(lambda: bool(broker.subscriptions) and all(broker.subscriptions.values()), PATIENCE)
 
 
 def flood(broker: Broker, stream: Stream, count: int = 2000) -> None:
@@ -480,3 +480,21 @@ def test_the_pings_of_the_venue_are_answered(policy: str, consumer: str) -> None
         finally:
             released.set()
             stream.close()
+
+
+def test_a_snapshot_that_waits_for_its_time_comes_then() -> None:
+    """The relief of the queue makes it due, and on a quiet line nothing else happens that would show that."""
+    with Broker(symbols=("ABC",), rate=0, heartbeat=None) as broker:
+        feed = feed_of(broker, heartbeat=None, resync_interval=0.5)
+        with Stream(feed, queue_size=SIZE, overflow="drop_oldest") as stream:
+            opened(broker)
+            broker.publish("ABC", 1)
+            take_until(stream, marker(Snapshot, key="ABC"))
+            broker.publish("ABC", 3 * SIZE)
+            broker.wait_for(lambda: stream.status.dropped > 0, PATIENCE)
+            take_until(stream, marker(Dropped, key="ABC"))
+            while stream.get_many(timeout=0):
+                pass
+            began = now()
+            take_until(stream, marker(Snapshot, key="ABC"))
+            assert now() - began < 5.0
