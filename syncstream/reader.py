@@ -404,6 +404,7 @@ class Reader:
 
     def _show(self, item: Show) -> None:
         now = clock.now()  # whoever asks looks at the clock, too
+        self._deliver(now)  # what the picture counts can be taken
         if now >= self._picture_at:
             self._take_picture(now)
         item.done.set()

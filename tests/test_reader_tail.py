@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterator, Optional
 import pytest
 
 from syncstream import Backoff, Connected, Disconnected, Endpoint, Event, Feed, NotConnected, SendUnknown, clock, link
+from syncstream.inbox import Show
 from syncstream.testing.wire import close_frame, text_frame
 from tests.deadlines import SLACK
 from tests.servers import certificates
@@ -179,3 +180,13 @@ def test_what_the_engine_hears_of_the_queue_may_be_due_sooner(monkeypatch: pytes
         monkeypatch.setattr(rig.reader._handover, "deliver", lambda now, heard=heard: heard)
         rig.reader._deliver(0.0)
         assert rig.reader._moved is (before or heard)
+
+
+def test_what_a_picture_counts_can_be_taken() -> None:
+    """Whoever has seen that a message was delivered finds it in the queue."""
+    rig = Rig(Feed("ws://127.0.0.1:1/"))
+    rig.reader.engine.keys.out.append("a message")
+    asked = threading.Event()
+    rig.reader._show(Show(asked))
+    assert asked.is_set()
+    assert rig.delivery.get(timeout=0) == "a message"

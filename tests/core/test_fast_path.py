@@ -63,6 +63,16 @@ def test_plain_messages_are_taken() -> None:
     assert place.data_at == place.heard_at == place.clocks.feed_at == rig.now
 
 
+def test_a_feed_without_a_key() -> None:
+    """All of it is one key's."""
+    rig = Rig(change(NUMBERED, decode=READ, key=None))
+    rig.open()
+    rig.send(delta("A", 5))
+    data = text(delta("B", 6))
+    assert fast(rig, data) == len(data)
+    assert rig.keys.latest == {None: delta("B", 6)}
+
+
 def test_the_line_hears_of_all_that_came_since() -> None:
     """Once, before the engine has another input: since the first of them it carries data, and the last was heard last."""
     rig = Rig(RULES["numbers"])
