@@ -219,7 +219,7 @@ INTERRUPTED = """
                 say(name + ":", "interrupted", now() - began < 1.0 + 5.0)
             done.set()
             killer.join()
-            usable = stream.closed or stream.status.state in ("live", "connecting", "waiting", "syncing")
+            usable = stream.closed or stream.status.state != "failed"  # "closed", too: on its way there
             place.gate.open()
             say("then", usable, stream.close(20).threads)
 """
