@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional
 from .keys import Keys
 from .line import Line
 from .rules import Rules
+from .scan import only_key
 
 _WHOLE_TEXT = 0x81
 _LENGTH_16 = 126  # as a length: that it follows in two bytes
@@ -26,9 +27,9 @@ class FastPath:
         self._keys = keys
         self._place = place
         self._frames = place.frames
-        self._read = read or _only_key
-        self._key_of = rules.key or _only_key
-        self._first_of, self._last_of = rules.first or _only_key, rules.last or _only_key
+        self._read = read or only_key
+        self._key_of = rules.key or only_key
+        self._first_of, self._last_of = rules.first or only_key, rules.last or only_key
         self._one_number = self._first_of is self._last_of
         self._ahead = 0 if rules.rule is None else rules.rule.ahead
         self._longest = rules.max_message_size
@@ -99,7 +100,3 @@ class FastPath:
             self._place.carried(self._at)
             self._keys.messages += self._count
             self._count = 0
-
-
-def _only_key(_message: Any) -> Any:
-    return None

@@ -118,10 +118,10 @@ class Scan:
     def _columns(self, read: Callable[[bytes], Any], part: list[bytes]) -> Optional[tuple[list[Any], ...]]:
         """The messages, their keys, numbers and counters. `None` if one of them has not all of it, which it shows by itself."""
         rules = self.rules
-        first_of, last_of = rules.first or _only_key, rules.last or _only_key
+        first_of, last_of = rules.first or only_key, rules.last or only_key
         try:
             messages = list(map(read, part))
-            names = list(map(rules.key or _only_key, messages))
+            names = list(map(rules.key or only_key, messages))
             firsts = list(map(first_of, messages))
             lasts = firsts if first_of is last_of else list(map(last_of, messages))
             counters = list(map(self.keys.plain.__getitem__, names))
@@ -134,8 +134,8 @@ class Scan:
     def _numbered(self, frames: Received, start: int) -> int:
         """Where each key has a counter, and all that comes is data: nothing is asked that need not be."""
         rules, keys = self.rules, self.keys
-        decode, key_of = self._decode, rules.key or _only_key
-        first_of, last_of = rules.first or _only_key, rules.last or _only_key  # a rule has both
+        decode, key_of = self._decode, rules.key or only_key
+        first_of, last_of = rules.first or only_key, rules.last or only_key  # a rule has both
         one_number = first_of is last_of
         ahead = 0 if rules.rule is None else rules.rule.ahead
         plain, latest, deliver = keys.plain, keys.latest, keys.out.append
@@ -166,8 +166,8 @@ class Scan:
     def _any(self, frames: Received, start: int) -> int:
         """The same for every feed."""
         rules, keys = self.rules, self.keys
-        decode, classify, key_of, counter_of = self._decode, rules.classify, rules.key or _only_key, rules.counter
-        rule, first_of, last_of = rules.rule, rules.first or _only_key, rules.last or _only_key
+        decode, classify, key_of, counter_of = self._decode, rules.classify, rules.key or only_key, rules.counter
+        rule, first_of, last_of = rules.rule, rules.first or only_key, rules.last or only_key
         numbered, grows = rule is not None, isinstance(rule, Increasing)
         one_number, ahead = first_of is last_of, 0 if rule is None else rule.ahead
         idle, reset, ordered = rules.idle, rules.reset, rule is None or rule.ordered
@@ -228,5 +228,6 @@ def _message_of(part: Any, _text: bool) -> Any:
     return part.message
 
 
-def _only_key(_message: Any) -> Any:
+def only_key(_message: Any) -> Any:
+    """Stands in where a feed has no key, or no numbers."""
     return None
