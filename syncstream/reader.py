@@ -85,6 +85,7 @@ class Reader:
         self._due_at = math.inf  # when the engine has something to do: not later than that, but perhaps it has been put off
         self._moved = True  # that may have become sooner
         self._picture_at = -math.inf  # when another may be taken
+        self._taking = False  # one is being taken: a callable of the feed that asks meanwhile gets the last one
         self._clock_at = 0.0  # when to compare the clocks again
         self._thread = threading.Thread(target=self._run, name="syncstream-reader", daemon=True)
 
@@ -118,7 +119,8 @@ class Reader:
         if clock.now() < self._picture_at or not self._thread.is_alive():
             return self._picture
         if self.inside:
-            self._take_picture(clock.now())
+            if not self._taking:
+                self._take_picture(clock.now())
             return self._picture
         asked = threading.Event()
         self.post(Show(asked))
@@ -411,7 +413,11 @@ class Reader:
 
     def _take_picture(self, now: float) -> None:
         tally = self._delivery.tally()
-        status = self.engine.status(now, queued=tally.queued, dropped=tally.dropped)
+        self._taking = True
+        try:
+            status = self.engine.status(now, queued=tally.queued, dropped=tally.dropped)
+        finally:
+            self._taking = False
         self._picture = status
         self._picture_at = now + max(_PICTURE_EVERY, (len(status.keys) + len(status.topics)) * _PICTURE_SHARE)
 

@@ -190,3 +190,20 @@ def test_what_a_picture_counts_can_be_taken() -> None:
     rig.reader._show(Show(asked))
     assert asked.is_set()
     assert rig.delivery.get(timeout=0) == "a message"
+
+
+def test_who_asks_while_the_picture_is_taken_gets_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture may call a callable of the feed, for a position, and that may ask how the stream is."""
+    rig = Rig(Feed("ws://127.0.0.1:1/"))
+    reader, seen = rig.reader, []
+    engine_status = reader.engine.status
+
+    def status(now: float, **more: Any) -> Any:
+        seen.append(reader.status)
+        return engine_status(now, **more)
+
+    monkeypatch.setattr(reader, "_thread", threading.current_thread())
+    monkeypatch.setattr(reader.engine, "status", status)
+    before = reader._picture
+    assert reader.status is reader._picture is not before
+    assert seen == [before]
