@@ -33,7 +33,7 @@ from .proxy import choose, pass_through
 from .tcp import BoundedSocket, Deadline, connect, reason
 from .urls import redact
 
-_AHEAD = 16  # times as much is read as is asked for, where there is more: each read costs, beside a busy thread 5 ms
+_AHEAD = 8  # times as much as is asked for is read at once, at most, where there is always more
 _RECORD = 16 * 1024  # what one TLS record holds
 _BODY_PATIENCE = 0.25  # seconds that the body of a refusal may take to arrive, for a better message
 _CONTROL_LIMIT = 125  # bytes of payload of a control frame
@@ -254,9 +254,10 @@ class Connection:
         """Over TLS, rarely: the last `send` can only go on once the socket can be read from."""
         self._sock = sock
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
-        self._rest = rest  # came together with the upgrade, or was read ahead
+        self._rest: Union[bytes, memoryview] = rest  # came together with the upgrade, or was read ahead
         self._given = 0  # bytes of it
-        self._full = False  # the last read brought all it could: there is more
+        self._full = False  # the last read brought all it was asked for: there is more
+        self._buffer: Optional[memoryview] = None  # for what is read ahead
         self._end: Optional[OSError] = None  # why nothing more will come, once that is known
 
     @property
@@ -279,15 +280,29 @@ class Connection:
             if self._tls is not None:
                 return self._receive_records(self._tls, size)
             try:
-                self._rest = self._sock.recv(_AHEAD * size if self._full else size)
+                if not self._full:
+                    data = self._sock.recv(size)
+                    self._full = len(data) >= size
+                    return data
+                self._rest = self._read_ahead(size)
             except BlockingIOError:
                 return None
-            self._full = len(self._rest) >= size
-        data = self._rest[self._given : self._given + size]
+        data = bytes(self._rest[self._given : self._given + size])
         self._given += len(data)
         if self._given >= len(self._rest):
             self._rest, self._given = b"", 0
         return data
+
+    def _read_ahead(self, size: int) -> memoryview:
+        """What is there, as much as the buffer holds. It is kept as long as there is more: to map pages anew costs as much as to
+        copy them, and each read costs, beside a busy thread 5 ms."""
+        if self._buffer is None:
+            self._buffer = memoryview(bytearray(_AHEAD * size))
+        came = self._buffer[: self._sock.recv_into(self._buffer)]
+        self._full = len(came) >= size
+        if not self._full:
+            self._buffer = None
+        return came
 
     def _receive_records(self, sock: ssl.SSLSocket, size: int) -> Optional[bytes]:
         """One read gives one TLS record, and venues send a record per message: take as many as there are.
@@ -360,7 +375,7 @@ class Connection:
 
     def close(self) -> None:
         """Release the descriptor at once. Never blocks and sends neither a close frame nor TLS's; may be called again."""
-        self._rest, self._given = b"", 0
+        self._rest, self._given, self._buffer = b"", 0, None
         self._sock.close()
 
 

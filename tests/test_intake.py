@@ -14,7 +14,7 @@ from syncstream.core.engine import Engine
 from syncstream.core.frames import PING, TEXT
 from syncstream.delivery import Delivery
 from syncstream.handover import Handover
-from syncstream.intake import MORE_SIZE, Intake
+from syncstream.intake import MORE_SIZE, READ_SIZE, Intake
 
 NUMBER = 7  # of the descriptor
 
@@ -253,3 +253,13 @@ def test_a_coarse_clock_shows_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table(monkeypatch, coalesce=0.0002)
     table.calm(*((101.0 + number * 10e-6, message(1 + number)) for number in range(80)), until=110.0)
     assert table.slept == []
+
+
+@pytest.mark.parametrize(("maxsize", "size"), [(1, MORE_SIZE), (1000, 32_000), (10_000, READ_SIZE), (10**6, READ_SIZE)], ids=str)
+def test_a_turn_brings_no_more_than_the_queue_can_take(maxsize: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages of 64 bytes fill half of it, at most."""
+    table = Table(monkeypatch, maxsize=maxsize)
+    asked: list[int] = []
+    table.link.receive = lambda size: asked.append(size)
+    assert table.intake.read(table.link, 101.0)
+    assert asked == [size]

@@ -158,7 +158,7 @@ def test_what_came_before_the_end_is_delivered_before_it() -> None:
 
 @pytest.mark.parametrize(
     ("packed", "transform", "least", "most"),
-    [(False, None, 8193, 65536), (True, None, 1, 8192), (False, "gzip", 1, 8192), (False, bytes, 1, 8192)],
+    [(False, None, 8193, 131072), (True, None, 1, 8192), (False, "gzip", 1, 8192), (False, bytes, 1, 8192)],
     ids=["plain", "compressed", "transformed", "transformed by a function"],
 )
 def test_of_what_inflates_less_is_read_in_a_turn(
