@@ -13,7 +13,7 @@ from . import clock
 from .delivery import Delivery
 from .errors import StreamClosed, StreamFailed
 from .events import Dropped, Event, Gap, Snapshot
-from .views import Items, T, Untyped
+from .views import T, Untyped, items_of
 
 Item = Union[T, Snapshot, Gap, Dropped]
 """What the default view of a `Stream[T]` yields: messages, and the markers that change the consumer's state."""
@@ -152,11 +152,11 @@ class Consumer(Generic[T]):
     def _view(self, view: str) -> Iterator[Any]:
         self._may_consume()
         self._delivery.use(view)
-        return Items(self, self._delivery if isinstance(self._delivery, Delivery) else None)
+        return items_of(self, self._delivery if isinstance(self._delivery, Delivery) else None)
 
 
 class StampedItems(Iterator[Stamped[Any]]):
-    """Owned by: one consumer. As `Items`, each with the moment it came."""
+    """Owned by: one consumer. As a plain loop, each with the moment it came."""
 
     def __init__(self, stream: Consumer[Any]) -> None:
         self._stream = stream

@@ -13,7 +13,8 @@ import queue
 import threading
 import weakref
 from bisect import bisect_right
-from itertools import accumulate
+from collections import deque
+from itertools import accumulate, repeat
 from types import TracebackType
 from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequence
 
@@ -27,6 +28,9 @@ from .events import Closed
 from .logs import logger
 
 _log = logger("syncstream.delivery")
+
+Credit = Iterator["tuple[()]"]
+"""Gives as often as an item may be taken: the arguments to take it with."""
 
 _WALL_JITTER = 1_000_000  # ns
 
@@ -84,6 +88,7 @@ class Delivery(queue.Queue[Any]):
         self.most_in_hand = maxsize if overflow in ("raise", "block") else max(1, maxsize // 2)
         self._key = key
         self._wake = wake
+        self._credit: Optional[Credit] = None  # what `grant` gave last
         self._done = 0  # items of which somebody said task_done, or need not; `unfinished_tasks` follows from it
         self._drained = self.not_full  # nobody waits to put here: the condition is free
         self.is_shutdown = False  # over: closed or failed. queue.Queue calls it so since 3.13
@@ -265,6 +270,8 @@ class Delivery(queue.Queue[Any]):
         if not queue and self._pressure.alarm:
             self._relieve()  # the last of it may have been taken without the lock
         with self.mutex:
+            if self._credit is not None:
+                self._recall()
             if not queue and not backlog.ahead and not self._wait_for_item(timeout):
                 raise Empty(f"nothing came within {timeout:g} s" if timeout else "nothing is queued")
             if backlog.ahead:
@@ -282,20 +289,26 @@ class Delivery(queue.Queue[Any]):
             self._wake()
         return item
 
-    def grant(self, now: float, most: int) -> int:
-        """How many items, at most so many, may be taken by `queue.popleft` alone, without the lock. How long they have waited is
-        counted here. 0 where each has to be asked for: while a pause is to end, or where what waits may have to make room.
+    def grant(self, now: float, most: int) -> Optional[Credit]:
+        """For each of what it gives, at most so many, an item may be taken by `queue.popleft` alone, without the lock, where no
+        Python code comes between the two. It ends when somebody else takes. How long the items have waited is counted here.
+
+        `None` where each has to be asked for: while a pause is to end, or where what waits may have to make room.
         """
         queue, backlog, arrivals = self.queue, self._backlog, self._backlog.arrivals
         with self.mutex:
+            self._recall()
             if not self._keeps or backlog.ahead or self._pressure.alarm or arrivals.oldest(len(queue)) is None:
-                return 0
+                return None
             head = arrivals.batches[0]
             count = min(most, head.end - (arrivals.end - len(queue)))
-            if count > 0:
-                backlog.loose = True
-                self._latency.record(now - head.at, now, count)
-            return max(0, count)
+            if count <= 0:
+                return None
+            self._credit = credit = repeat((), count)
+            if len(queue) < count:  # a signal handler has taken of it, before there was anything to recall
+                self._recall()
+            self._latency.record(now - head.at, now, count)
+        return credit
 
     def get_with_moment(self, timeout: Optional[float] = None) -> tuple[Any, Optional[float]]:
         """Like `get`, with the moment the item came; `None` for a marker that was made here."""
@@ -304,6 +317,7 @@ class Delivery(queue.Queue[Any]):
         if self._backlog.view is None:
             self.use("default")
         with self.mutex:
+            self._recall()
             if not self.queue and not self._backlog.ahead and not self._wait_for_item(timeout):
                 raise Empty("nothing came in time")
             now = clock.now()
@@ -328,6 +342,7 @@ class Delivery(queue.Queue[Any]):
         if self._backlog.view is None:
             self.use("default")
         with self.mutex:
+            self._recall()
             if not self.queue and not self._backlog.ahead and not self._wait_for_item(timeout):
                 return []
             ages = self._ages(max_items)
@@ -403,6 +418,7 @@ class Delivery(queue.Queue[Any]):
             self.use("default")
         with self.mutex:
             while not stopped():
+                self._recall()
                 if self.queue or self._backlog.ahead or self._at_end():
                     return self._backlog.take_in_hand(max_items, clock.now())
                 clock.wait(self.not_empty)
@@ -432,6 +448,7 @@ class Delivery(queue.Queue[Any]):
         `came_at`: when the oldest of them came. `sizes`: their bytes, as they were taken.
         """
         with self.mutex:
+            self._recall()
             self._backlog.give_back(items, came_at, sizes)
             gone = self._discard() if self.discards else []
             self._added(len(items))
@@ -484,7 +501,19 @@ class Delivery(queue.Queue[Any]):
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise UsageError("a stream's queue cannot be pickled or copied: what it holds comes from connections of this process")
 
+    def leave(self) -> None:
+        """In the child of a fork: what waits is the parent's. Without the lock, which another of its threads may have held."""
+        self._recall()
+        self.queue.clear()
+
     # --- under the lock ---
+
+    def _recall(self) -> None:
+        """Whoever may take without the lock may not any more. It is one call of C code, so nobody takes meanwhile."""
+        credit = self._credit
+        if credit is not None:
+            deque(credit, maxlen=0)
+            self._credit = None
 
     def _qsize(self) -> int:
         return self._backlog.waiting
@@ -527,6 +556,7 @@ class Delivery(queue.Queue[Any]):
 
     def _discard(self) -> list[Any]:
         self.discards = True
+        self._recall()
         gone = self._backlog.clear()
         self._settle()
         self._drained.notify_all()
@@ -556,6 +586,7 @@ class Delivery(queue.Queue[Any]):
             except BaseException:  # Ctrl-C; the notification may have been ours, and others wait too
                 self.not_empty.notify()
                 raise
+            self._recall()
         return True
 
     def _at_end(self) -> bool:

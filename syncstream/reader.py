@@ -1,9 +1,10 @@
 """The thread that drives the engine: one selector over the lines and the wake pipe.
 
-It is the only one that reads, sends, pings and closes connections. A turn reads at most 64 KiB a line (8 KiB where messages may
-be compressed: by permessage-deflate, or in a way that the feed's `transform` undoes), parses all of it before an end of the
-stream counts, then takes the inbox, the deadlines and the sends. A send that failed counts only when all that had come by then
-is read. Under load a line is read without asking the selector first; that is asked only when the socket would block.
+It is the only one that reads, sends, pings and closes connections. A turn reads at most 128 KiB a line (8 KiB where messages
+may be compressed: by permessage-deflate, or in a way that the feed's `transform` undoes; less for a short queue), parses all of
+it before an end of the stream counts, then takes the inbox, the deadlines and the sends. A send that failed counts only when all
+that had come by then is read. Under load a line is read without asking the selector first; that is asked only when the socket
+would block.
 
 Not here: decisions (the engine), what goes to the consumers (`handover.py`), user code (the dialer, the workers), waiting for
 anything but the selector.
@@ -155,7 +156,7 @@ class Reader:
 
     def leave_to_parent(self) -> None:
         """In the child of a fork: close its copies of the descriptors. The parent goes on with its own."""
-        self._delivery.queue.clear()  # which an iterator takes from without asking whose it is
+        self._delivery.leave()  # an iterator takes from it without asking whose it is
         for link in self._links.values():
             link.connection.close()
         self._poll.close()

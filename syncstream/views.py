@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import queue
+import weakref
+from collections import deque
+from itertools import chain, repeat, starmap
+from operator import length_hint
 from typing import (
     TYPE_CHECKING,
     Any,
-    Callable,
     Generic,
     Hashable,
     ItemsView,
@@ -65,48 +68,60 @@ class Taken(Protocol):
     def get(self, timeout: Optional[float] = None) -> Any: ...
 
 
-class Items(Iterator[Any]):
-    """Owned by: one consumer. Takes one item at a time and holds none, so `break` loses nothing.
+def items_of(stream: Taken, delivery: Optional[Delivery] = None) -> Iterator[Any]:
+    """Takes one item at a time and holds none, so `break` loses nothing.
+
+    `delivery`: the one that all of it comes from, if there is one.
 
     `get` costs a lock, a look at the clock and three calls. So after one it asks how many of those that wait now may be taken by
-    the queue's own `popleft`, which is atomic. They stay where they are until then: whoever else takes them is right.
+    the queue's own `popleft`, and takes these without any Python code: that costs a quarter of a `__next__` of our own. They
+    stay where they are until then: whoever else takes them is right, and calls the others off.
     """
+    parts: deque[Any] = deque()
+    parts.append(starmap(_Asking(stream, delivery, parts).next, repeat(())))
+    # All of it is C code: what is raised in a part, a Ctrl-C for one, ends neither the part nor this, as it would a generator.
+    return chain.from_iterable(iter(parts.popleft, stream))  # the stream stands for the end: no copy can be made of that
 
-    def __init__(self, stream: Taken, delivery: Optional[Delivery] = None) -> None:
-        """`delivery`: the one that all of it comes from, if there is one."""
+
+class _Asking:
+    """Owned by: one consumer. What is asked for, and what is granted: the parts of its iterator."""
+
+    def __init__(self, stream: Taken, delivery: Optional[Delivery], parts: deque[Any]) -> None:
         self._stream = stream
         self._delivery = delivery
-        self._pop: Callable[[], Any] = lambda: None
-        if delivery is not None:
-            self._pop = delivery.queue.popleft
-        self._credit = 0
+        self._parts = weakref.ref(parts)  # they hold us; who holds the stream must be gone as soon as the iterator is
+        self._granted: list[int] = []  # of how many items the part that comes next is
         self._given = 0
         self._given_at = 0.0
 
-    def __next__(self) -> Any:
-        if self._credit:
-            self._credit -= 1
-            try:
-                return self._pop()
-            except IndexError:  # somebody else has taken it, or thrown it away
-                self._credit = 0
-        return self._next()
-
-    def _next(self) -> Any:
+    def next(self) -> Any:
+        """The next item. `StopIteration`: that is up to the next part."""
+        if self._granted:
+            self._given = self._granted.pop()
+            raise StopIteration
         try:
             item = self._stream.get()
         except StreamClosed:
+            self._go_on(self._stream)
             raise StopIteration from None
         if self._delivery is not None and len(self._delivery.queue) >= _WORTH:
-            self._credit = self._ask(self._delivery)
+            self._ask(self._delivery)
         return item
 
-    def _ask(self, delivery: Delivery) -> int:
+    def _ask(self, delivery: Delivery) -> None:
         now = clock.now()
         each = (now - self._given_at) / (self._given + 1)  # what the consumer takes for one
-        self._given = delivery.grant(now, min(_MOST, int(_LONGEST / each)) if each > 0.0 else _MOST)
-        self._given_at = now
-        return self._given
+        credit = delivery.grant(now, min(_MOST, int(_LONGEST / each)) if each > 0.0 else _MOST)
+        self._given, self._given_at = 0, now
+        if credit is not None:
+            count = length_hint(credit)
+            self._go_on(starmap(delivery.queue.popleft, credit), starmap(self.next, repeat(())))
+            self._granted.append(count)
+
+    def _go_on(self, *following: Any) -> None:
+        parts = self._parts()
+        if parts is not None:
+            parts.extend(following)
 
 
 class Tap(queue.Queue[Any]):

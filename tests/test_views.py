@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import queue
 import sys
 import threading
@@ -16,7 +17,7 @@ from syncstream import Contiguous, Empty, Feed, Snapshot, StreamClosed, StreamFa
 from syncstream.core.keys import Keys
 from syncstream.core.sync import State
 from syncstream.delivery import Delivery
-from syncstream.views import Items, Latest, Tap
+from syncstream.views import Latest, Tap, items_of
 
 PATIENCE = 10.0
 
@@ -70,7 +71,7 @@ def test_the_iterator_ends_with_the_stream(owner: Owner) -> None:
     """It gives one item after the other, and goes on being at its end."""
     filled(owner, 1, 2)
     owner.delivery.close(drain=True)
-    items = Items(owner, owner.delivery)
+    items = items_of(owner, owner.delivery)
     assert iter(items) is items
     assert list(items) == [1, 2]
     assert list(items) == []
@@ -79,16 +80,16 @@ def test_the_iterator_ends_with_the_stream(owner: Owner) -> None:
 def test_the_iterator_takes_nothing_ahead(owner: Owner) -> None:
     """After a break the rest is still there, for whoever comes next."""
     filled(owner, 1, 2, 3)
-    for item in Items(owner, owner.delivery):
+    for item in items_of(owner, owner.delivery):
         assert item == 1
         break
-    assert [owner.get(), next(Items(owner, owner.delivery))] == [2, 3]
+    assert [owner.get(), next(items_of(owner, owner.delivery))] == [2, 3]
 
 
 def test_the_iterator_raises_the_failure_each_time(owner: Owner) -> None:
     """A loop that is entered again must not look as if the stream had ended well."""
     owner.delivery.fail(StreamFailed("gone"))
-    items = Items(owner, owner.delivery)
+    items = items_of(owner, owner.delivery)
     for _ in range(3):
         with pytest.raises(StreamFailed, match="gone"):
             next(items)
@@ -105,7 +106,7 @@ def waiting(overflow: str = "raise", count: int = 100, maxsize: int = 1000) -> O
 def test_of_what_waits_much_is_taken_without_the_lock() -> None:
     """In its order, from the one queue: whoever takes in between gets what is next, and each item counts once."""
     owner = waiting()
-    items = Items(owner, owner.delivery)
+    items = items_of(owner, owner.delivery)
     assert [next(items) for _ in range(10)] == list(range(10))
     assert owner.asked <= 3  # how fast it is shows after the first
     assert (owner.get(), owner.delivery.get_many(3), next(items)) == (10, [11, 12, 13], 14)
@@ -120,7 +121,7 @@ def test_a_slow_consumer_asks_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     moment = [1.0]
     monkeypatch.setattr(clock, "now", lambda: moment[0])
     owner = waiting()
-    items = Items(owner, owner.delivery)
+    items = items_of(owner, owner.delivery)
     for number in range(20):
         assert next(items) == number
         moment[0] += 0.0005
@@ -131,7 +132,7 @@ def test_a_slow_consumer_asks_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_what_waits_may_go_each_is_asked_for(overflow: str) -> None:
     """The reader rearranges the queue under the lock."""
     owner = waiting(overflow)
-    items = Items(owner, owner.delivery)
+    items = items_of(owner, owner.delivery)
     assert [next(items) for _ in range(10)] == list(range(10))
     assert owner.asked == 10
 
@@ -142,7 +143,7 @@ def test_a_pause_ends_though_the_last_items_are_taken_without_the_lock() -> None
     owner = Owner(Delivery(100, overflow="block", key=lambda item: item, wake=lambda: woken.append(True)))
     owner.delivery.use("default")
     owner.delivery.put_batch(list(range(60)), 0.0)
-    items = Items(owner, owner.delivery)
+    items = items_of(owner, owner.delivery)
     assert next(items) == 0
     owner.delivery.put_batch(list(range(60, 101)), 0.0)
     assert owner.delivery.paused
@@ -155,27 +156,29 @@ def test_a_pause_ends_though_the_last_items_are_taken_without_the_lock() -> None
 def test_what_is_discarded_is_not_taken() -> None:
     """Closing throws away what waits, also what an iterator may take."""
     owner = waiting()
-    items = Items(owner, owner.delivery)
+    items = items_of(owner, owner.delivery)
     assert next(items) == 0
     assert owner.delivery.close(drain=False) == 99
     assert list(items) == []
     assert owner.delivery.tally().delivered == 1
 
 
-def test_many_threads_take_each_item_once() -> None:
-    """Loops, `get_many` and closing, all at once, without an order among them."""
+@pytest.mark.parametrize("shared", [False, True], ids=["each its own", "one iterator for all"])
+def test_many_threads_take_each_item_once(shared: bool) -> None:
+    """Loops, `get`, `get_many` and closing, all at once, without an order among them."""
     owner = waiting(count=0, maxsize=1_000_000)
-    found: list[list[Any]] = [[] for _ in range(4)]
+    found: list[list[Any]] = [[] for _ in range(5)]
+    one = items_of(owner, owner.delivery)
 
     def loop(into: list[Any]) -> None:
-        into.extend(Items(owner, owner.delivery))
+        into.extend(one if shared else items_of(owner, owner.delivery))
 
     def take(into: list[Any]) -> None:
         with contextlib.suppress(StreamClosed):
             while True:
-                into.extend(owner.delivery.get_many(50, timeout=10.0))
+                into.extend([owner.delivery.get(timeout=10.0), *owner.delivery.get_many(50, timeout=10.0)])
 
-    threads = [threading.Thread(target=target, args=(into,)) for target, into in zip((loop, loop, take, take), found)]
+    threads = [threading.Thread(target=target, args=(into,)) for target, into in zip((loop, loop, loop, take, take), found)]
     for thread in threads:
         thread.start()
     for first in range(0, 100_000, 500):
@@ -184,6 +187,120 @@ def test_many_threads_take_each_item_once() -> None:
     for thread in threads:
         thread.join(10.0)
     assert sorted(item for into in found for item in into) == list(range(100_000))
+
+
+def test_an_interrupt_does_not_end_the_iterator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is raised while it waits, or between two items, it goes on with the next one."""
+    owner = waiting(count=20)
+    items = items_of(owner, owner.delivery)
+    get, found = owner.delivery.get, []
+    moments = iter([False, True, False] * 100)
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        if next(moments):
+            raise KeyboardInterrupt
+        return get(*args, **options)
+
+    monkeypatch.setattr(owner.delivery, "get", interrupted)
+    for round_ in range(3):
+        for _ in range(40):
+            with contextlib.suppress(KeyboardInterrupt, Empty):
+                found.append(next(items) if owner.delivery.qsize() else owner.get(timeout=0))
+        assert found == list(range(20 * (round_ + 1)))
+        owner.delivery.put_batch(list(range(len(found), len(found) + 20)), 0.0)
+
+
+def test_with_the_iterator_goes_whatever_it_holds() -> None:
+    """At once, not when the garbage collector comes by: a stream that nobody holds is closed."""
+    owner = waiting()
+    gone = weakref.ref(owner)
+    items = items_of(owner, owner.delivery)
+    assert [next(items) for _ in range(10)] == list(range(10))
+    assert owner.asked < 10  # it is in the midst of what was granted
+    gc.disable()
+    try:
+        del owner
+        assert gone() is not None
+        del items
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_what_is_given_back_comes_before_what_was_granted() -> None:
+    """A worker that puts back what it had taken moves nothing behind the iterator's back."""
+    owner = waiting()
+    (first, came_at, _), *_ = owner.delivery.take_in_hand(1, lambda: False)
+    items = items_of(owner, owner.delivery)
+    assert [next(items) for _ in range(5)] == [1, 2, 3, 4, 5]
+    owner.delivery.give_back([first], came_at)
+    assert [next(items) for _ in range(95)] == [0, *range(6, 100)]
+    assert owner.delivery.came_at() is None
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda delivery: delivery.get(),
+        lambda delivery: delivery.get_with_moment(),
+        lambda delivery: delivery.get_many(1),
+        lambda delivery: delivery.take_in_hand(1, lambda: False),
+        lambda delivery: delivery.give_back([]),
+        lambda delivery: delivery.grant(1.0, 1),
+        lambda delivery: delivery.close(drain=False),
+    ],
+    ids=["get", "get_with_moment", "get_many", "take_in_hand", "give_back", "grant", "close"],
+)
+def test_whoever_takes_calls_off_what_was_granted(take: Callable[[Delivery], Any]) -> None:
+    """Else it would be for items that are there no more."""
+    owner = waiting()
+    granted = owner.delivery.grant(1.0, 100)
+    assert granted is not None
+    assert next(granted) == ()
+    take(owner.delivery)
+    assert list(granted) == []
+
+
+def test_what_is_granted_while_somebody_waits_is_called_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """He looks at the queue when he has the lock again, and so takes what was granted meanwhile."""
+    owner = waiting(count=0)
+    granted: list[Any] = []
+
+    def woken(condition: threading.Condition, timeout: Optional[float] = None) -> bool:
+        owner.delivery.put_batch(list(range(10)), 0.0)
+        granted.append(owner.delivery.grant(1.0, 10))
+        return True
+
+    monkeypatch.setattr(clock, "wait", woken)
+    assert owner.delivery.get() == 0
+    assert list(granted[0]) == []
+
+
+def test_in_the_child_of_a_fork_nothing_is_left_to_take() -> None:
+    """Also of what was granted: the iterator asks, and is told what it may not."""
+    owner = waiting()
+    items = items_of(owner, owner.delivery)
+    assert [next(items) for _ in range(5)] == [0, 1, 2, 3, 4]
+    owner.delivery.leave()
+    owner.delivery.fail(StreamFailed("the parent's"))
+    with pytest.raises(StreamFailed, match="the parent's"):
+        next(items)
+
+
+def test_a_signal_handler_may_take_while_something_is_granted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs on top of the call that it interrupts: then nothing is granted, for it may be gone."""
+    owner = waiting()
+    owner.delivery.get()
+
+    def interrupted(*args: Any) -> Any:
+        assert owner.delivery.get_many(90) == list(range(1, 91))
+        return itertools.repeat(*args)
+
+    monkeypatch.setattr("syncstream.delivery.repeat", interrupted)
+    granted = owner.delivery.grant(1.0, 50)
+    assert granted is not None
+    assert list(granted) == []
+    assert next(items_of(owner, owner.delivery)) == 91
 
 
 # ---------------------------------------------------------------- Tap
@@ -387,7 +504,7 @@ def test_latest_can_be_walked_while_it_changes(owner: Owner, keys: Keys) -> None
 @pytest.mark.parametrize(
     "view",
     [
-        lambda owner, keys: Items(owner, owner.delivery),
+        lambda owner, keys: items_of(owner, owner.delivery),
         lambda owner, keys: Tap(owner, owner.delivery),
         lambda owner, keys: Latest(owner, keys),
     ],

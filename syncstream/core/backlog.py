@@ -19,8 +19,6 @@ loses nothing. Only if there are still too many, because more keys wait than the
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections import Counter, OrderedDict, deque
 from itertools import islice
 from typing import Any, Hashable, NamedTuple, Optional, Sequence
@@ -128,7 +126,6 @@ class Backlog:
         self.queue: deque[Any] = deque()  # always this object: `Delivery` takes from it directly
         self.ahead = 0  # how many items wait before the queue
         self.in_hand = 0
-        self.loose = False  # some take from the left of the queue without the lock: each change of it has to be atomic
         self.view: Optional[str] = None
         self.arrivals = Arrivals()  # of the queue
         self._hand_size = 0
@@ -206,22 +203,13 @@ class Backlog:
         while self.ahead and len(items) < most:
             items.append(self._drops.popitem(last=False)[1] if self._drops else self._kept.popleft())
             self.ahead -= 1
-        if len(self.queue) <= most - len(items) and not self.loose:
+        if len(self.queue) <= most - len(items):
             items.extend(self.queue)
             self.queue.clear()
         else:
-            self._take_singly(items, most)
+            take = self.queue.popleft
+            items += [take() for _ in range(most - len(items))]
         return items
-
-    def _take_singly(self, items: list[Any], most: int) -> None:
-        """From the queue, up to so many in all. Others may take, too, meanwhile, without any lock."""
-        take = self.queue.popleft
-        if not self.loose:
-            items += [take() for _ in range(min(most - len(items), len(self.queue)))]
-            return
-        with contextlib.suppress(IndexError):
-            while len(items) < most:
-                items.append(take())
 
     def take_in_hand(self, most: int, now: float) -> list[tuple[Any, float, int]]:
         """Like `take`; they count to the bound until `finish`. Each with the moment it came (a marker made here: `now`) and its
@@ -276,8 +264,8 @@ class Backlog:
 
     def clear(self) -> list[Any]:
         """Discard what waits. Returns it; let go of it without the lock."""
-        gone = [*self._drops.values(), *self._kept]
-        self._take_singly(gone, sys.maxsize)
+        gone = [*self._drops.values(), *self._kept, *self.queue]
+        self.queue.clear()
         self._discarded += len(gone)
         self._empty_ahead()
         self._reordered += 1

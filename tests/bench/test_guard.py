@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 from syncstream import Contiguous, Feed
 from syncstream.core.engine import Engine
 from syncstream.delivery import Delivery
-from syncstream.views import Items
+from syncstream.views import items_of
 
 from . import market, naive
 from .market import Quote
@@ -83,7 +83,7 @@ def test_the_hand_over_is_faster_than_a_queue() -> None:
         for at in range(0, QUOTES, 400):
             delivery.put_batch(items[at : at + 400], 0.0)
         delivery.close(drain=True)
-        return sum(1 for _ in Items(_Stream(delivery), delivery))
+        return sum(1 for _ in items_of(_Stream(delivery), delivery))
 
     found = ratio(ours, lambda: naive.handed_over(items))
     assert found > 5.0, f"only {found:.2f} times as fast"

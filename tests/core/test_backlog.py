@@ -6,7 +6,6 @@ from itertools import combinations
 
 import pytest
 
-from syncstream.core.backlog import Backlog
 from syncstream.core.items import keys_of
 from syncstream.events import Connected, Disconnected, Dropped, Event, Gap, Resynced
 
@@ -158,14 +157,3 @@ def test_what_was_finished_since_the_look_makes_room() -> None:
     backlog.finish(1)
     assert backlog.make_room(batch, seen, keys_of(seen.items, key_of), 7) == ["B"]
     assert backlog.take(9) == [Dropped(key="B", count=1, at_ns=7), *(message(key, 1) for key in "CDEF")]
-
-
-def test_where_some_take_without_a_lock_all_is_taken_one_by_one() -> None:
-    """From the left, so that each item is taken once."""
-    backlog = Backlog(10, heals=True)
-    backlog.fix("default")
-    backlog.append([1, 2, 3, 4, 5])
-    backlog.loose = True
-    assert (backlog.take(2), backlog.queue.popleft(), backlog.take(9), backlog.take(1)) == ([1, 2], 3, [4, 5], [])
-    backlog.append([6, 7])
-    assert (backlog.clear(), list(backlog.queue)) == ([6, 7], [])

@@ -175,8 +175,8 @@ INTERRUPTED = """
             pass
 
     WAITS = {
-        "events": ("live", lambda: loop(stream.events()), "__next__"),
-        "messages": ("live", lambda: loop(stream.messages()), "__next__"),
+        "events": ("live", lambda: loop(stream.events()), "next"),
+        "messages": ("live", lambda: loop(stream.messages()), "next"),
         "queue.join": ("live", lambda: join_queue(), "join"),
         "get while dialing": ("connecting", lambda: stream.get(), "get"),
         "join while dialing": ("dialing", lambda: stream.join(), "join"),
