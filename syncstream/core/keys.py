@@ -188,7 +188,7 @@ class Keys(Placement):
         segments: list[list[Held]] = [segment for segment in sync.segments if segment]
         if not sync.segments or not sync.segments[-1]:
             segments.append([])  # nothing is held that shows the end of this one
-        stale, unbroken, goes_on = self.stale, sync.unbroken, True
+        stale, unbroken, crossed, goes_on = self.stale, sync.unbroken, sync.crossed, True
         since = sync.since if self._leaves else None  # nobody sees between which messages the loss is, but between which moments
         for index, segment in enumerate(segments):
             segment = self._above(sync, segment)
@@ -203,7 +203,7 @@ class Keys(Placement):
         sync.doubts = 0
         sync.attempts = 0  # but what stays behind is counted on: a restart takes longer to show than a source to be given up
         sync.live()
-        if self.stale > stale or (goes_on and self._anchors):
+        if self.stale > stale or crossed or (goes_on and self._anchors):
             sync.anchor = sync.delivered  # the line is that late, or counts anew, or did so before: what comes next has to join
         sync.incomplete = True
         self._ask_later(sync, now)

@@ -300,5 +300,7 @@ class Placement:
         elif provable and self.rules.scope is not Scope.CONNECTION:
             if sync.fetching:  # its counter goes on and will show a hole, but what was asked for may be older than that
                 sync.cut()
+            elif self.rules.reset is not None and sync.segments and sync.segments[-1]:
+                sync.crossed = True  # numbers that start anew by right show no hole before them
         elif self.rules.source:
             self.doubt(sync, "reconnect", delivered, None, now, since=self._lost_at)

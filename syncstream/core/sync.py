@@ -55,6 +55,7 @@ class Trouble:
         "behind_at",
         "comes_at",
         "covered",
+        "crossed",
         "doubts",
         "epoch",
         "fetch_at",
@@ -74,6 +75,7 @@ class Trouble:
         self.segments: list[list[Held]] = []  # what is held; between two of them is a hole
         self.sealed = 0  # so many segments were there when the snapshot was asked for: a doubt since is a segment more
         self.covered = 0  # so many messages were in the last of them
+        self.crossed = False  # the line was lost behind what is held
         self.incomplete = False  # its source was given up; what is delivered has no beginning
         self.unbroken = False  # SYNCING, and what is held goes on from what was delivered
         self.doubts = 0  # gaps told since the key was LIVE
@@ -131,6 +133,7 @@ class Sync:
     segments = _Rare[list[list[Held]]]()
     sealed = _Rare[int]()
     covered = _Rare[int]()
+    crossed = _Rare[bool]()
     incomplete = _Rare[bool]()
     unbroken = _Rare[bool]()
     doubts = _Rare[int]()
@@ -200,7 +203,7 @@ class Sync:
             return
         self.segments = []
         self.sealed = self.covered = 0
-        self.unbroken = False
+        self.unbroken = self.crossed = False
 
     def cut(self) -> None:
         """The next message held does not follow the one before, or that is not known."""
@@ -213,13 +216,14 @@ class Sync:
         """Too much is held: go on with the next message, as after a hole."""
         self.segments = [[]]
         self.sealed, self.covered = 1, 0
-        self.unbroken = False
+        self.unbroken = self.crossed = False
         self.cut()
 
     def hold(self, item: Held) -> None:
         if not self.segments:
             self.segments = [[]]
         self.segments[-1].append(item)
+        self.crossed = False
 
     def asked(self) -> None:
         """A snapshot is asked for now."""
@@ -270,8 +274,8 @@ class Sync:
         replayed = self.segments.pop(0) if self.segments else []
         self.sealed = self.covered = 0
         self.unbroken = False  # what is left lies beyond a hole
-        self.anchor = None if replayed or self.segments else position
         self.delivered = replayed[-1].last if replayed else position
+        self.anchor = self.delivered if not self.segments and (self.crossed or not replayed) else None
         self.behind = 0
         self.state = State.SYNCING if self.segments else State.LIVE
         return replayed

@@ -133,6 +133,30 @@ def test_numbers_that_start_anew_by_right_are_no_doubt_of_a_live_key() -> None:
     assert rig.said() == ["gap A restart 2..1 healing"]
 
 
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("healed", [False, True])
+def test_numbers_that_start_anew_behind_a_loss_of_the_line(healed: bool, joined: bool) -> None:
+    """What was held was of the line before: what came between nobody has seen, unless one more has joined on the new line."""
+    rig = Rig(change(HEALED, reset=lambda message: message.get("r"), fetch_attempts=2))
+    rig.live("A", 50)
+    rig.send(delta("A", 51), delta("A", 53))
+    rig.fail("A")  # what is asked for when the line is lost is cut off there
+    rig.asked()
+    rig.reopen()
+    last = 54 if joined else 53
+    rig.send(*[delta("A", 54)] * joined)
+    while not rig.asked():
+        rig.step()
+    if healed:
+        rig.answer("A", 52)
+    else:
+        rig.fail("A")
+    assert rig.state("A") == "live"
+    rig.said()
+    rig.send(delta("A", 1, r=True))
+    assert rig.said() == (["A1"] if joined else [f"gap A restart {last}..1 healing"])
+
+
 def test_numbers_that_start_anew_by_right_do_not_hurry_a_source() -> None:
     """A snapshot that was of no use is asked for again when the back-off is over."""
     rig = Rig(change(HEALED, reset=lambda message: message.get("r")))

@@ -50,6 +50,20 @@ def snapshot(key: Sync, position: Any, rule: Optional[Rule] = EACH) -> str:
     return f"joins [{replayed}] {key.state.value}"
 
 
+@pytest.mark.parametrize(
+    ("held_on", "position", "anchor"), [((), 13, 13), ((), 15, 15), ((14,), 13, None), ((16,), 13, None), ((16,), 15, None)]
+)
+def test_what_is_held_from_before_a_loss_is_joined_by_what_comes(held_on: tuple[int, ...], position: int, anchor: Any) -> None:
+    """Where the line was lost behind the last of it, and numbers may start anew by right."""
+    made = syncing(10, (12, 13))
+    made.crossed = True
+    for number in held_on:
+        made.hold(held(number))
+    assert made.fit(position, EACH) is Fit.JOINS
+    made.replay(position)
+    assert made.anchor == anchor
+
+
 @pytest.mark.parametrize("troubled", [False, True])
 def test_a_new_key(troubled: bool) -> None:
     """It stands nowhere, holds nothing, was never asked for and never healed; also where there is a place for all that."""
@@ -59,7 +73,7 @@ def test_a_new_key(troubled: bool) -> None:
         made.gaps = 0
     assert (made.key, made.state, made.since, made.resynced_at) == ("A", SYNCING, 1.0, float("-inf"))
     assert [made.delivered, made.anchor, made.counter, made.own, made.fetch_at] == [None] * 5
-    assert [made.incomplete, made.unbroken, made.fetching] == [False] * 3
+    assert [made.incomplete, made.unbroken, made.fetching, made.crossed] == [False] * 4
     assert [made.doubts, made.gaps, made.healed, made.epoch, made.attempts, made.behind, made.held] == [0] * 7
     assert (made.trouble is not None, made.vain, made.mistakes, made.behind_at) == (troubled, 0, 0, 0.0)
     assert made.comes_at == float("-inf")

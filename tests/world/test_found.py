@@ -253,3 +253,53 @@ def test_a_resubscription_under_way_is_not_said_when_the_last_topic_is_left() ->
         ("wait", 2.5),
     ]
     run_script(config, script, seed=92002697)
+
+
+def test_what_a_loss_of_the_line_hides_before_numbers_that_start_anew_is_told() -> None:
+    """A key is given up with what was held before the loss; the first message of the new line says that it counts anew."""
+    config = Config(
+        heartbeat=2.0, concurrency=1, attempts=2, hold_limit=8, maxsize=64, calm_latency=0.05, calm_interval=0.5,
+        idle=True, resets=True,
+    )  # fmt: skip
+    script = [
+        ("dials", "open", 0.5, 0.0),
+        ("wait", 1.0),
+        ("trade", 4, 1, "twice", 2),
+        ("cut", 0, True),
+        ("wait", 2.5),
+        ("trade", 1, 2, "", 1),
+        ("wait", 0.1),
+        ("cut", 0, False),
+        ("trade", 3, 1, "twice", 0),
+        ("wait", 1.0),
+        ("wait", 0.1),
+        ("trade", 1, 2, "", 2),
+        ("cut", 1, True),
+        ("wait", 2.5),
+        ("notice", 0, "resume"),
+        ("wait", 7.0),
+        ("rest", "ok", 1.5, 0.0),
+        ("stands", 1),
+        ("trade", 4, 1, "late", 0),
+        ("cut", 0, True),
+        ("trade", 1, 5, "", 2),
+        ("wait", 2.5),
+        ("trade", 2, 5, "skip", 1),
+        ("wait", 7.0),
+        ("stands", 2),
+        ("trade", 4, 1, "skip", 0),
+        ("rest", "lost", 0.0, 1.0),
+        ("trade", 0, 1, "", 2),
+        ("wait", 2.5),
+        ("trade", 3, 1, "skip", 0),
+        ("trade", 1, 1, "", 2),
+        ("wait", 1.0),
+        ("wait", 0.3),
+        ("rest", "ok", 0.4, 0.0),
+        ("trade", 0, 1, "swap", 2),
+        ("cut", 1, True),
+        ("trade", 3, 1, "", 1),
+        ("restart", 1),
+        ("wait", 7.0),
+    ]
+    run_script(config, script, seed=71002897)
