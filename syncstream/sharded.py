@@ -122,9 +122,15 @@ class Sharded(Consumer[T]):
         return joined([stream.status for stream in self.streams])
 
     def wait_live(self, timeout: float = 30.0) -> list[Any]:
-        """As `Stream.wait_live`: the topics or keys of all lines that did not come."""
+        """As `Stream.wait_live`: the topics or keys of all lines that did not come. Raises the failure of any of them at once."""
         deadline = clock.now() + timeout
-        return [topic for stream in self.streams for topic in stream.wait_live(max(0.0, deadline - clock.now()))]
+        while True:
+            missing = [(stream, stream.wait_live(0.0)) for stream in self.streams]
+            waiting = [stream for stream, topics in missing if topics]
+            left = deadline - clock.now()
+            if not waiting or left <= 0:
+                return [topic for _, topics in missing for topic in topics]
+            waiting[0].wait_live(min(_LOOK, left))
 
     def join(self, timeout: Optional[float] = None) -> bool:
         """Wait until all lines have ended. False when the time is over first. Raises the failure of any of them at once."""
