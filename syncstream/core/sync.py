@@ -60,9 +60,11 @@ class Trouble:
         "epoch",
         "fetch_at",
         "fetching",
+        "floor",
         "gaps",
         "healed",
         "incomplete",
+        "let_go",
         "mistakes",
         "resynced_at",
         "sealed",
@@ -76,6 +78,8 @@ class Trouble:
         self.sealed = 0  # so many segments were there when the snapshot was asked for: a doubt since is a segment more
         self.covered = 0  # so many messages were in the last of them
         self.crossed = False  # the line was lost behind what is held
+        self.let_go: Optional[Held] = None  # the last of what was too much to hold: behind a snapshot below it not all is held
+        self.floor: Optional[Held] = None  # the same, of what came before the snapshot was asked for
         self.incomplete = False  # its source was given up; what is delivered has no beginning
         self.unbroken = False  # SYNCING, and what is held goes on from what was delivered
         self.doubts = 0  # gaps told since the key was LIVE
@@ -134,6 +138,8 @@ class Sync:
     sealed = _Rare[int]()
     covered = _Rare[int]()
     crossed = _Rare[bool]()
+    floor = _Rare[Optional[Held]]()
+    let_go = _Rare[Optional[Held]]()
     incomplete = _Rare[bool]()
     unbroken = _Rare[bool]()
     doubts = _Rare[int]()
@@ -204,6 +210,7 @@ class Sync:
         self.segments = []
         self.sealed = self.covered = 0
         self.unbroken = self.crossed = False
+        self.floor = self.let_go = None
 
     def cut(self) -> None:
         """The next message held does not follow the one before, or that is not known."""
@@ -214,6 +221,9 @@ class Sync:
 
     def shed(self) -> None:
         """Too much is held: go on with the next message, as after a hole."""
+        if self.segments and self.segments[-1]:
+            last = self.segments[-1][-1]
+            self.let_go = Held(None, last.first, last.last)  # its numbers, not the message: it was too much
         self.segments = [[]]
         self.sealed, self.covered = 1, 0
         self.unbroken = self.crossed = False
@@ -229,13 +239,16 @@ class Sync:
         """A snapshot is asked for now."""
         self.segments = self.segments or [[]]
         self.sealed, self.covered = len(self.segments), len(self.segments[-1])
+        self.floor = self.let_go
 
     def cover(self) -> list[Held]:
         """What was held before the request is covered by the answer. Returns that."""
         if not self.sealed:
             return []
         last = self.segments[self.sealed - 1]
-        before = [item for segment in self.segments[: self.sealed - 1] for item in segment] + last[: self.covered]
+        earlier = [item for segment in self.segments[: self.sealed - 1] for item in segment]
+        gone = [] if self.floor is None else [self.floor]
+        before = gone + earlier + last[: self.covered]
         self.segments[: self.sealed] = [last[self.covered :]]
         self.sealed, self.covered = 1, 0
         return before
@@ -246,6 +259,9 @@ class Sync:
             self.cover()
             return Fit.JOINS
         if self.delivered is not None and position < self.delivered:
+            return Fit.OLD
+        floor = None if rule.detects else self.floor  # else the next number shows what is missing
+        if floor is not None and rule.splice(position, floor.first, floor.last) is not Verdict.DUPLICATE:
             return Fit.OLD
         if self.state is State.UNPROVEN and position == self.delivered:
             return Fit.SAME
@@ -278,4 +294,6 @@ class Sync:
         self.anchor = self.delivered if not self.segments and (self.crossed or not replayed) else None
         self.behind = 0
         self.state = State.SYNCING if self.segments else State.LIVE
+        if not self.segments:
+            self.floor = self.let_go = None
         return replayed

@@ -418,13 +418,35 @@ def test_shed_is_a_doubt_later_than_any_request(asked: bool, rule: Optional[Rule
     """What was thrown away is not covered by an answer already under way; by the next one it is."""
     key = syncing(5, (8, 9), asked=asked)
     key.shed()
-    if not asked:
-        key.asked()
-        assert snapshot(key, position, rule) == "joins [] live"
-        return
-    assert (key.held, snapshot(key, position, rule)) == (0, "joins [] syncing")
+    if asked:
+        assert (key.held, snapshot(key, position, rule)) == (0, "joins [] syncing")
     key.asked()
+    if rule is GROWING:  # the next number would not show what is missing
+        assert snapshot(key, 8, rule) == "old"
+        position = 9
     assert snapshot(key, position, rule) == "joins [] live"
+
+
+def test_what_was_thrown_away_was_there_before_the_request() -> None:
+    """It counts to what the answer covers; with the numbers that begin anew, or once that is complete, it is forgotten."""
+    key = syncing(5, (8, 9), asked=False)
+    key.shed()
+    key.hold(held(10))
+    key.asked()
+    assert [item.last for item in key.cover()] == [9, 10]
+    for cleared in (True, False):
+        key = syncing(5, (8, 9), asked=False)
+        key.shed()
+        key.shed()
+        key.asked()
+        assert key.floor == Held(None, 9, 9)
+        assert key.fit(20, GROWING) is Fit.JOINS
+        if cleared:
+            key.clear()
+        else:
+            key.segments = []
+            key.replay(20)
+        assert [key.floor, key.let_go] == [None] * 2
 
 
 def test_shed_of_several_runs_is_one_doubt() -> None:

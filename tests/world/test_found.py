@@ -303,3 +303,13 @@ def test_what_a_loss_of_the_line_hides_before_numbers_that_start_anew_is_told() 
         ("wait", 7.0),
     ]
     run_script(config, script, seed=71002897)
+
+
+def test_an_answer_to_an_older_request_is_not_joined_where_much_was_let_go_of() -> None:
+    """More came than may be held, the request is out of time, and its late answer comes right behind the next one."""
+    config = Config(
+        scope="growing", source="asked", keys=5, concurrency=4, attempts=2, hold_limit=8, policy="block", maxsize=24,
+        view="default", flow=0.02, calm_latency=0.05, calm_interval=0.5, quiet_after=3.0, keepalive=1.5, packed=True,
+        alias=True,
+    )  # fmt: skip
+    run_script(config, [("rest", "stale", 5.0, 0.0), ("wait", 7.0)], seed=2073002307)
