@@ -139,7 +139,7 @@ class Workers:
                 self._inside -= inside
         if not inside:
             for thread in self._threads:  # they have left; only their last instructions may remain
-                if thread.ident is not None:
+                if thread.is_alive():  # one that is being started just now cannot be joined, though it has a number
                     thread.join()
             if self.watchdog is not None:
                 self.watchdog.join()

@@ -463,6 +463,18 @@ def test_they_end_when_the_queue_is_closed_and_taken(delivery: Delivery, start: 
     assert delivery.depth == 0
 
 
+def test_a_thread_that_is_being_started_is_not_joined(delivery: Delivery, start: Start) -> None:
+    """It has its number before it can be; whoever waits at that moment waits for those that run."""
+
+    class Starting(threading.Thread):
+        ident = 7
+
+    workers = start(lambda item: None)
+    workers._threads.append(Starting())
+    delivery.close(drain=True)
+    assert workers.join(LONG)
+
+
 def test_they_end_when_the_queue_has_failed(delivery: Delivery, start: Start) -> None:
     """What was queued is handled first; the failure is the stream's to raise, not the workers'."""
     seen: list[Any] = []
