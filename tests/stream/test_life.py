@@ -243,6 +243,7 @@ def test_the_end_of_the_interpreter_is_one_second_for_all(broker: Broker) -> Non
 # ---------------------------------------------------------------- refused
 
 
+@pytest.mark.filterwarnings("ignore:Pickle, copy, and deepcopy support will be removed from itertools")
 @pytest.mark.parametrize("way", [pickle.dumps, copy.deepcopy])
 @pytest.mark.parametrize("name", ["stream", "iterator", "queue", "latest"])
 def test_a_stream_cannot_be_pickled_or_copied(broker: Broker, name: str, way: Callable[[Any], Any]) -> None:

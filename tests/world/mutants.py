@@ -510,7 +510,7 @@ MUTANTS = (
         "anchor-forgotten",
         "sync",
         "Sync.replay",
-        "self.anchor = None if replayed or self.segments else position",
+        "self.anchor = self.delivered if not self.segments and (self.crossed or not replayed) else None",
         "self.anchor = None",
         "After a state newer than all that is held, older messages are delivered.",
         took=2,
