@@ -9,6 +9,7 @@ the loss of a key leads to (the engine heals it); threads.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import weakref
@@ -88,7 +89,7 @@ class Delivery(queue.Queue[Any]):
         self.most_in_hand = maxsize if overflow in ("raise", "block") else max(1, maxsize // 2)
         self._key = key
         self._wake = wake
-        self._credit: Optional[Credit] = None  # what `grant` gave last
+        self._credits: list[Credit] = []  # what `grant` gave and nobody has called off; more than one only by a signal handler
         self._done = 0  # items of which somebody said task_done, or need not; `unfinished_tasks` follows from it
         self._drained = self.not_full  # nobody waits to put here: the condition is free
         self.is_shutdown = False  # over: closed or failed. queue.Queue calls it so since 3.13
@@ -270,7 +271,7 @@ class Delivery(queue.Queue[Any]):
         if not queue and self._pressure.alarm:
             self._relieve()  # the last of it may have been taken without the lock
         with self.mutex:
-            if self._credit is not None:
+            if self._credits:
                 self._recall()
             if not queue and not backlog.ahead and not self._wait_for_item(timeout):
                 raise Empty(f"nothing came within {timeout:g} s" if timeout else "nothing is queued")
@@ -278,11 +279,16 @@ class Delivery(queue.Queue[Any]):
                 item = backlog.take(1)[0]
             else:
                 arrivals = backlog.arrivals
-                head = arrivals.batches[0]
-                if head.end <= arrivals.end - len(queue):  # as `oldest`, with a call per batch
-                    arrivals.oldest(len(queue))
+                try:
                     head = arrivals.batches[0]
-                item = queue.popleft()
+                    if head.end <= arrivals.end - len(queue):  # as `oldest`, with a call per batch
+                        arrivals.oldest(len(queue))
+                        head = arrivals.batches[0]
+                    item = queue.popleft()
+                except IndexError:  # a signal handler has taken it, on top of this
+                    return self.get(timeout=timeout)
+                if self._credits:
+                    self._recall()
                 self._fresh.append(clock.now() - head.at)
             relieved = len(queue) < self._pressure.alarm and self._ease()
         if relieved:
@@ -304,8 +310,9 @@ class Delivery(queue.Queue[Any]):
             count = min(most, head.end - (arrivals.end - len(queue)))
             if count <= 0:
                 return None
-            self._credit = credit = repeat((), count)
-            if len(queue) < count:  # a signal handler has taken of it, before there was anything to recall
+            credit = repeat((), count)
+            self._credits.append(credit)
+            if len(self._credits) > 1 or len(queue) < count:  # a signal handler was here, before there was this to call off
                 self._recall()
             self._latency.record(now - head.at, now, count)
         return credit
@@ -322,13 +329,16 @@ class Delivery(queue.Queue[Any]):
                 raise Empty("nothing came in time")
             now = clock.now()
             came_at = None if self._backlog.ahead else self._backlog.arrivals.oldest(len(self.queue))
-            item = self._backlog.take(1)[0]
+            items = self._backlog.take(1)
+            self._recall()
+            if not items:  # a signal handler has taken it, on top of this
+                return self.get_with_moment(timeout)
             if came_at is not None:
                 self._latency.record(now - came_at, now)
             relieved = len(self.queue) < self._pressure.alarm and self._ease()
         if relieved:
             self._wake()
-        return item, came_at
+        return items[0], came_at
 
     def get_many(self, max_items: int = 1000, timeout: Optional[float] = None) -> list[Any]:
         """Wait up to `timeout` seconds for the first item, then return what is queued, at most `max_items`, in order.
@@ -347,6 +357,9 @@ class Delivery(queue.Queue[Any]):
                 return []
             ages = self._ages(max_items)
             items = self._backlog.take(max_items)
+            self._recall()
+            if not items:  # a signal handler has taken them, on top of this
+                return self.get_many(max_items, timeout)
             if ages:
                 now = clock.now()
                 for came_at, count in ages:
@@ -509,11 +522,14 @@ class Delivery(queue.Queue[Any]):
     # --- under the lock ---
 
     def _recall(self) -> None:
-        """Whoever may take without the lock may not any more. It is one call of C code, so nobody takes meanwhile."""
-        credit = self._credit
-        if credit is not None:
+        """Whoever may take without the lock may not any more. It is one call of C code for each, so nobody takes meanwhile.
+
+        To be called before something is taken, and after it: a signal handler may have been granted some in between.
+        """
+        for credit in tuple(self._credits):
             deque(credit, maxlen=0)
-            self._credit = None
+            with contextlib.suppress(ValueError):  # a signal handler has done the same
+                self._credits.remove(credit)
 
     def _qsize(self) -> int:
         return self._backlog.waiting

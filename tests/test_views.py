@@ -6,8 +6,10 @@ import contextlib
 import gc
 import itertools
 import queue
+import signal
 import sys
 import threading
+import time
 import weakref
 from typing import Any, Callable, Optional
 
@@ -176,7 +178,8 @@ def test_many_threads_take_each_item_once(shared: bool) -> None:
     def take(into: list[Any]) -> None:
         with contextlib.suppress(StreamClosed):
             while True:
-                into.extend([owner.delivery.get(timeout=10.0), *owner.delivery.get_many(50, timeout=10.0)])
+                into.append(owner.delivery.get(timeout=10.0))
+                into.extend(owner.delivery.get_many(50, timeout=10.0))
 
     threads = [threading.Thread(target=target, args=(into,)) for target, into in zip((loop, loop, loop, take, take), found)]
     for thread in threads:
@@ -301,6 +304,78 @@ def test_a_signal_handler_may_take_while_something_is_granted(monkeypatch: pytes
     assert granted is not None
     assert list(granted) == []
     assert next(items_of(owner, owner.delivery)) == 91
+
+
+def test_a_signal_handler_may_take_on_top_of_a_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at how many there are and the take: each item comes once, to one of them."""
+    owner = waiting()
+    taken: list[Any] = []
+
+    def interrupted(*args: Any) -> Any:
+        monkeypatch.undo()
+        taken.extend(owner.delivery.get_many(98))
+        return itertools.repeat(*args)
+
+    monkeypatch.setattr("syncstream.core.backlog.repeat", interrupted)
+    assert owner.delivery.get_many(50) == [98, 99]
+    assert taken == list(range(98))
+
+
+def test_what_a_signal_handler_was_granted_during_a_take_is_called_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The take goes on behind it: it may be gone."""
+    owner = waiting()
+    granted: list[Any] = []
+
+    def interrupted(*args: Any) -> Any:
+        granted.append(owner.delivery.grant(1.0, 90))
+        return itertools.repeat(*args)
+
+    monkeypatch.setattr("syncstream.core.backlog.repeat", interrupted)
+    assert owner.delivery.get_many(50) == list(range(50))
+    assert list(granted[0]) == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such signal")
+@pytest.mark.parametrize("most", [20, 10_000])
+def test_real_signals_take_on_top_of_a_take(most: int) -> None:
+    """Loops that are begun and left, on top of `get_many` and of a loop, at whatever moment: nothing is lost or comes twice."""
+    owner = waiting(count=0, maxsize=10_000_000)
+    delivery, found, inside = owner.delivery, list[Any](), list[int]()
+
+    def handle(number: int, frame: Any) -> None:
+        if not inside:  # it may be interrupted itself
+            inside.append(number)
+            found.extend(itertools.islice(items_of(owner, delivery), min(12, delivery.qsize())))
+            inside.clear()
+
+    wanted: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def put() -> None:  # signals are for the main thread, and it never puts
+        for first in iter(wanted.get, -1):
+            delivery.put_batch(list(range(first, first + 3000)), 0.0)
+
+    before = signal.signal(signal.SIGALRM, handle)
+    items = items_of(owner, delivery)
+    putting = threading.Thread(target=put)
+    putting.start()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0001)
+        for first in range(0, 600_000, 3000):
+            wanted.put(first)
+            while delivery.tally().received <= first:
+                time.sleep(0.0)
+            while delivery.qsize() > 100:
+                taken = delivery.get_many(most, timeout=0)
+                found.extend(taken)
+                if delivery.qsize() > 100:
+                    found.append(next(items))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        wanted.put(-1)
+        putting.join(PATIENCE)
+    found.extend(delivery.get_many(10_000, timeout=0))
+    assert sorted(found) == list(range(600_000))
 
 
 # ---------------------------------------------------------------- Tap

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from itertools import accumulate, compress
+from itertools import accumulate, compress, islice
 from typing import Optional, Sequence
 
 import msgspec
@@ -52,13 +52,19 @@ class Arrivals:
         self.oldest(waiting)
         found: list[tuple[float, int]] = []
         at, last = self.end - waiting, self.end - waiting + count
-        for batch in self.batches:
+        for batch in self._first(count):  # none is empty
             if at >= last:
                 break
             upto = min(batch.end, last)
             found.append((batch.at, upto - at))
             at = upto
         return found
+
+    def _first(self, count: int) -> tuple[Arrival, ...]:
+        try:
+            return tuple(islice(self.batches, count))
+        except RuntimeError:  # a signal handler has taken some meanwhile
+            return tuple(self.batches)
 
     def size(self, waiting: int) -> int:
         """Bytes of `waiting` items."""

@@ -77,9 +77,10 @@ class Histogram:
         if now >= self._until:
             self._turn(now)
         if self.fresh:
-            with memoryview(self.fresh).cast("B").cast("H") as halves:
+            data = self.fresh.tobytes()  # a copy: a signal handler may add some meanwhile
+            with memoryview(data).cast("H") as halves:
                 self._slices[self._now].update(halves[_UPPER::2].tolist())  # a list: C code counts it
-            del self.fresh[:]
+            del self.fresh[: len(data) // self.fresh.itemsize]
 
     def spread(self, now: float) -> Spread:
         """What the last minute counted."""

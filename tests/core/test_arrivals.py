@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 from hypothesis import given
@@ -168,3 +169,16 @@ def test_it_agrees_with_a_record_per_item(changes: list[tuple[str, int, int]]) -
         assert sum(items[i][1] for i in range(n)) >= goal
         assert not n or sum(items[i][1] for i in range(n - 1)) < goal
         assert len(a.batches) <= len(items)
+
+
+def test_a_signal_handler_may_take_while_it_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On top of the look at the first batches: the look is taken again."""
+    made = arrivals(([0, 0], 1.0), ([0, 0], 2.0), ([0, 0], 3.0))
+
+    def interrupted(batches: Any, count: int) -> Any:
+        found = itertools.islice(batches, count)
+        made.oldest(4)
+        return found
+
+    monkeypatch.setattr("syncstream.core.arrivals.islice", interrupted)
+    assert made.taken(6, 4) == [(2.0, 4)]
