@@ -22,7 +22,7 @@ from .handover import Handover
 from .link import Link
 
 READ_SIZE = 128 * 1024  # with half of it a turn is so short that who wakes whom costs a tenth; with twice no less
-SHARE_SIZE = 32  # bytes of a turn for each item that the queue holds, at most: messages of 64 bytes fill half of it
+SMALL_SIZE = 64  # bytes of a message, before any has come
 PACKED_READ_SIZE = 8 * 1024  # where messages may be compressed: a turn holds what they inflate to, 1,000 times as much at most
 MORE_SIZE = 4 * 1024  # a read of less has emptied the socket, nearly always: the selector is asked before the next one
 _CLOSELY = 100e-6  # seconds from one message to the next
@@ -47,6 +47,7 @@ class Intake:
         self._wait = wait
         self._transforms = transforms
         self._coalesce = coalesce
+        self._mean_size: float = SMALL_SIZE  # of the messages of the last read that brought some
         # A clock that steps by more shows no such rate: all that comes within a step would seem to come closely.
         self._closely = _CLOSELY if coalesce and clock.RESOLUTION < _CLOSELY else 0.0
 
@@ -62,7 +63,12 @@ class Intake:
         # After a failed send it is only a read of nothing that shows the end; the selector would tell of no such thing.
         link.more = len(data) >= MORE_SIZE or link.connection.pending() > 0 or link.failed is not None
         self.heard_at = now
-        return self._engine.batch(link.line, link.epoch, data, now)
+        before = self._engine.keys.messages
+        plain = self._engine.batch(link.line, link.epoch, data, now)
+        count = self._engine.keys.messages - before
+        if count:
+            self._mean_size = len(data) / count
+        return plain
 
     def calm(self, link: Link, until: float) -> bool:
         """Read what comes until then, and hand it over, as long as all is plain. Returns as `read`."""
@@ -116,9 +122,9 @@ class Intake:
             read_at = now
 
     def _size(self, link: Link) -> int:
-        """How much is read at once. A short queue is not to be filled by one turn."""
+        """How much is read at once: what fills half of the queue, at most, if its messages are as those before."""
         packed = self._transforms or link.connection.deflate is not None
-        return min(PACKED_READ_SIZE if packed else READ_SIZE, max(MORE_SIZE, self._delivery.maxsize * SHARE_SIZE))
+        return min(PACKED_READ_SIZE if packed else READ_SIZE, max(MORE_SIZE, int(self._delivery.maxsize / 2 * self._mean_size)))
 
     def _empty(self, link: Link, data: Optional[bytes], now: float) -> bool:
         """Nothing was read: it would have to wait, or the connection has ended."""

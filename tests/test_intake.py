@@ -255,11 +255,23 @@ def test_a_coarse_clock_shows_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table.slept == []
 
 
-@pytest.mark.parametrize(("maxsize", "size"), [(1, MORE_SIZE), (1000, 32_000), (10_000, READ_SIZE), (10**6, READ_SIZE)], ids=str)
-def test_a_turn_brings_no_more_than_the_queue_can_take(maxsize: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Messages of 64 bytes fill half of it, at most."""
+@pytest.mark.parametrize(
+    ("maxsize", "size", "later"),
+    [(1, MORE_SIZE, MORE_SIZE), (1000, 32_000, 8_500), (10_000, READ_SIZE, 85_000), (10**6, READ_SIZE, READ_SIZE)],
+    ids=str,
+)
+def test_a_turn_brings_half_of_what_the_queue_takes(maxsize: int, size: int, later: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If its messages are as long as those before: 64 bytes at first."""
     table = Table(monkeypatch, maxsize=maxsize)
     asked: list[int] = []
-    table.link.receive = lambda size: asked.append(size)
-    assert table.intake.read(table.link, 101.0)
-    assert asked == [size]
+    came = [None, message(1) + message(2), plain(PING, b"x"), None]
+    assert len(message(1)) == 17
+
+    def receive(size: int) -> Optional[bytes]:
+        asked.append(size)
+        return came.pop(0)
+
+    table.link.receive = receive
+    for _ in range(4):
+        table.intake.read(table.link, 101.0)
+    assert asked == [size, size, later, later]
