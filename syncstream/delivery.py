@@ -16,6 +16,7 @@ import weakref
 from bisect import bisect_right
 from collections import deque
 from itertools import accumulate, repeat
+from operator import length_hint
 from types import TracebackType
 from typing import Any, Callable, Hashable, Iterator, NoReturn, Optional, Sequence
 
@@ -89,7 +90,9 @@ class Delivery(queue.Queue[Any]):
         self.most_in_hand = maxsize if overflow in ("raise", "block") else max(1, maxsize // 2)
         self._key = key
         self._wake = wake
-        self._credits: list[Credit] = []  # what `grant` gave and nobody has called off; more than one only by a signal handler
+        self._credits: list[
+            tuple[Credit, float]
+        ] = []  # what `grant` gave and nobody has called off; more than one only by a signal handler
         self._done = 0  # items of which somebody said task_done, or need not; `unfinished_tasks` follows from it
         self._drained = self.not_full  # nobody waits to put here: the condition is free
         self.is_shutdown = False  # over: closed or failed. queue.Queue calls it so since 3.13
@@ -311,11 +314,16 @@ class Delivery(queue.Queue[Any]):
             if count <= 0:
                 return None
             credit = repeat((), count)
-            self._credits.append(credit)
+            self._credits.append((credit, now - head.at))
             if len(self._credits) > 1 or len(queue) < count:  # a signal handler was here, before there was this to call off
                 self._recall()
             self._latency.record(now - head.at, now, count)
         return credit
+
+    def call_off(self) -> None:
+        """Whoever may take without the lock may not any more."""
+        with self.mutex:
+            self._recall()
 
     def get_with_moment(self, timeout: Optional[float] = None) -> tuple[Any, Optional[float]]:
         """Like `get`, with the moment the item came; `None` for a marker that was made here."""
@@ -526,10 +534,13 @@ class Delivery(queue.Queue[Any]):
 
         To be called before something is taken, and after it: a signal handler may have been granted some in between.
         """
-        for credit in tuple(self._credits):
+        for credit, waited in tuple(self._credits):
+            left = length_hint(credit)
             deque(credit, maxlen=0)
             with contextlib.suppress(ValueError):  # a signal handler has done the same
-                self._credits.remove(credit)
+                self._credits.remove((credit, waited))
+                if left:
+                    self._latency.record(waited, 0.0, -left)  # they were counted when they were granted
 
     def _qsize(self) -> int:
         return self._backlog.waiting
@@ -660,6 +671,7 @@ class Delivery(queue.Queue[Any]):
                 seen = self._backlog.look(batch, size)
             keys = keys_of(seen.items, self._key)  # the user's code, so not under the lock
             with self.mutex:
+                self._recall()  # a consumer may have begun meanwhile
                 if self.is_shutdown:
                     self._backlog.refuse(batch)
                     return []

@@ -22,7 +22,7 @@ from .handover import Handover
 from .link import Link
 
 READ_SIZE = 128 * 1024  # with half of it a turn is so short that who wakes whom costs a tenth; with twice no less
-SMALL_SIZE = 64  # bytes of a message, before any has come
+SMALL_SIZE = 12  # bytes of a message, before any has come: hardly any is shorter
 PACKED_READ_SIZE = 8 * 1024  # where messages may be compressed: a turn holds what they inflate to, 1,000 times as much at most
 MORE_SIZE = 4 * 1024  # a read of less has emptied the socket, nearly always: the selector is asked before the next one
 _CLOSELY = 100e-6  # seconds from one message to the next

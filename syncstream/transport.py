@@ -286,6 +286,7 @@ class Connection:
                     return data
                 self._rest = self._read_ahead(size)
             except BlockingIOError:
+                self._full, self._buffer = False, None
                 return None
         data = bytes(self._rest[self._given : self._given + size])
         self._given += len(data)

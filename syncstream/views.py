@@ -32,6 +32,7 @@ from .events import Snapshot
 
 _WORTH = 8  # items that wait: of fewer each is taken by `get`
 _MOST = 256
+_SPARE = 8  # parts that ask, in a row: of threads that share an iterator several may go on to the next part at once
 _LONGEST = 0.001  # seconds: so long ahead, at most, is counted how long items have waited
 
 if TYPE_CHECKING:
@@ -78,50 +79,53 @@ def items_of(stream: Taken, delivery: Optional[Delivery] = None) -> Iterator[Any
     stay where they are until then: whoever else takes them is right, and calls the others off.
     """
     parts: deque[Any] = deque()
-    parts.append(starmap(_Asking(stream, delivery, parts).next, repeat(())))
+    parts.extend([starmap(_Asking(stream, delivery, parts).next, repeat(()))] * _SPARE)
     # All of it is C code: what is raised in a part, a Ctrl-C for one, ends neither the part nor this, as it would a generator.
-    return chain.from_iterable(iter(parts.popleft, stream))  # the stream stands for the end: no copy can be made of that
+    return chain.from_iterable(iter(parts.popleft, stream))  # the stream stands for the end: it refuses to be pickled
 
 
 class _Asking:
-    """Owned by: one consumer. What is asked for, and what is granted: the parts of its iterator."""
+    """Owned by: one consumer. Gives what has to be asked for, and puts what is granted before the next part of its iterator."""
 
     def __init__(self, stream: Taken, delivery: Optional[Delivery], parts: deque[Any]) -> None:
         self._stream = stream
         self._delivery = delivery
         self._parts = weakref.ref(parts)  # they hold us; who holds the stream must be gone as soon as the iterator is
-        self._granted: list[int] = []  # of how many items the part that comes next is
+        self._granted: Optional[Iterator[Any]] = None  # the part that was granted last
+        self._may_ask = False
         self._given = 0
         self._given_at = 0.0
 
     def next(self) -> Any:
         """The next item. `StopIteration`: that is up to the next part."""
-        if self._granted:
-            self._given = self._granted.pop()
+        parts = self._parts()
+        if parts and parts[0] is self._granted:
             raise StopIteration
+        if self._may_ask and self._delivery is not None and parts is not None and len(self._delivery.queue) >= _WORTH:
+            self._may_ask = False
+            if self._ask(self._delivery, parts):
+                raise StopIteration
+        self._may_ask = True
         try:
-            item = self._stream.get()
+            return self._stream.get()
         except StreamClosed:
-            self._go_on(self._stream)
+            if parts is not None:
+                parts.appendleft(self._stream)
             raise StopIteration from None
-        if self._delivery is not None and len(self._delivery.queue) >= _WORTH:
-            self._ask(self._delivery)
-        return item
 
-    def _ask(self, delivery: Delivery) -> None:
+    def _ask(self, delivery: Delivery, parts: deque[Any]) -> bool:
         now = clock.now()
         each = (now - self._given_at) / (self._given + 1)  # what the consumer takes for one
         credit = delivery.grant(now, min(_MOST, int(_LONGEST / each)) if each > 0.0 else _MOST)
         self._given, self._given_at = 0, now
-        if credit is not None:
-            count = length_hint(credit)
-            self._go_on(starmap(delivery.queue.popleft, credit), starmap(self.next, repeat(())))
-            self._granted.append(count)
-
-    def _go_on(self, *following: Any) -> None:
-        parts = self._parts()
-        if parts is not None:
-            parts.extend(following)
+        if credit is None:
+            return False
+        while len(parts) < _SPARE:
+            parts.append(parts[-1])
+        self._given = length_hint(credit)
+        self._granted = starmap(delivery.queue.popleft, credit)
+        parts.appendleft(self._granted)
+        return True
 
 
 class Tap(queue.Queue[Any]):
@@ -133,10 +137,15 @@ class Tap(queue.Queue[Any]):
         self._delivery = delivery
         self.maxsize = delivery.maxsize
         self.mutex = delivery.mutex
-        self.queue = delivery.queue
         self.not_empty = delivery.not_empty
         self.not_full = delivery.not_full
         self.all_tasks_done = delivery.all_tasks_done
+
+    @property
+    def queue(self) -> Any:
+        """What waits. Whoever holds `mutex` may change it, as that of a `queue.Queue`."""
+        self._delivery.call_off()
+        return self._delivery.queue
 
     @property
     def unfinished_tasks(self) -> int:  # type: ignore[override]

@@ -257,11 +257,11 @@ def test_a_coarse_clock_shows_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("maxsize", "size", "later"),
-    [(1, MORE_SIZE, MORE_SIZE), (1000, 32_000, 8_500), (10_000, READ_SIZE, 85_000), (10**6, READ_SIZE, READ_SIZE)],
+    [(1, MORE_SIZE, MORE_SIZE), (1000, 6_000, 8_500), (10_000, 60_000, 85_000), (10**6, READ_SIZE, READ_SIZE)],
     ids=str,
 )
 def test_a_turn_brings_half_of_what_the_queue_takes(maxsize: int, size: int, later: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If its messages are as long as those before: 64 bytes at first."""
+    """If its messages are as long as those before: 12 bytes at first."""
     table = Table(monkeypatch, maxsize=maxsize)
     asked: list[int] = []
     came = [None, message(1) + message(2), plain(PING, b"x"), None]

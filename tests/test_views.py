@@ -213,6 +213,65 @@ def test_an_interrupt_does_not_end_the_iterator(monkeypatch: pytest.MonkeyPatch)
         owner.delivery.put_batch(list(range(len(found), len(found) + 20)), 0.0)
 
 
+def test_after_an_interrupt_it_is_as_fast_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it comes: what was granted is still taken without asking for each."""
+    for name in ("length_hint", "starmap"):
+        owner = waiting(count=2000, maxsize=10_000)
+        items = items_of(owner, owner.delivery)
+        found = [next(items)]
+
+        def interrupted(*args: Any, name: str = name) -> Any:
+            monkeypatch.undo()
+            raise KeyboardInterrupt(name)
+
+        monkeypatch.setattr(f"syncstream.views.{name}", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            found += items
+        found += itertools.islice(items, owner.delivery.qsize())
+        assert found == list(range(2000))
+        assert owner.asked < 100
+
+
+def test_what_is_cleared_under_the_lock_is_not_taken() -> None:
+    """As legacy code empties a `queue.Queue`: the iterator waits for what comes next."""
+    owner = waiting()
+    tap, items = Tap(owner, owner.delivery), items_of(owner, owner.delivery)
+    assert [next(items) for _ in range(20)] == list(range(20))
+    with tap.mutex:
+        tap.queue.clear()
+    owner.delivery.put_batch([100, 101], 0.0)
+    owner.delivery.close(drain=True)
+    assert list(items) == [100, 101]
+
+
+def test_the_first_overflow_calls_off_what_a_loop_was_granted_meanwhile() -> None:
+    """Nobody consumed when it was decided what goes; the user's `key` is asked without the lock, and a loop begins."""
+    found: list[Any] = []
+
+    def key(item: Any) -> Any:
+        if not found:
+            found.append(None)  # once
+            found.extend(next(items) for _ in range(20))
+        return item >= 90  # what waits is of one key, and goes as a whole
+
+    owner = Owner(Delivery(100, key=key))
+    items = items_of(owner, owner.delivery)
+    owner.delivery.put_batch(list(range(90)), 0.0)
+    owner.delivery.put_batch(list(range(90, 130)), 0.0)
+    owner.delivery.close(drain=True)
+    found += items
+    assert [item for item in found[1:] if isinstance(item, int)] == sorted({item for item in found[1:] if isinstance(item, int)})
+    assert owner.delivery.tally().dropped > 0
+
+
+def test_what_was_granted_in_vain_counts_as_one_latency_each() -> None:
+    """Two loops call each other off all the time; each item was handed out once."""
+    owner = waiting(count=1000, maxsize=10_000)
+    loops = [items_of(owner, owner.delivery) for _ in range(2)]
+    assert [next(loops[number % 2]) for number in range(1000)] == list(range(1000))
+    assert owner.delivery.latency(clock.now()).total == 1000
+
+
 def test_with_the_iterator_goes_whatever_it_holds() -> None:
     """At once, not when the garbage collector comes by: a stream that nobody holds is closed."""
     owner = waiting()

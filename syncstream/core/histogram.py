@@ -67,7 +67,7 @@ class Histogram:
         self._until = 0.0  # when it is over
 
     def record(self, seconds: float, now: float, count: int = 1) -> None:
-        """`count` of them took so long, seen at `now`."""
+        """`count` of them took so long, seen at `now`. Less than 0: so many were counted in vain."""
         if now >= self._until:
             self._turn(now)
         self._slices[self._now][bucket(seconds)] += count
@@ -90,6 +90,7 @@ class Histogram:
             buckets.update(counts)
         for number in [number for number in buckets if number >= _NEGATIVE]:  # what is below nothing counts as that
             buckets[0] += buckets.pop(number)
+        buckets = +buckets  # what was counted in vain may be forgotten later than that it was counted
         return Spread(sum(buckets.values()), buckets)
 
     def _turn(self, now: float) -> None:
