@@ -204,7 +204,8 @@ class Keys(Placement):
         sync.attempts = 0  # but what stays behind is counted on: a restart takes longer to show than a source to be given up
         sync.live()
         if self.stale > stale or crossed or (goes_on and self._anchors):
-            sync.anchor = sync.delivered  # the line is that late, or counts anew, or did so before: what comes next has to join
+            # The line is that late, or counts anew, or did so before, or was lost since: what comes next has to join.
+            sync.anchor = sync.delivered
         sync.incomplete = True
         self._ask_later(sync, now)
         self._settle(sync, now)

@@ -6,7 +6,10 @@ Rules
   would livelock where holes come faster than the venue's REST.
 * A snapshot older than all that is held, or than what was delivered, is not applied; it is asked for again, with back-off. Where
   numbers cannot show a hole, "all that is held" is what came before the request: the venue had it by then.
+* What was too much to hold counts as held before the next request; where numbers show holes they show that one by themselves.
 * A snapshot newer than all that is held is applied at once. The key is then *anchored*: messages at or below are stale.
+* Numbers that start anew by right show no hole before them. So a key that stands on what was held when
+  the line was lost is anchored, too.
 * A doubt later than the request is covered only where the numbers show it: a message held since is at or below the snapshot.
 * A snapshot without a position replaces the state whole; messages held since it was asked for follow it.
 
