@@ -90,9 +90,7 @@ class Delivery(queue.Queue[Any]):
         self.most_in_hand = maxsize if overflow in ("raise", "block") else max(1, maxsize // 2)
         self._key = key
         self._wake = wake
-        self._credits: list[
-            tuple[Credit, float]
-        ] = []  # what `grant` gave and nobody has called off; more than one only by a signal handler
+        self._credits: list[tuple[Credit, float]] = []  # granted, and how long it had waited; several only by a signal handler
         self._done = 0  # items of which somebody said task_done, or need not; `unfinished_tasks` follows from it
         self._drained = self.not_full  # nobody waits to put here: the condition is free
         self.is_shutdown = False  # over: closed or failed. queue.Queue calls it so since 3.13
